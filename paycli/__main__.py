@@ -1,0 +1,5 @@
+"""`python -m paycli` is the same program as `paycli`."""
+
+from paycli.cli.app import main
+
+main()

@@ -1,0 +1,83 @@
+"""The root command: registers the commands and is the one place that turns errors into exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+from paycli import __version__
+from paycli.cli import output
+from paycli.errors import PaycliError
+
+EXIT_CODES = """
+Exit codes: 0 success; 1 it ran and failed (declined, smoke failed, drift found); 2 wrong usage or
+invalid input; 3 service unreachable; 4 refused (authentication, permission); 5 outcome unknown (it
+may have been paid: retry with the same key); 70 a bug in paycli; 130 stopped by Ctrl-C.
+"""
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="paycli",
+    help="Compile, run, call and prove a gRPC payment service.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        output.result(f"paycli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    *,
+    version: Annotated[  # noqa: ARG001 - typer calls the callback
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Compile, run, call and prove a gRPC payment service."""
+
+
+for command in ():
+    app.command(epilog=EXIT_CODES)(command)
+
+
+def main() -> None:
+    """Entry point: every way out of paycli passes here."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line and return its exit code."""
+    as_json = "--json" in arguments
+    try:
+        return app(arguments, prog_name="paycli", standalone_mode=False) or 0
+    except PaycliError as error:
+        output.error(error, as_json=as_json)
+        return error.exit_code
+    except TyperException as error:  # wrong usage: unknown flag, missing value
+        output.usage_error(error, as_json=as_json)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # the reader of our stdout went away, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
+        traceback.print_exc()
+        output.progress("This is a bug in paycli. Please report it with the lines above.")
+        return EXIT_BUG

@@ -1,0 +1,183 @@
+"""YAML that people write, read with positions: every complaint says file:line.
+
+Scalars stay text until a field asks for a type, so an amount keeps the digits that were typed.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from paycli.errors import DocumentError
+
+MAX_BYTES = 16 * 1024 * 1024
+_MAX_DEPTH = 32
+_MAX_NODES = 2_000_000
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_NULL = "tag:yaml.org,2002:null"
+_Parsed = TypeVar("_Parsed")
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of a document and where it stands."""
+
+    path: Path
+    raw: yaml.Node
+
+    @property
+    def line(self) -> int:
+        """Line of the value, from 1."""
+        return int(self.raw.start_mark.line) + 1
+
+    @property
+    def is_null(self) -> bool:
+        """True for `~`, `null` and nothing at all."""
+        return self.raw.tag == _NULL
+
+    def error(self, message: str) -> DocumentError:
+        """The error that this value is wrong."""
+        return DocumentError(self.path, message, self.line)
+
+    def fields(self, what: str, known: Collection[str] | None = None) -> dict[str, Node]:
+        """The entries of a mapping; unknown keys are errors when `known` is given."""
+        if not isinstance(self.raw, yaml.MappingNode):
+            raise self.error(f"{what} must be a mapping (key: value), not {self._kind()}.")
+        entries: dict[str, Node] = {}
+        for key_node, value_node in self.raw.value:
+            key = Node(self.path, key_node)
+            name = key.text("a key")
+            if name in entries:
+                raise key.error(f"duplicate key '{name}': it stands above already.")
+            if known is not None and name not in known:
+                raise key.error(f"unknown key '{name}' in {what}; {_nearest(name, known)}.")
+            entries[name] = Node(self.path, value_node)
+        return entries
+
+    def items(self, what: str) -> Iterator[Node]:
+        """The values of a list."""
+        if not isinstance(self.raw, yaml.SequenceNode):
+            raise self.error(f"{what} must be a list (lines that begin with '-'), not {self._kind()}.")
+        return (Node(self.path, value) for value in self.raw.value)
+
+    def text(self, what: str) -> str:
+        """A scalar exactly as written."""
+        if not isinstance(self.raw, yaml.ScalarNode) or self.is_null:
+            raise self.error(f"{what} must be a single value, not {self._kind()}.")
+        return str(self.raw.value)
+
+    def typed(self) -> object:
+        """The value as plain Python data. Numbers with a point stay text: no digit is lost."""
+        if isinstance(self.raw, yaml.MappingNode):
+            return {name: value.typed() for name, value in self.fields("the value").items()}
+        if isinstance(self.raw, yaml.SequenceNode):
+            return [value.typed() for value in self.items("the value")]
+        return self._scalar(self.raw)
+
+    def parse(self, what: str, parse: Callable[[str], _Parsed]) -> _Parsed:
+        """The scalar through `parse`, whose ValueError becomes an error at this line."""
+        written = self.text(what)
+        try:
+            return parse(written)
+        except ValueError as problem:
+            raise self.error(f"{what}: {problem}") from problem
+
+    def _scalar(self, raw: yaml.ScalarNode) -> object:
+        match raw.tag.rpartition(":")[2]:
+            case "null":
+                return None
+            case "bool":
+                return raw.value.lower() in ("true", "yes", "on")
+            case "int":
+                try:
+                    return int(raw.value.replace("_", ""), 0)
+                except ValueError:
+                    return raw.value
+            case _:
+                return raw.value
+
+    def _kind(self) -> str:
+        if isinstance(self.raw, yaml.MappingNode):
+            return "a mapping"
+        if isinstance(self.raw, yaml.SequenceNode):
+            return "a list"
+        return "empty" if self.is_null else f"'{self.raw.value}'"
+
+
+def read(path: Path) -> Node:
+    """Read one YAML document; every problem is a DocumentError."""
+    text = _read_text(path)
+    try:
+        raw = yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as problem:
+        raise _syntax_error(path, text, problem) from problem
+    except yaml.YAMLError as problem:
+        raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
+    except RecursionError as problem:
+        raise DocumentError(path, "nested too deeply to be meant.") from problem
+    if raw is None:
+        raise DocumentError(path, "the file is empty.")
+    _refuse_bombs(path, raw)
+    return Node(path, raw)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            limit = MAX_BYTES // 1024 // 1024
+            raise DocumentError(
+                path, f"{size:,} bytes is more than the {limit} MiB a YAML file may have; split it."
+            )
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError as problem:
+        raise DocumentError(path, "no such file.") from problem
+    except IsADirectoryError as problem:
+        raise DocumentError(path, "is a directory; name a YAML file.") from problem
+    except UnicodeDecodeError as problem:
+        raise DocumentError(path, f"not UTF-8 text: {problem.reason}.") from problem
+    except OSError as problem:
+        raise DocumentError(path, f"cannot be read: {problem.strerror}.") from problem
+
+
+def _syntax_error(path: Path, text: str, problem: yaml.MarkedYAMLError) -> DocumentError:
+    mark = problem.problem_mark or problem.context_mark
+    if mark is None:
+        return DocumentError(path, f"not YAML: {problem.problem}.")
+    lines = text.splitlines()
+    written = lines[mark.line] if mark.line < len(lines) else ""
+    if "\t" in written[: len(written) - len(written.lstrip())]:
+        message = "a tab indents this line; YAML takes spaces only."
+    else:
+        message = f"not YAML: {problem.problem}."
+    return DocumentError(path, message, mark.line + 1, mark.column + 1)
+
+
+def _refuse_bombs(path: Path, root: yaml.Node) -> None:
+    """Refuse aliases that multiply into more than a person can mean, and bottomless nesting."""
+    seen = 0
+    stack = [(root, 1)]
+    while stack:
+        node, depth = stack.pop()
+        seen += 1
+        if depth > _MAX_DEPTH or seen > _MAX_NODES:
+            what = "nested too deeply" if depth > _MAX_DEPTH else "too many values (aliases?)"
+            raise DocumentError(path, f"{what} to be meant.", node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            for pair in node.value:
+                stack.extend((child, depth + 1) for child in pair)
+        elif isinstance(node, yaml.SequenceNode):
+            stack.extend((child, depth + 1) for child in node.value)
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1)
+    if close:
+        return f"did you mean '{close[0]}'?"
+    return "known are " + ", ".join(sorted(known))

@@ -1,0 +1,119 @@
+"""Every error paycli raises, in one tree.
+
+    PaycliError                exit  meaning
+    ├── CheckFailed            1     the thing ran and failed: smoke, drift, a threshold
+    ├── InputError             2     wrong usage or invalid input
+    │   └── DocumentError      2     ... in a file, at file:line
+    ├── Unreachable            3     no service answers at the target
+    ├── Refused                4     authentication or permission
+    ├── OutcomeUnknown         5     sent, then lost: it may have been paid
+    ├── RemoteError            1     the service answered with an error
+    ├── StartError             1     a server or store cannot start
+    │   └── StoreError         1     ... because of the store
+    └── PaymentError           1     a rule of the domain said no; travels as a gRPC status
+        ├── InvalidPayment     2     a field is wrong
+        ├── KeyReused          1     same idempotency key, other payment
+        ├── PaymentNotFound    1     no such payment
+        ├── StateForbids       1     the payment's state does not allow it
+        └── Unavailable        3     nothing was written, try again later
+            ├── Overloaded     3     the queue is full
+            ├── Draining       3     the server is stopping
+            └── StoreUnavailable 3   the store does not take writes
+
+The exit codes are the table of every `--help`. 70 is our bug and has no class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+
+class PaycliError(Exception):
+    """Base of the tree: one sentence for the user, a reason and metadata for machines."""
+
+    exit_code: ClassVar[int] = 1
+    status: str | None = None
+    reason: str = "ERROR"
+
+    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.metadata: dict[str, str] = dict(metadata or {})
+
+
+class CheckFailed(PaycliError):
+    """The thing ran and failed."""
+
+    reason = "CHECK_FAILED"
+
+
+class InputError(PaycliError):
+    """Wrong usage or invalid input; nothing was done."""
+
+    exit_code = 2
+    reason = "INVALID_INPUT"
+
+
+class DocumentError(InputError):
+    """A mistake in a file the user wrote. `line` and `column` count from 1."""
+
+    def __init__(
+        self, path: Path | str, message: str, line: int | None = None, column: int | None = None
+    ) -> None:
+        where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{where}: {message}")
+        self.path = path
+        self.line = line
+        self.column = column
+
+
+class Unreachable(PaycliError):
+    """No service answers at the target; nothing was sent."""
+
+    exit_code = 3
+    status = "UNAVAILABLE"
+    reason = "UNREACHABLE"
+
+
+class Refused(PaycliError):
+    """The service refused the caller."""
+
+    exit_code = 4
+    reason = "REFUSED"
+
+
+class OutcomeUnknown(PaycliError):
+    """The request was sent and no answer came: it may have been paid."""
+
+    exit_code = 5
+    reason = "OUTCOME_UNKNOWN"
+
+
+class RemoteError(PaycliError):
+    """The service answered with an error that has no class of its own here."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: str,
+        reason: str = "REMOTE_ERROR",
+        metadata: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, metadata=metadata)
+        self.status = status
+        self.reason = reason
+
+
+class StartError(PaycliError):
+    """A server cannot start: port taken, address not ours."""
+
+    reason = "CANNOT_START"
+
+
+class StoreError(StartError):
+    """The store cannot be opened: locked, not a database, not writable."""
+
+    reason = "STORE_UNUSABLE"

@@ -63,7 +63,7 @@ class Node:
     def items(self, what: str) -> Iterator[Node]:
         """The values of a list."""
         if not isinstance(self.raw, yaml.SequenceNode):
-            raise self.error(f"{what} must be a list (lines that begin with '-'), not {self._kind()}.")
+            raise self.error(f"{what} must be a list (lines with '-'), not {self._kind()}.")
         return (Node(self.path, value) for value in self.raw.value)
 
     def text(self, what: str) -> str:
@@ -78,7 +78,8 @@ class Node:
             return {name: value.typed() for name, value in self.fields("the value").items()}
         if isinstance(self.raw, yaml.SequenceNode):
             return [value.typed() for value in self.items("the value")]
-        return self._scalar(self.raw)
+        assert isinstance(self.raw, yaml.ScalarNode)
+        return _scalar(self.raw)
 
     def parse(self, what: str, parse: Callable[[str], _Parsed]) -> _Parsed:
         """The scalar through `parse`, whose ValueError becomes an error at this line."""
@@ -87,20 +88,6 @@ class Node:
             return parse(written)
         except ValueError as problem:
             raise self.error(f"{what}: {problem}") from problem
-
-    def _scalar(self, raw: yaml.ScalarNode) -> object:
-        match raw.tag.rpartition(":")[2]:
-            case "null":
-                return None
-            case "bool":
-                return raw.value.lower() in ("true", "yes", "on")
-            case "int":
-                try:
-                    return int(raw.value.replace("_", ""), 0)
-                except ValueError:
-                    return raw.value
-            case _:
-                return raw.value
 
     def _kind(self) -> str:
         if isinstance(self.raw, yaml.MappingNode):
@@ -125,6 +112,21 @@ def read(path: Path) -> Node:
         raise DocumentError(path, "the file is empty.")
     _refuse_bombs(path, raw)
     return Node(path, raw)
+
+
+def _scalar(raw: yaml.ScalarNode) -> object:
+    match raw.tag.rpartition(":")[2]:
+        case "null":
+            return None
+        case "bool":
+            return raw.value.lower() in ("true", "yes", "on")
+        case "int":
+            try:
+                return int(raw.value.replace("_", ""), 0)
+            except ValueError:
+                return raw.value
+        case _:
+            return raw.value
 
 
 def _read_text(path: Path) -> str:

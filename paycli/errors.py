@@ -117,3 +117,88 @@ class StoreError(StartError):
     """The store cannot be opened: locked, not a database, not writable."""
 
     reason = "STORE_UNUSABLE"
+
+
+class PaymentError(PaycliError):
+    """A rule said no. `status` names the gRPC code (AIP-193), `reason` is the ErrorInfo reason."""
+
+    status = "FAILED_PRECONDITION"
+    reason = "PAYMENT_ERROR"
+
+
+class InvalidPayment(PaymentError):
+    """A field of the request is wrong. `field` is its name in the request."""
+
+    exit_code = 2
+    status = "INVALID_ARGUMENT"
+    reason = "FIELD_INVALID"
+
+    def __init__(
+        self, field: str, message: str, *, reason: str = reason, **metadata: str | int
+    ) -> None:
+        super().__init__(
+            message, metadata={"field": field, **{k: str(v) for k, v in metadata.items()}}
+        )
+        self.field = field
+        self.reason = reason
+
+
+class KeyReused(PaymentError):
+    """The idempotency key belongs to an operation with other fields."""
+
+    status = "ALREADY_EXISTS"
+    reason = "IDEMPOTENCY_KEY_REUSED"
+
+    def __init__(self, first_payment_id: str, differing: list[str]) -> None:
+        fields = ", ".join(differing)
+        super().__init__(
+            f"This idempotency key was used for payment {first_payment_id} with another {fields}. "
+            "Send the first request again unchanged, or use a new key (or order id).",
+            metadata={"firstPaymentId": first_payment_id, "differingFields": fields},
+        )
+
+
+class PaymentNotFound(PaymentError):
+    """No payment has this id."""
+
+    status = "NOT_FOUND"
+    reason = "PAYMENT_NOT_FOUND"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(f"No payment has the id '{payment_id}'.", metadata={"id": payment_id})
+
+
+class StateForbids(PaymentError):
+    """The payment's state has no such transition, or not enough is left for it."""
+
+    reason = "STATE_FORBIDS"
+
+
+class Unavailable(PaymentError):
+    """Nothing was written for this request; the same request may be sent again."""
+
+    exit_code = 3
+    status = "UNAVAILABLE"
+    reason = "UNAVAILABLE"
+    retry_after_s: float = 1.0
+
+
+class Overloaded(Unavailable):
+    """More is waiting than the server takes."""
+
+    status = "RESOURCE_EXHAUSTED"
+    reason = "OVERLOADED"
+    retry_after_s = 0.5
+
+
+class Draining(Unavailable):
+    """The server is stopping."""
+
+    reason = "DRAINING"
+
+
+class StoreUnavailable(Unavailable):
+    """The store does not take writes."""
+
+    reason = "STORE_UNAVAILABLE"
+    retry_after_s = 5.0

@@ -1,17 +1,18 @@
-"""The root command: registers the commands and is the one place that turns errors into exit codes."""
+"""The root command: registers every command and turns errors into exit codes, here only."""
 
 from __future__ import annotations
 
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import output
+from paycli.cli import output, serve
 from paycli.errors import PaycliError
 
 EXIT_CODES = """
@@ -42,7 +43,7 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def root(
     *,
-    version: Annotated[  # noqa: ARG001 - typer calls the callback
+    version: Annotated[
         bool,
         typer.Option(
             "--version", callback=_print_version, is_eager=True, help="Print the version."
@@ -52,7 +53,9 @@ def root(
     """Compile, run, call and prove a gRPC payment service."""
 
 
-for command in ():
+COMMANDS: tuple[Callable[..., None], ...] = (serve.serve,)
+
+for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(command)
 
 
@@ -63,6 +66,7 @@ def main() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our sentence says it; C-core would too
     as_json = "--json" in arguments
     try:
         return app(arguments, prog_name="paycli", standalone_mode=False) or 0

@@ -1,0 +1,68 @@
+"""`paycli serve`: assemble store and server, and run them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Coroutine, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paycli.cli import output
+from paycli.errors import InputError
+from paycli.storage.stores import DEFAULT_URL, open_store
+
+READY = "Payment Processing Service ready!"
+
+
+def serve(
+    *,
+    host: Annotated[
+        str, typer.Option(envvar="PAYCLI_HOST", help="Address to listen on; default: loopback.")
+    ] = "localhost",
+    port: Annotated[
+        int,
+        typer.Option(envvar="PAYCLI_PORT", min=0, max=65535, help="Port; 0 picks a free one."),
+    ] = 50051,
+    port_file: Annotated[
+        Path | None, typer.Option(help="Write the port here once calls are accepted.")
+    ] = None,
+    store: Annotated[
+        str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
+    ] = DEFAULT_URL,
+    drain_timeout: Annotated[
+        float, typer.Option(min=0, help="Seconds that calls in flight get at a stop.")
+    ] = 10.0,
+    allow_unprotected: Annotated[
+        bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
+    ] = False,
+) -> None:
+    """Run a durable payment service; stops cleanly on SIGTERM and Ctrl-C."""
+    from paycli.server import host as server_host
+    from paycli.server.transport import is_loopback
+
+    if not allow_unprotected and not is_loopback(host):
+        raise InputError(
+            f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "
+            "--allow-unprotected if a proxy or a closed network protects the server."
+        )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    options = server_host.Options(host, port, port_file, drain_timeout)
+    _run(server_host.serve(options, partial(open_store, store), _say_ready))
+
+
+def _say_ready(addresses: Sequence[str]) -> None:
+    output.progress(f"Listening on {' and '.join(addresses)}")
+    output.result(READY)
+
+
+def _run(main: Coroutine[object, object, None]) -> None:
+    try:
+        import uvloop
+    except ImportError:  # not on every platform
+        asyncio.run(main)
+    else:
+        uvloop.run(main)

@@ -1,0 +1,121 @@
+"""What callers ask for, checked: a command that exists has well-formed fields.
+
+The clock and new ids come in from outside; the domain has neither.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from paycli.errors import InvalidPayment
+from paycli.payments.money import MINOR_UNITS_MAX, exponent_of
+from paycli.payments.payment import CaptureMethod
+from paycli.payments.states import Action
+
+TEXT_MAX: Final = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_SEPARATOR = "\x1f"  # cannot stand in an id, so no two pairs of ids make one key
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """Charge a customer, or authorize with manual capture. `payment_id` is used if it is new."""
+
+    request_key: str
+    payment_id: str
+    order_id: str
+    customer_id: str
+    currency: str
+    amount: int
+    now_us: int
+    capture_method: int = CaptureMethod.AUTOMATIC
+    expires_us: int = 0
+    decline_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Capture, void, expire or refund part or all of a payment. `amount` 0 means all that is left.
+
+    `final` on a capture gives the rest back; `refund_id` names the refund to be made.
+    """
+
+    request_key: str
+    payment_id: str
+    action: Action
+    now_us: int
+    amount: int = 0
+    final: bool = False
+    refund_id: str = ""
+    reason: str = ""
+
+
+Command = Create | Change
+
+
+def create(
+    *,
+    payment_id: str,
+    order_id: str,
+    customer_id: str,
+    currency: str,
+    amount: int,
+    now_us: int,
+    request_id: str = "",
+    capture_method: int = CaptureMethod.AUTOMATIC,
+    expires_us: int = 0,
+    decline_reason: str = "",
+    customer_field: str = "customer_id",
+) -> Create:
+    """A checked Create. Without a `request_id` the key is made from the order and the customer."""
+    _check_text("order_id", order_id)
+    _check_text(customer_field, customer_id)
+    exponent_of(currency)
+    if not 0 < amount <= MINOR_UNITS_MAX:
+        raise InvalidPayment("amount", "amount must be more than 0 and less than 10^15 minor units")
+    if request_id:
+        key = request_key(request_id)
+    elif order_id:
+        key = f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
+    else:
+        raise InvalidPayment(
+            "order_id",
+            "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
+        )
+    return Create(
+        key,
+        payment_id,
+        order_id,
+        customer_id,
+        currency,
+        amount,
+        now_us,
+        capture_method,
+        expires_us,
+        decline_reason,
+    )
+
+
+def request_key(request_id: str) -> str:
+    """The idempotency key of an id that the caller chose; never equal to one made from an order."""
+    if not request_id:
+        raise InvalidPayment(
+            "request_id",
+            "request_id is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
+        )
+    _check_text("request_id", request_id)
+    return f"key{_SEPARATOR}{request_id}"
+
+
+def _check_text(field: str, value: str) -> None:
+    if len(value) > TEXT_MAX:
+        raise InvalidPayment(
+            field,
+            f"{field} has {len(value)} characters; the most is {TEXT_MAX}.",
+            maximumLength=TEXT_MAX,
+        )
+    # isprintable is one fast call and true for nearly all ids; only the rest needs a closer look.
+    if not value.isprintable() and _CONTROL.search(value):
+        raise InvalidPayment(field, f"{field} holds a control character; send printable text.")

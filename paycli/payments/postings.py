@@ -1,0 +1,65 @@
+"""Double entry: which accounts an entry of the journal moves money between.
+
+    CHARGED    customer ─▶ merchant
+    AUTHORIZED customer ─▶ hold          DECLINED  nothing
+    CAPTURED   hold     ─▶ merchant      (a final capture also: hold ─▶ customer)
+    VOIDED     hold     ─▶ customer
+    EXPIRED    hold     ─▶ customer
+    REFUNDED   merchant ─▶ customer
+
+Every transfer is two postings of one amount with opposite signs, so an entry always sums to zero.
+The hold account belongs to one payment; its balance is what is authorized and still open.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from paycli.payments.payment import Entry, Kind, Payment
+
+MERCHANT: Final = "merchant"
+
+_TRANSFER: Final = {
+    Kind.CHARGED: ("customer", "merchant"),
+    Kind.AUTHORIZED: ("customer", "hold"),
+    Kind.CAPTURED: ("hold", "merchant"),
+    Kind.VOIDED: ("hold", "customer"),
+    Kind.EXPIRED: ("hold", "customer"),
+    Kind.REFUNDED: ("merchant", "customer"),
+}
+
+
+class Posting(NamedTuple):
+    """One leg: `amount` minor units into the account, negative out of it."""
+
+    account: str
+    amount: int
+    currency: str
+
+
+def customer_account(customer_id: str) -> str:
+    """The account that the customer's money comes from and goes back to."""
+    return f"customer/{customer_id}"
+
+
+def hold_account(payment_id: str) -> str:
+    """The account that holds what is authorized on one payment."""
+    return f"hold/{payment_id}"
+
+
+def postings_of(payment: Payment, entry: Entry) -> list[Posting]:
+    """The postings of one entry: none for a decline, else two or four."""
+    names = {
+        "customer": customer_account(payment.customer_id),
+        "hold": hold_account(payment.payment_id),
+        "merchant": MERCHANT,
+    }
+    postings: list[Posting] = []
+    transfers = [(_TRANSFER.get(Kind(entry.kind)), entry.amount)]
+    transfers.append((("hold", "customer"), entry.released))
+    for transfer, amount in transfers:
+        if transfer is not None and amount:
+            debit, credit = transfer
+            postings.append(Posting(names[debit], -amount, payment.currency))
+            postings.append(Posting(names[credit], amount, payment.currency))
+    return postings

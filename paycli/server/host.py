@@ -1,0 +1,119 @@
+"""The life of a server: bind, say ready, serve until told to stop, drain, let go."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from paycli.errors import StartError
+from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.payments.store import Store
+from paycli.server.seed_servicer import SeedServicer
+from paycli.server.transport import bind, make_server
+
+_SEED = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
+_SERVICES = (_SEED, health.SERVICE_NAME, reflection.SERVICE_NAME)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where to listen and how to stop."""
+
+    host: str
+    port: int
+    port_file: Path | None
+    drain_timeout_s: float
+
+
+async def serve(
+    options: Options,
+    open_store: Callable[[Callable[[], None]], Store],
+    on_ready: Callable[[Sequence[str]], None],
+) -> None:
+    """Serve until SIGTERM or SIGINT; returns after the drain. Raises StartError.
+
+    `open_store` gets what to call when the store breaks: the server then answers NOT_SERVING to
+    health checks and UNAVAILABLE to payments, so that nothing is promised that is not kept.
+    """
+    server = make_server()
+    addresses = bind(server, options.host, options.port)
+    health_servicer = health.aio.HealthServicer()
+    tasks = set()
+
+    async def report(status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+        for service in ("", _SEED):
+            await health_servicer.set(service, status)
+
+    def store_failed() -> None:
+        tasks.add(asyncio.ensure_future(report(health_pb2.HealthCheckResponse.NOT_SERVING)))
+
+    store = open_store(store_failed)
+    try:
+        payment_pb2_grpc.add_PaymentServiceServicer_to_server(SeedServicer(store), server)
+        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+        reflection.enable_server_reflection(_SERVICES, server)
+        await report(health_pb2.HealthCheckResponse.SERVING)
+        stop = _stop_signals()
+        await server.start()
+        with _port_file(options.port_file, addresses):
+            on_ready(addresses)
+            await stop.wait()
+            await _drain(server, health_servicer, options.drain_timeout_s, stop)
+    finally:
+        await store.close()
+
+
+async def _drain(
+    server: grpc.aio.Server,
+    health_servicer: health.aio.HealthServicer,
+    timeout_s: float,
+    stop: asyncio.Event,
+) -> None:
+    """Finish what is in flight, within the limit; a second signal ends the wait."""
+    _log.info("draining: waiting up to %g s for calls in flight", timeout_s)
+    stop.clear()
+    await health_servicer.enter_graceful_shutdown()
+    drained = asyncio.ensure_future(server.stop(timeout_s))
+    hurried = asyncio.ensure_future(stop.wait())
+    await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+    hurried.cancel()
+    if not drained.done():
+        await server.stop(0)
+    await drained
+
+
+def _stop_signals() -> asyncio.Event:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    return stop
+
+
+@contextlib.contextmanager
+def _port_file(path: Path | None, addresses: Sequence[str]) -> Iterator[None]:
+    """The port in a file while the server takes calls, for whoever started it."""
+    if path is None:
+        yield
+        return
+    partial = path.with_name(f"{path.name}.partial")
+    try:
+        partial.write_text(addresses[0].rpartition(":")[2] + "\n", encoding="ascii")
+        partial.replace(path)  # a reader never sees half a number
+    except OSError as problem:
+        raise StartError(f"Cannot write the port file {path}: {problem.strerror}.") from problem
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,20 @@
+"""Ids that the server makes: UUIDv7 (RFC 9562), so that rows made together are stored together."""
+
+from __future__ import annotations
+
+import random
+import time
+
+_random = random.SystemRandom()
+
+
+def new_payment_id() -> str:
+    """`pay_` and 32 hexadecimal digits that begin with the time in milliseconds."""
+    return f"pay_{_uuid7():032x}"
+
+
+def _uuid7() -> int:
+    milliseconds = time.time_ns() // 1_000_000
+    bits = _random.getrandbits(74)
+    high, low = bits >> 62, bits & (1 << 62) - 1
+    return milliseconds << 80 | 0x7 << 76 | high << 64 | 0b10 << 62 | low

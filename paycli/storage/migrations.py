@@ -1,0 +1,28 @@
+"""Numbered SQL files per backend: `sql/<backend>/0001_<what>.sql`, applied in order, once."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+_SQL = Path(__file__).parent / "sql"
+
+
+class Migration(NamedTuple):
+    """One step of the schema; versions count from 1 without a gap."""
+
+    version: int
+    name: str
+    sql: str
+
+
+@cache
+def migrations(backend: str) -> tuple[Migration, ...]:
+    """All steps of a backend, in order."""
+    steps = tuple(
+        Migration(int(path.stem[:4]), path.stem[5:], path.read_text(encoding="utf-8"))
+        for path in sorted((_SQL / backend).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    )
+    assert [step.version for step in steps] == list(range(1, len(steps) + 1))
+    return steps

@@ -56,7 +56,7 @@ class Node:
             if name in entries:
                 raise key.error(f"duplicate key '{name}': it stands above already.")
             if known is not None and name not in known:
-                raise key.error(f"unknown key '{name}' in {what}; {_nearest(name, known)}.")
+                raise key.error(f"unknown key '{name}' in {what}; {_nearest(name, known)}")
             entries[name] = Node(self.path, value_node)
         return entries
 
@@ -182,4 +182,4 @@ def _nearest(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return "known are " + ", ".join(sorted(known))
+    return f"known are {', '.join(sorted(known))}."

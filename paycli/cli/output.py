@@ -49,4 +49,5 @@ def usage_error(problem: TyperException, *, as_json: bool) -> None:
         return
     context = getattr(problem, "ctx", None)
     command = context.command_path if context is not None else "paycli"
-    progress(f"Error: {problem.format_message()} See '{command} --help'.")
+    said = problem.format_message().rstrip(".")
+    progress(f"Error: {said}. See '{command} --help'.")

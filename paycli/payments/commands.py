@@ -69,21 +69,18 @@ def create(
     decline_reason: str = "",
     customer_field: str = "customer_id",
 ) -> Create:
-    """A checked Create. Without a `request_id` the key is made from the order and the customer."""
-    _check_text("order_id", order_id)
-    _check_text(customer_field, customer_id)
-    exponent_of(currency)
-    if not 0 < amount <= MINOR_UNITS_MAX:
-        raise InvalidPayment("amount", "amount must be more than 0 and less than 10^15 minor units")
-    if request_id:
-        key = request_key(request_id)
-    elif order_id:
-        key = f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
-    else:
-        raise InvalidPayment(
-            "order_id",
-            "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
-        )
+    """A checked Create. Without a `request_id` the key is made from the order and the customer.
+
+    Raises InvalidPayment; `customer_field` is what the caller's contract calls the customer.
+    """
+    key = check_create(
+        order_id=order_id,
+        customer_id=customer_id,
+        currency=currency,
+        amount=amount,
+        request_id=request_id,
+        customer_field=customer_field,
+    )
     return Create(
         key,
         payment_id,
@@ -95,6 +92,33 @@ def create(
         capture_method,
         expires_us,
         decline_reason,
+    )
+
+
+def check_create(
+    *,
+    order_id: str,
+    customer_id: str,
+    currency: str,
+    amount: int,
+    request_id: str,
+    customer_field: str,
+) -> str:
+    """Check what callers send to create a payment and return its idempotency key."""
+    _check_text("order_id", order_id)
+    _check_text(customer_field, customer_id)
+    exponent_of(currency)
+    if not 0 < amount <= MINOR_UNITS_MAX:
+        raise InvalidPayment(
+            "amount", "amount must be more than 0 and less than 10^15 minor units."
+        )
+    if request_id:
+        return request_key(request_id)
+    if order_id:
+        return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
+    raise InvalidPayment(
+        "order_id",
+        "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
     )
 
 

@@ -16,7 +16,8 @@ from paycli.server.ids import new_payment_id
 from paycli.server.status import abort
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-REPLAYED: Final = (("idempotency-replayed", "true"),)
+REPLAYED: Final = ("idempotency-replayed", "true")
+DECLINE_REASON: Final = "decline-reason"
 
 
 class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
@@ -35,11 +36,15 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
             receipt = await self._store.execute(_command(request, context))
         except PaymentError as error:
             await abort(context, error)
-        if receipt.replayed:
-            context.set_trailing_metadata(REPLAYED)
         payment = receipt.payment
+        declined = payment.decline_reason
+        trailing = [REPLAYED] if receipt.replayed else []
+        if declined:
+            trailing.append((DECLINE_REASON, declined))
+        if trailing:
+            context.set_trailing_metadata(tuple(trailing))
         return payment_pb2.PaymentResponse(
-            payment_id=payment.payment_id, status="FAILED" if payment.decline_reason else "SUCCESS"
+            payment_id=payment.payment_id, status="FAILED" if declined else "SUCCESS"
         )
 
 

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import output, pay, serve, smoke
+from paycli.cli import gen, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_CODES = """
@@ -53,7 +53,7 @@ def root(
     """Compile, run, call and prove a gRPC payment service."""
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (serve.serve, pay.pay, smoke.smoke)
+COMMANDS: tuple[Callable[..., None], ...] = (gen.gen, serve.serve, pay.pay, smoke.smoke)
 
 for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(command)

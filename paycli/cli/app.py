@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from typing import Annotated
 
@@ -82,6 +81,8 @@ def run(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
+        import traceback
+
         traceback.print_exc()
         output.progress("This is a bug in paycli. Please report it with the lines above.")
         return EXIT_BUG

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -19,6 +18,8 @@ def result(text: str) -> None:
 
 def document(value: Mapping[str, Any]) -> None:
     """Print one JSON document on one line."""
+    import json
+
     result(json.dumps(value, ensure_ascii=False))
 
 
@@ -32,6 +33,8 @@ def error(problem: PaycliError, *, as_json: bool) -> None:
     if not as_json:
         progress(f"Error: {problem}")
         return
+    import json
+
     body = {
         "status": problem.status,
         "reason": problem.reason,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -40,6 +38,8 @@ def pay(
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
+    import uuid
+
     from paycli.client.channel import connect
     from paycli.client.charges import charge
 
@@ -79,6 +79,8 @@ def _pay_fixtures(
     paths: list[Path], target: str, timeout_s: float, plaintext: bool | None, *, as_json: bool
 ) -> int:
     """Send all in order. Wrong entries are named and left out; the worst exit code wins."""
+    from collections import Counter
+
     from paycli.client.channel import connect
     from paycli.client.charges import send
     from paycli.client.fixtures import read_fixture

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +10,8 @@ import typer
 
 from paycli.cli import output
 from paycli.errors import InputError
-from paycli.storage.stores import DEFAULT_URL, open_store
 
+DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 READY = "Payment Processing Service ready!"
 
 
@@ -32,7 +29,7 @@ def serve(
     ] = None,
     store: Annotated[
         str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
-    ] = DEFAULT_URL,
+    ] = DEFAULT_STORE,
     drain_timeout: Annotated[
         float, typer.Option(min=0, help="Seconds that calls in flight get at a stop.")
     ] = 10.0,
@@ -41,8 +38,12 @@ def serve(
     ] = False,
 ) -> None:
     """Run a durable payment service; stops cleanly on SIGTERM and Ctrl-C."""
+    import logging
+    from functools import partial
+
     from paycli.server import host as server_host
     from paycli.server.transport import is_loopback
+    from paycli.storage.stores import open_store
 
     if not allow_unprotected and not is_loopback(host):
         raise InputError(
@@ -60,9 +61,13 @@ def _say_ready(addresses: Sequence[str]) -> None:
 
 
 def _run(main: Coroutine[object, object, None]) -> None:
-    try:
+    import asyncio
+    import importlib.util
+
+    factory = None
+    if importlib.util.find_spec("uvloop"):  # not on every platform
         import uvloop
-    except ImportError:  # not on every platform
-        asyncio.run(main)
-    else:
-        uvloop.run(main)
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -43,10 +42,9 @@ def smoke(
 
     read = [read_suite(path) for path in suites or suite_paths()]
     with _termination_as_interrupt():
-        with (
-            own_server() if target is None else nullcontext(target) as address,
-            connect(address, timeout, plaintext=plaintext) as channel,
-        ):
+        with ExitStack() as stack:
+            address = target or stack.enter_context(own_server()).target
+            channel = stack.enter_context(connect(address, timeout, plaintext=plaintext))
             results = run_suites(
                 read, channel, timeout, lambda result: _report(result, as_json=json)
             )
@@ -84,6 +82,8 @@ def _summarize(results: list[StepResult], address: str) -> None:
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
     """Let SIGTERM unwind like Ctrl-C, so that a server of our own never outlives us."""
+    import signal
+
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         yield

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -12,6 +10,7 @@ import grpc
 
 from paycli.errors import InputError, Unreachable
 
+_HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 _PORT_MAX: Final = 65535
 
 
@@ -19,9 +18,8 @@ _PORT_MAX: Final = 65535
 def connect(
     target: str, timeout_s: float, *, plaintext: bool | None = None
 ) -> Iterator[grpc.Channel]:
-    """An open channel to HOST:PORT. Raises Unreachable when nothing answers.
+    """An open channel to HOST:PORT. Raises Unreachable when no gRPC server answers there.
 
-    Connecting first keeps two things apart: what was never sent, and what may have been paid.
     Plaintext by default on loopback, TLS elsewhere; `plaintext` says otherwise.
     """
     host = _host_of(target)
@@ -29,32 +27,27 @@ def connect(
         channel = grpc.insecure_channel(target)
     else:
         channel = grpc.secure_channel(target, grpc.ssl_channel_credentials())
-    try:
-        _wait_until_connected(channel, target, timeout_s)
+    with channel:
+        _knock(channel, target, timeout_s)
         yield channel
-    finally:
-        channel.close()
 
 
-def _wait_until_connected(channel: grpc.Channel, target: str, timeout_s: float) -> None:
-    settled = threading.Event()
-    states: list[grpc.ChannelConnectivity] = []
+def _knock(channel: grpc.Channel, target: str, timeout_s: float) -> None:
+    """A call that moves no money, first: what fails later was sent and may have been paid.
 
-    def observe(state: grpc.ChannelConnectivity) -> None:
-        states.append(state)
-        if state in (grpc.ChannelConnectivity.READY, grpc.ChannelConnectivity.TRANSIENT_FAILURE):
-            settled.set()
-
-    channel.subscribe(observe, try_to_connect=True)
-    answered = settled.wait(timeout_s)
-    channel.unsubscribe(observe)
-    if grpc.ChannelConnectivity.READY not in states:
-        why = "refused the connection" if answered else f"did not answer within {timeout_s:g} s"
-        raise Unreachable(
-            f"No service at {target}: it {why}. Start one with 'paycli serve', or name another "
-            "with --target HOST:PORT.",
-            metadata={"target": target},
-        )
+    Any answer will do, also that there is no health service.
+    """
+    knock = channel.unary_unary(_HEALTH_CHECK, bytes, bytes)  # an empty message asks for the server
+    try:
+        knock(b"", timeout=timeout_s)
+    except grpc.RpcError as problem:
+        if problem.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            why = (problem.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
+            raise Unreachable(
+                f"No service answers at {target} ({why}). Start one with 'paycli serve', or name "
+                "another with --target HOST:PORT.",
+                metadata={"target": target},
+            ) from problem
 
 
 def _host_of(target: str) -> str:
@@ -65,9 +58,6 @@ def _host_of(target: str) -> str:
 
 
 def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    """Whether the host is this machine by its spelling alone; a name is never looked up."""
+    ipv4 = host.startswith("127.") and host.replace(".", "").isdecimal()
+    return ipv4 or host in ("localhost", "::1")

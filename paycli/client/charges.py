@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 
@@ -17,8 +16,7 @@ SUCCESS: Final = "SUCCESS"
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
 
 
-@dataclass(frozen=True, slots=True)
-class Charge:
+class Charge(NamedTuple):
     """One payment to send; `amount` is in minor units."""
 
     order_id: str
@@ -33,8 +31,7 @@ class Charge:
         return decimal_from_minor(self.amount, self.currency)
 
 
-@dataclass(frozen=True, slots=True)
-class Paid:
+class Paid(NamedTuple):
     """The service's answer to a charge."""
 
     charge: Charge

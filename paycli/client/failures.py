@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
-from google.rpc import error_details_pb2, status_pb2
 
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Refused, RemoteError, Unreachable
+
+if TYPE_CHECKING:
+    from google.rpc import error_details_pb2
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -49,6 +51,8 @@ def failure_of(call: grpc.RpcError, method: str) -> PaycliError:
 
 def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     """The machine-readable reason (AIP-193) that came with the status, if one did."""
+    from google.rpc import error_details_pb2, status_pb2  # start-up time: only failures need it
+
     info = error_details_pb2.ErrorInfo()
     for item in call.trailing_metadata() or ():
         if item.key == _DETAILS_KEY and isinstance(item.value, bytes):

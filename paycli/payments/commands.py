@@ -6,8 +6,7 @@ The clock and new ids come in from outside; the domain has neither.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from paycli.errors import InvalidPayment
 from paycli.payments.money import MINOR_UNITS_MAX, exponent_of
@@ -19,8 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SEPARATOR = "\x1f"  # cannot stand in an id, so no two pairs of ids make one key
 
 
-@dataclass(frozen=True, slots=True)
-class Create:
+class Create(NamedTuple):
     """Charge a customer, or authorize with manual capture. `payment_id` is used if it is new."""
 
     request_key: str
@@ -35,8 +33,7 @@ class Create:
     decline_reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """Capture, void, expire or refund part or all of a payment. `amount` 0 means all that is left.
 
     `final` on a capture gives the rest back; `refund_id` names the refund to be made.

@@ -9,7 +9,6 @@ Amounts come in three spellings, and each is taken exactly or refused:
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
 from decimal import Decimal
@@ -105,6 +104,8 @@ def decimal_from_minor(minor: int, currency: str) -> str:
 
 
 def _unknown_currency(currency: str) -> InvalidPayment:
+    import difflib  # start-up time: only this refusal needs it
+
     if not currency:
         message = "currency is missing; give an ISO 4217 code such as EUR."
     elif currency.upper() in EXPONENTS:

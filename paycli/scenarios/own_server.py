@@ -9,6 +9,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,9 +20,17 @@ _STOP_TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.01
 
 
+@dataclass(frozen=True, slots=True)
+class OwnServer:
+    """A running server: where it listens and its process id."""
+
+    target: str
+    pid: int
+
+
 @contextmanager
-def own_server() -> Iterator[str]:
-    """Start a server on a free port with a temporary store; yield HOST:PORT; always stop it."""
+def own_server() -> Iterator[OwnServer]:
+    """Start a server on a free port with a temporary store; always stop it. Raises StartError."""
     with tempfile.TemporaryDirectory(prefix="paycli-") as folder:
         port_file, log = Path(folder, "port"), Path(folder, "log")
         arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
@@ -35,7 +44,8 @@ def own_server() -> Iterator[str]:
                 start_new_session=True,  # Ctrl-C is for us: we stop it in our own order
             )
         try:
-            yield f"localhost:{_wait_for_port(process, port_file, log)}"
+            port = _wait_for_port(process, port_file, log)
+            yield OwnServer(f"localhost:{port}", process.pid)
         finally:
             _stop(process)
 

@@ -86,17 +86,17 @@ def read_suite(path: Path) -> Suite:
     top = documents.read(path).fields("a suite", _SUITE_KEYS)
     if "steps" not in top:
         raise DocumentError(path, "a suite needs 'steps:', a list of what to do.", 1)
-    steps: list[Step] = []
+    steps: dict[str, Step] = {}
     for node in top["steps"].items("steps"):
         step = _read_step(node)
-        if any(step.name == earlier.name for earlier in steps):
+        if step.name in steps:
             raise node.error(f"two steps are called '{step.name}'.")
         _check_references(node, step, steps)
-        steps.append(step)
+        steps[step.name] = step
     if not steps:
         raise top["steps"].error("steps is empty; list at least one.")
     requires = top["requires"].text("requires") if "requires" in top else None
-    return Suite(path.stem, requires, tuple(steps))
+    return Suite(path.stem, requires, tuple(steps.values()))
 
 
 def _read_step(node: Node) -> Step:
@@ -169,12 +169,12 @@ def _check_request(node: Node, method: MethodDescriptor, request: Mapping[str, o
         raise node.error(str(problem)) from problem
 
 
-def _check_references(node: Node, step: Step, earlier: list[Step]) -> None:
+def _check_references(node: Node, step: Step, earlier: Mapping[str, Step]) -> None:
     if not isinstance(step, CallStep):
         return
     written = f"{dict(step.request)}{dict(step.metadata)}{dict(step.expect)}"
     for name, field in _STEP_REFERENCE.findall(written):
-        source = next((each for each in earlier if each.name == name), None)
+        source = earlier.get(name)
         if not isinstance(source, CallStep) or source.expect_error is not None:
             raise node.error(f"${{steps.{name}.{field}}} names no earlier step with a response.")
         if field not in source.method.output_type.fields_by_name:

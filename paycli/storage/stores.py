@@ -9,7 +9,6 @@ from typing import Final
 from paycli.errors import InputError
 from paycli.payments.store import Store
 
-DEFAULT_URL: Final = "sqlite:///.paycli/paycli.db"
 _SQLITE: Final = "sqlite:///"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,20 +20,34 @@ _STDERR: Final = 2
 _POSITION: Final = re.compile(r"(?P<name>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? ")
 
 
-def compile_python(workspace: Workspace, out: Path) -> None:
-    """Write messages, gRPC stubs and .pyi of the workspace into `out`, as protoc makes them.
+def compile_python(workspace: Workspace) -> dict[str, str]:
+    """Messages, gRPC stubs and .pyi of the workspace as protoc makes them: name → content.
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
-    outputs = [f"--{kind}_out={out}" for kind in ("python", "grpc_python", "pyi")]
     includes = [f"-I{path}" for path in workspace.includes]
-    with tempfile.TemporaryFile() as stderr:
+    with (
+        tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder,
+        tempfile.TemporaryFile() as stderr,
+    ):
+        # One archive per kind: far fewer files to make and read again than one per module.
+        archives = {kind: f"{folder}/{kind}.zip" for kind in ("python", "grpc_python", "pyi")}
+        outputs = [f"--{kind}_out={archive}" for kind, archive in archives.items()]
         with _stderr_into(stderr):
             failed = protoc.main(["protoc", *includes, *outputs, *workspace.names])
-        stderr.seek(0)
-        said = stderr.read().decode(errors="replace")
-    if failed:
-        raise InputError(_explain(said, workspace))
+        if failed:
+            stderr.seek(0)
+            raise InputError(_explain(stderr.read().decode(errors="replace"), workspace))
+        return {
+            name: content
+            for archive in archives.values()
+            for name, content in _unpack(archive).items()
+        }
+
+
+def _unpack(archive: str) -> dict[str, str]:
+    with zipfile.ZipFile(archive) as opened:
+        return {name: opened.read(name).decode() for name in opened.namelist()}
 
 
 @contextmanager
@@ -54,10 +69,15 @@ def _explain(said: str, workspace: Workspace) -> str:
 
 
 def _locate(complaint: str, workspace: Workspace) -> str:
-    """The complaint with the file's real path, and below it the line and a caret."""
+    """The complaint with the file's real path, and below it the line and a caret.
+
+    protoc says the path for what it parsed, and the name for what it then linked.
+    """
     found = _POSITION.match(complaint)
-    path = workspace.path_of(found["name"]) if found else None
-    if found is None or path is None:
+    if found is None:
+        return complaint
+    path = workspace.path_of(found["name"]) or Path(found["name"])
+    if not path.is_file():
         return complaint
     message = complaint[found.end() :]
     if found["line"] is None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import tempfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -22,6 +22,7 @@ from paycli.toolchain.workspace import Workspace
 
 MANIFEST: Final = ".paycli-gen.json"
 _PROTOC_MARK: Final = "enerated by the "  # stands in the first lines of all that protoc writes
+_WRITERS: Final = 4
 _INIT: Final = "__init__.py"
 
 Files = Mapping[str, str]
@@ -45,13 +46,9 @@ def generate(workspace: Workspace) -> dict[str, str]:
     """The generated files of a workspace: relative name → content, the same bytes every time."""
     modules = {module_of(name) for name in workspace.names}
     files: dict[str, str] = {}
-    with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
-        out = Path(folder)
-        compile_python(workspace, out)
-        for path in sorted(out.rglob("*.py*")):
-            name = path.relative_to(out).as_posix()
-            module = name.partition(".")[0].removesuffix("_grpc").replace("/", ".")
-            files[name] = make_relative(_read(path), module, modules)
+    for name, code in sorted(compile_python(workspace).items()):
+        module = name.partition(".")[0].removesuffix("_grpc").replace("/", ".")
+        files[name] = make_relative(code, module, modules)
     return files | dict.fromkeys(_package_markers(files), "")
 
 
@@ -84,8 +81,9 @@ def write(files: Files, out: Path, *, whole_tree: bool) -> Drift:
             )
     hashes = {name: _hash(content) for name, content in wanted.items()}
     try:
-        for name in (*drift.stale, *drift.missing):
-            _replace(out / name, wanted[name])
+        with ThreadPoolExecutor(_WRITERS) as pool:  # making files is the system's work, not ours
+            changed = (*drift.stale, *drift.missing)
+            list(pool.map(lambda name: _replace(out / name, wanted[name]), changed))
         for name in drift.left_over:
             (out / name).unlink()
             _remove_empty_folders((out / name).parent, out)

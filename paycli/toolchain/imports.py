@@ -12,9 +12,11 @@ import re
 from collections.abc import Set as AbstractSet
 from typing import Final
 
-_FROM_PACKAGE: Final = re.compile(r"^from (?P<package>[\w.]+) import (?P<module>\w+_pb2)\b", re.M)
-_TOP_LEVEL: Final = re.compile(r"^import (?P<module>\w+_pb2) as\b", re.M)
-_FROM_MODULE: Final = re.compile(r"^from (?P<module>[\w.]+_pb2) import\b", re.M)
+_FROM_PACKAGE: Final = re.compile(
+    r"^from (?P<package>[\w.]+) import (?P<module>\w+_pb2)\b", re.MULTILINE
+)
+_TOP_LEVEL: Final = re.compile(r"^import (?P<module>\w+_pb2) as\b", re.MULTILINE)
+_FROM_MODULE: Final = re.compile(r"^from (?P<module>[\w.]+_pb2) import\b", re.MULTILINE)
 
 
 def module_of(proto_name: str) -> str:

@@ -1,0 +1,129 @@
+"""Whole commands against whole commands: start-up, one payment, code generation."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+ROUNDS = 15
+
+BARE_TYPER_APP = """
+import typer
+app = typer.Typer(rich_markup_mode=None)
+for number in range({commands}):
+    @app.command(name=f"command{{number}}")
+    def command(amount: str = "1", target: str = "localhost", json: bool = False) -> None:
+        "Do a thing."
+app()
+"""
+
+PLAIN_CLIENT = """
+import sys
+import grpc
+sys.path.insert(0, sys.argv[2])
+import payment_pb2
+import payment_pb2_grpc
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    stub = payment_pb2_grpc.PaymentServiceStub(channel)
+    request = payment_pb2.PaymentRequest(order_id="1", amount=1, currency="EUR", user_id="ada")
+    print(stub.ProcessPayment(request).status)
+"""
+
+
+class Comparison(NamedTuple):
+    """Median seconds of a subject and of its baseline, and the median of their ratios."""
+
+    subject_s: float
+    baseline_s: float
+    ratio: float
+
+
+def compare(subject: list[str], baseline: list[str], *, rounds: int = ROUNDS) -> Comparison:
+    """Run both in turn, one uncounted round first."""
+    pairs = [(_seconds(subject), _seconds(baseline)) for _ in range(rounds + 1)][1:]
+    return Comparison(
+        median(pair[0] for pair in pairs),
+        median(pair[1] for pair in pairs),
+        median(pair[0] / pair[1] for pair in pairs),
+    )
+
+
+def help_text(folder: Path, commands: int) -> Comparison:
+    """`paycli --help` against a bare Typer app with as many commands."""
+    bare = folder / "bare.py"
+    bare.write_text(BARE_TYPER_APP.format(commands=commands), encoding="utf-8")
+    return compare(_paycli("--help"), [sys.executable, str(bare), "--help"])
+
+
+def one_payment(folder: Path, target: str) -> Comparison:
+    """`paycli pay --amount 1` against a ten-line grpcio script."""
+    root = Path(__file__).parents[2]
+    flat = folder / "flat"
+    flat.mkdir()
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{root}/proto"]
+    protoc += [f"--python_out={flat}", f"--grpc_python_out={flat}", "payment.proto"]
+    subprocess.run(protoc, check=True)
+    script = folder / "client.py"
+    script.write_text(PLAIN_CLIENT, encoding="utf-8")
+    return compare(
+        _paycli("pay", "--amount", "1", "--target", target),
+        [sys.executable, str(script), target, str(flat)],
+    )
+
+
+def code_generation(folder: Path, protos: int) -> Comparison:
+    """`paycli gen` from nothing against `python -m grpc_tools.protoc` with the same outputs."""
+    tree = folder / f"tree{protos}"
+    names = _write_tree(tree, protos)
+    outs = [folder / f"out{protos}-{which}" for which in "ab"]
+    for out in outs:
+        out.mkdir()
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{tree}"]
+    protoc += [f"--{kind}_out={outs[1]}" for kind in ("python", "grpc_python", "pyi")]
+    gen = _paycli("gen", "-I", str(tree), "--out", str(outs[0]))
+    return compare(_from_nothing(outs[0], gen), _from_nothing(outs[1], [*protoc, *names]), rounds=5)
+
+
+def _from_nothing(out: Path, command: list[str]) -> list[str]:
+    return ["sh", "-c", f"rm -rf {out}; mkdir {out}; exec {shlex.join(command)}"]
+
+
+def _write_tree(tree: Path, protos: int) -> list[str]:
+    names: list[str] = []
+    for number in range(protos):
+        name = f"acme/pkg{number // 10}/v1/file{number}.proto"
+        path = tree / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        imported = f'import "{names[-1]}";\n' if names else ""
+        messages = "".join(
+            f"message M{number}x{m} {{ string name = 1; int64 count = 2; Kind{number} kind = 3; }}\n"
+            for m in range(5)
+        )
+        path.write_text(
+            f'syntax = "proto3";\npackage acme.pkg{number // 10}.v1;\n{imported}'
+            f'import "google/protobuf/timestamp.proto";\n'
+            f"enum Kind{number} {{ KIND{number}_UNSPECIFIED = 0; KIND{number}_ONE = 1; }}\n"
+            f"{messages}message At{number} {{ google.protobuf.Timestamp at = 1; }}\n"
+            f"service S{number} {{ rpc Get(M{number}x0) returns (M{number}x1); }}\n",
+            encoding="utf-8",
+        )
+        names.append(name)
+    return names
+
+
+def _paycli(*arguments: str) -> list[str]:
+    return [str(Path(sys.executable).with_name("paycli")), *arguments]
+
+
+def _seconds(command: list[str]) -> float:
+    started = time.perf_counter()
+    subprocess.run(
+        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=os.environ
+    )
+    return time.perf_counter() - started

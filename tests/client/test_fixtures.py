@@ -1,0 +1,100 @@
+"""Fixtures: exact amounts, wrong entries beside unharmed neighbours."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paycli.client.fixtures import FixturePayment, read_fixture
+from paycli.errors import DocumentError
+
+FIXTURES = Path(__file__).parents[2] / "configs/fixtures"
+
+
+def read(tmp_path: Path, text: str) -> list[FixturePayment | DocumentError]:
+    path = tmp_path / "f.yaml"
+    path.write_text(text, encoding="utf-8")
+    return list(read_fixture(path))
+
+
+@pytest.mark.parametrize("path", sorted(FIXTURES.glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_shipped_fixtures_are_right(path: Path) -> None:
+    payments = list(read_fixture(path))
+    assert payments
+    assert all(isinstance(payment, FixturePayment) for payment in payments)
+
+
+def test_defaults_repeat_and_placeholders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WHO", "grace")
+    text = """
+defaults: {currency: KWD, user_id: ada}
+payments:
+  - {order_id: "o-${n}", amount: 3.125, repeat: 2}
+  - {order_id: "${uuid}", amount: "0.001", user_id: "${env:WHO}", expect: FAILED}
+"""
+    first, second, third = (
+        item for item in read(tmp_path, text) if isinstance(item, FixturePayment)
+    )
+    assert [p.charge.order_id for p in (first, second)] == ["o-1", "o-2"]
+    assert (first.charge.amount, first.charge.currency, first.charge.user_id) == (
+        3125,
+        "KWD",
+        "ada",
+    )
+    assert (third.charge.user_id, third.charge.amount, third.expect) == ("grace", 1, "FAILED")
+    assert len(third.charge.order_id) == 36
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{order_id: o, currency: EUR}", "amount is missing"),
+        ("{order_id: o, amount: nan, currency: EUR}", "finite"),
+        ("{order_id: o, amount: .inf, currency: EUR}", "not an amount"),
+        ("{order_id: o, amount: 0.001, currency: EUR}", "nearest is 0.01"),
+        ('{order_id: o, amount: "12,50", currency: EUR}', "12.50"),
+        ("{order_id: o, amount: [1], currency: EUR}", "single value"),
+        ("{order_id: o, amount: , currency: EUR}", "empty"),
+        ("{order_id: o, amount: 5, currency: eur}", "upper case"),
+        ("{order_id: o, amount: 5}", "currency is missing"),
+        ("{amount: 5, currency: EUR}", "order_id is missing"),
+        ("{order_id: o, amont: 5, currency: EUR}", "did you mean 'amount'"),
+        ("{order_id: o, amount: 5, amount: 6, currency: EUR}", "duplicate key"),
+        ("{order_id: o, amount: 5, currency: EUR, repeat: 0}", "repeat"),
+        ("{order_id: o, amount: 5, currency: EUR, expect: MAYBE}", "is not a status"),
+        ("{order_id: '${env:NOT_SET_ANYWHERE}', amount: 5, currency: EUR}", "is not set"),
+        ("{order_id: '${nonsense}', amount: 5, currency: EUR}", "nothing fills ${nonsense}"),
+        (f"{{order_id: {'x' * 256}, amount: 5, currency: EUR}}", "256 characters"),
+        ("just words", "must be a mapping"),
+    ],
+)
+def test_a_wrong_entry_is_named_and_its_neighbours_stay(
+    tmp_path: Path, entry: str, said: str
+) -> None:
+    good = "{order_id: good, amount: 5, currency: EUR}"
+    before, wrong, after = read(tmp_path, f"payments:\n  - {good}\n  - {entry}\n  - {good}\n")
+    assert isinstance(before, FixturePayment)
+    assert isinstance(after, FixturePayment)
+    assert isinstance(wrong, DocumentError)
+    assert said in str(wrong)
+    assert "f.yaml:3" in str(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("- a\n", "mapping"),
+        ("payment: []\n", "did you mean 'payments'"),
+        ("defaults: {}\n", "needs 'payments:'"),
+        ("payments: []\n", "payments is empty"),
+        ("payments: {a: 1}\n", "must be a list"),
+        ("payments:\n", "must be a list"),
+        ("defaults: {amout: 1}\npayments: [{}]\n", "unknown key 'amout' in defaults"),
+    ],
+)
+def test_a_file_that_is_no_fixture_is_refused_whole(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(DocumentError, match=r"f\.yaml") as refusal:
+        read(tmp_path, text)
+    assert said in str(refusal.value)

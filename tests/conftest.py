@@ -1,0 +1,111 @@
+"""Real parts for every test: server processes on free ports, SQLite files, the CLI itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import pytest
+
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+START_TIMEOUT_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("PAYCLI_"):
+            monkeypatch.delenv(name)
+
+
+def run_paycli(
+    *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """Run the CLI as a user does, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "paycli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=timeout_s,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@dataclass
+class Server:
+    """A `paycli serve` process and where it listens."""
+
+    process: subprocess.Popen[str]
+    port: int
+    store: Path
+    first_line: str
+
+    @property
+    def target(self) -> str:
+        return f"localhost:{self.port}"
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send the signal, wait, and return the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def stderr(self) -> str:
+        """What it said, once it has ended."""
+        assert self.process.stderr is not None
+        return self.process.stderr.read()
+
+
+StartServer = Callable[..., Server]
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers; all are gone after the test, however it ends."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(*arguments: str, store: Path | None = None, port: int = 0) -> Server:
+        store = store or tmp_path / "store.db"
+        port_file = tmp_path / f"port-{len(started)}"
+        command = [sys.executable, "-m", "paycli", "serve", "--port", str(port)]
+        command += ["--port-file", str(port_file), "--store", f"sqlite:///{store}", *arguments]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+        )
+        started.append(process)
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while not port_file.exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < deadline, "the server did not become ready"
+            time.sleep(0.01)
+        assert process.stdout is not None
+        chosen = int(port_file.read_text(encoding="ascii"))
+        return Server(process, chosen, store, process.stdout.readline())
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def server(start_server: StartServer) -> Server:
+    """One server with an empty store."""
+    return start_server()
+
+
+@pytest.fixture
+def channel(server: Server) -> Iterator[grpc.Channel]:
+    """A channel to the server."""
+    with grpc.insecure_channel(server.target) as opened:
+        yield opened

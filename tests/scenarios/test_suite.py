@@ -1,0 +1,63 @@
+"""Suites are checked whole before anything is sent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from paycli.errors import DocumentError
+from paycli.scenarios.locate import suite_paths
+from paycli.scenarios.suite import read_suite
+
+PAY = "call: payment.PaymentService/ProcessPayment"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "empty"),
+        ("step: []\n", "did you mean 'steps'"),
+        ("requires: x\n", "needs 'steps:'"),
+        ("steps: []\n", "steps is empty"),
+        (f"steps: [{{{PAY}}}]\n", "name is missing"),
+        ("steps: [{name: a}]\n", "either 'call' or 'fixture'"),
+        ("steps: [{name: a.b, fixture: x}]\n", "is no name"),
+        ("steps: [{name: a, call: payment.PaymentService}]\n", "write package.Service/Method"),
+        ("steps: [{name: a, call: no.Such/Thing}]\n", "no known service"),
+        ("steps: [{name: a, call: payment.PaymentService/Pay}]\n", "it has ProcessPayment"),
+        ("steps: [{name: a, call: grpc.health.v1.Health/Watch}]\n", "streaming"),
+        (f"steps: [{{name: a, {PAY}, request: {{amont: 1}}}}]\n", "has no field 'amont'"),
+        (f"steps: [{{name: a, {PAY}, request: {{order_id: [1]}}}}]\n", "order_id"),
+        (f"steps: [{{name: a, {PAY}, expect: {{}}, expect_error: {{}}}}]\n", "not both"),
+        (f"steps: [{{name: a, {PAY}, expect_error: {{code: BAD}}}}]\n", "needs a code"),
+        (f"steps: [{{name: a, {PAY}}}, {{name: a, {PAY}}}]\n", "two steps are called 'a'"),
+        (
+            f"steps: [{{name: a, {PAY}, request: {{order_id: '${{steps.b.payment_id}}'}}}}]\n",
+            "names no",
+        ),
+        (f"steps: [{{name: a, {PAY}, request: {{order_id: '${{env:NOT_SET}}'}}}}]\n", "is not set"),
+        ("steps: [{name: a, fixture: none.yaml}]\n", "none.yaml: no such file"),
+        ("steps: [{name: a, fixture: x, expect: {}}]\n", "has no 'expect'"),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_sent(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(DocumentError) as mistake:
+        read_suite(path)
+    assert said in str(mistake.value)
+
+
+def test_a_reference_to_a_field_that_the_response_lacks_is_a_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    wrong = "request: {order_id: '${steps.a.id}'}"
+    path.write_text(f"steps:\n- {{name: a, {PAY}}}\n- {{name: b, {PAY}, {wrong}}}\n")
+    with pytest.raises(DocumentError, match="has no 'id'; it has payment_id, status"):
+        read_suite(path)
+
+
+def test_the_shipped_suites_are_right(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)  # a folder without suites of its own gets the shipped ones
+    suites = [read_suite(path) for path in suite_paths()]
+    assert sum(len(suite.steps) for suite in suites) > 10

@@ -1,0 +1,242 @@
+"""The server process: ready, polite to everybody, unharmed by bad peers, gone when told to."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import signal
+import socket
+import sqlite3
+import struct
+import threading
+import time
+from pathlib import Path
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+
+from paycli.generated import payment_pb2, payment_pb2_grpc
+from tests.conftest import Server, StartServer, run_paycli
+
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+def pay(
+    channel: grpc.Channel, order: str = "o1", amount: float = 99.99, **fields: str
+) -> payment_pb2.PaymentResponse:
+    request = payment_pb2.PaymentRequest(
+        order_id=order, amount=amount, **({"currency": "EUR", "user_id": "ada"} | fields)
+    )
+    response = payment_pb2_grpc.PaymentServiceStub(channel).ProcessPayment(request, timeout=10)
+    assert isinstance(response, payment_pb2.PaymentResponse)
+    return response
+
+
+def error_of(channel: grpc.Channel, **request: object) -> tuple[str, str, dict[str, str], set[str]]:
+    """Status, reason, metadata, and the names of all details of the error a request gets."""
+    with pytest.raises(grpc.RpcError) as raised:
+        pay(channel, **request)  # type: ignore[arg-type] # wrong on purpose
+    trailing = {item.key: item.value for item in raised.value.trailing_metadata()}
+    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+    assert status.message == raised.value.details()
+    infos = []
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        if detail.Unpack(info):
+            assert info.domain == "paycli.dev"
+            infos.append(info)
+    assert len(infos) == 1
+    names = {detail.type_url.rpartition(".")[2] for detail in status.details}
+    return raised.value.code().name, infos[0].reason, dict(infos[0].metadata), names
+
+
+def test_ready_is_said_exactly_and_both_loopbacks_answer(server: Server) -> None:
+    assert server.first_line == "Payment Processing Service ready!\n"
+    for host in ("127.0.0.1", "[::1]"):
+        with grpc.insecure_channel(f"{host}:{server.port}") as channel:
+            assert pay(channel).status == "SUCCESS"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_signal_drains_and_exits_0(
+    server: Server, number: signal.Signals, tmp_path: Path
+) -> None:
+    port_files = list(tmp_path.glob("port-*"))
+    assert port_files
+    assert server.stop(number) == 0
+    assert "draining" in server.stderr()
+    assert not list(tmp_path.glob("port-*"))
+
+
+def test_calls_in_flight_at_a_stop_are_answered(server: Server) -> None:
+    answers: list[str] = []
+    stop = threading.Event()
+
+    def keep_paying(worker: int) -> None:
+        with grpc.insecure_channel(server.target) as channel, contextlib.suppress(grpc.RpcError):
+            for n in range(100_000):
+                answers.append(pay(channel, f"{worker}-{n}").payment_id)
+                if stop.is_set():
+                    return
+
+    workers = [threading.Thread(target=keep_paying, args=(n,)) for n in range(8)]
+    for worker in workers:
+        worker.start()
+    while len(answers) < 200:
+        time.sleep(0.01)
+    assert server.stop() == 0
+    stop.set()
+    for worker in workers:
+        worker.join()
+    with sqlite3.connect(server.store) as connection:
+        stored = {row[0] for row in connection.execute("SELECT payment_id FROM payment")}
+    assert set(answers) <= stored
+    assert len(stored) - len(answers) <= len(workers)
+
+
+def test_a_second_server_on_the_port_or_the_file_is_refused(server: Server, tmp_path: Path) -> None:
+    other = f"sqlite:///{tmp_path}/other.db"
+    taken = run_paycli("serve", "--port", str(server.port), "--store", other)
+    assert (taken.returncode, taken.stdout) == (1, "")
+    assert taken.stderr.count("\n") == 1
+    assert "another program listens there" in taken.stderr
+    held = run_paycli("serve", "--port", "0", "--store", f"sqlite:///{server.store}")
+    assert (held.returncode, held.stdout) == (1, "")
+    assert held.stderr.count("\n") == 1
+    assert "Another paycli server is using the store" in held.stderr
+
+
+def test_a_public_address_needs_a_word_of_consent(tmp_path: Path) -> None:
+    refused = run_paycli("serve", "--host", "0.0.0.0", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert "--allow-unprotected" in refused.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_health_and_reflection_answer(channel: grpc.Channel) -> None:
+    check = health_pb2_grpc.HealthStub(channel).Check
+    for service in ("", "payment.PaymentService"):
+        assert check(health_pb2.HealthCheckRequest(service=service)).status == 1
+    reflect = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo
+    request = reflection_pb2.ServerReflectionRequest(list_services="*")
+    listed = next(iter(reflect(iter([request])))).list_services_response.service
+    assert "payment.PaymentService" in {service.name for service in listed}
+
+
+@pytest.mark.parametrize(
+    ("request_fields", "reason", "field"),
+    [
+        ({"amount": float("nan")}, "AMOUNT_NOT_FINITE", "amount"),
+        ({"amount": float("-inf")}, "AMOUNT_NOT_FINITE", "amount"),
+        ({"amount": -1.0}, "AMOUNT_NOT_POSITIVE", "amount"),
+        ({"amount": 0.0}, "AMOUNT_NOT_POSITIVE", "amount"),
+        ({"amount": 0.001}, "AMOUNT_NOT_REPRESENTABLE", "amount"),
+        ({"amount": 0.1 + 0.2}, "AMOUNT_NOT_REPRESENTABLE", "amount"),
+        ({"amount": 1e300}, "AMOUNT_TOO_LARGE", "amount"),
+        ({"currency": "eur"}, "CURRENCY_UNKNOWN", "currency"),
+        ({"currency": "XXX"}, "CURRENCY_UNKNOWN", "currency"),
+        ({"currency": ""}, "CURRENCY_UNKNOWN", "currency"),
+        ({"order": ""}, "FIELD_INVALID", "order_id"),
+        ({"order": "x" * 256}, "FIELD_INVALID", "order_id"),
+        ({"order": "a\x1fb"}, "FIELD_INVALID", "order_id"),
+        ({"user_id": "x" * 10_000}, "FIELD_INVALID", "user_id"),
+    ],
+)
+def test_bad_fields_are_refused_with_details(
+    channel: grpc.Channel, request_fields: dict[str, object], reason: str, field: str
+) -> None:
+    status, said, metadata, details = error_of(channel, **request_fields)
+    assert (status, said, metadata["field"]) == ("INVALID_ARGUMENT", reason, field)
+    assert details == {"ErrorInfo", "BadRequest"}
+
+
+def test_nothing_is_written_for_what_is_refused(server: Server, channel: grpc.Channel) -> None:
+    error_of(channel, amount=-1.0)
+    assert pay(channel).status == "SUCCESS"
+    with sqlite3.connect(server.store) as connection:
+        assert connection.execute("SELECT count(*) FROM payment").fetchone() == (1,)
+
+
+def test_a_retry_is_answered_and_marked_and_a_changed_one_refused(channel: grpc.Channel) -> None:
+    first = pay(channel)
+    stub = payment_pb2_grpc.PaymentServiceStub(channel)
+    request = payment_pb2.PaymentRequest(order_id="o1", amount=99.99, currency="EUR", user_id="ada")
+    again, call = stub.ProcessPayment.with_call(request)
+    assert again == first
+    assert ("idempotency-replayed", "true") in call.trailing_metadata()
+    status, reason, metadata, _ = error_of(channel, amount=99.98, currency="USD")
+    assert (status, reason) == ("ALREADY_EXISTS", "IDEMPOTENCY_KEY_REUSED")
+    assert metadata == {"firstPaymentId": first.payment_id, "differingFields": "amount, currency"}
+
+
+def test_the_idempotency_key_of_the_metadata_comes_before_the_order(channel: grpc.Channel) -> None:
+    stub = payment_pb2_grpc.PaymentServiceStub(channel)
+    request = payment_pb2.PaymentRequest(order_id="o1", amount=5, currency="EUR", user_id="ada")
+    one, same, other = (
+        stub.ProcessPayment(request, metadata=(("idempotency-key", key),)).payment_id
+        for key in ("k1", "k1", "k2")
+    )
+    assert one == same != other
+
+
+def test_a_decline_is_an_answer_and_stays_one(channel: grpc.Channel) -> None:
+    first = pay(channel, user_id="sim_decline_lost_card")
+    assert first.status == "FAILED"
+    assert pay(channel, user_id="sim_decline_lost_card") == first
+
+
+def test_malformed_messages_and_wrong_methods_leave_it_serving(channel: grpc.Channel) -> None:
+    method = "/payment.PaymentService/ProcessPayment"
+    raw = channel.unary_unary(method, bytes, bytes)
+    generator = random.Random(4)
+    for size in (1, 2, 10, 100, 10_000):
+        with pytest.raises(grpc.RpcError) as raised:
+            raw(b"\xff" + generator.randbytes(size), timeout=5)
+        assert raised.value.code() is not grpc.StatusCode.OK
+    with pytest.raises(grpc.RpcError) as raised:
+        raw(b"\x00" * (5 * 1024 * 1024), timeout=5)
+    assert raised.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    with pytest.raises(grpc.RpcError) as raised:
+        channel.unary_unary("/payment.PaymentService/Nonsense", bytes, bytes)(b"", timeout=5)
+    assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    assert pay(channel).status == "SUCCESS"
+
+
+def test_broken_and_half_open_connections_leave_it_serving(
+    server: Server, channel: grpc.Channel
+) -> None:
+    generator = random.Random(7)
+    peers = []
+    for n in range(60):
+        peer = socket.create_connection(("127.0.0.1", server.port), timeout=5)
+        if n % 3 == 0:
+            peer.sendall(generator.randbytes(200))
+        elif n % 3 == 1:
+            peer.sendall(PREFACE + generator.randbytes(50))
+        if n % 2:  # a reset instead of a goodbye
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+        peers.append(peer)  # the others stay half open
+    assert pay(channel).status == "SUCCESS"
+    for peer in peers:
+        peer.close()
+    assert pay(channel, "o2").status == "SUCCESS"
+    assert server.process.poll() is None
+    assert server.stop() == 0
+
+
+def test_a_port_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
+    missing = tmp_path / "no" / "such" / "port"
+    refused = run_paycli("serve", "--port", "0", "--port-file", missing, cwd=tmp_path)
+    assert refused.returncode == 1
+    assert "Cannot write the port file" in refused.stderr
+    assert "ready" not in refused.stdout
+
+
+def test_a_chosen_port_is_used(start_server: StartServer) -> None:
+    first = start_server()
+    first.stop()
+    assert start_server(port=first.port).port == first.port

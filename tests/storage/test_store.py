@@ -1,0 +1,226 @@
+"""What every store keeps and promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import TypeVar
+
+import apsw
+import pytest
+
+from paycli.errors import Draining, InputError, KeyReused, StoreError
+from paycli.payments import commands
+from paycli.payments.batch import Receipt
+from paycli.payments.commands import Change, Create
+from paycli.payments.payment import CaptureMethod, State
+from paycli.payments.states import Action, state_of
+from paycli.payments.store import Store
+from paycli.storage.stores import open_store
+
+Used = TypeVar("Used")
+
+
+def make(order: str, amount: int = 100, **changes: object) -> Create:
+    fields: dict[str, object] = {
+        "payment_id": f"pay_{order}",
+        "order_id": order,
+        "customer_id": "ada",
+        "currency": "EUR",
+        "amount": amount,
+        "now_us": 7,
+    }
+    return commands.create(**(fields | changes))  # type: ignore[arg-type] # plain keyword data
+
+
+def in_store(path: Path, use: Callable[[Store], Coroutine[object, object, Used]]) -> Used:
+    """Open the store of the file, use it, close it, all in one event loop."""
+
+    async def main() -> Used:
+        store = open_store(f"sqlite:///{path}", lambda: None)
+        try:
+            used = await use(store)
+        finally:
+            await store.close()
+        return used
+
+    return asyncio.run(main())
+
+
+async def nothing(_: Store) -> None:
+    """Only open and close."""
+
+
+def postings(path: Path) -> list[tuple[str, int]]:
+    with apsw.Connection(str(path)) as connection:
+        return list(
+            connection.execute("SELECT account, amount FROM posting ORDER BY seq, account, -amount")
+        )
+
+
+def test_a_payment_is_there_with_its_postings_after_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def pay(store: Store) -> Receipt:
+        return await store.execute(make("o1"))
+
+    first = in_store(path, pay)
+    again = in_store(path, pay)
+    assert (first.replayed, again.replayed) == (False, True)
+    assert again.payment == first.payment
+    assert postings(path) == [("customer/ada", -100), ("merchant", 100)]
+
+
+def test_commands_that_arrive_together_share_commits(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def pay_many(store: Store) -> None:
+        receipts = await asyncio.gather(*(store.execute(make(f"o{n}")) for n in range(500)))
+        assert [r.payment.order_id for r in receipts] == [f"o{n}" for n in range(500)]
+
+    in_store(path, pay_many)
+    assert len(postings(path)) == 1000
+
+
+def test_concurrent_duplicates_make_one_payment(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def pay_twice(store: Store) -> list[Receipt]:
+        same = [store.execute(make("o1", payment_id=f"pay_{n}")) for n in range(20)]
+        other = store.execute(make("o1", amount=101))
+        with pytest.raises(KeyReused):
+            await other
+        return list(await asyncio.gather(*same))
+
+    receipts = in_store(path, pay_twice)
+    assert len({receipt.payment.payment_id for receipt in receipts}) == 1
+    assert [receipt.replayed for receipt in receipts] == [False] + [True] * 19
+    assert len(postings(path)) == 2
+
+
+def test_the_journal_carries_a_payment_through_its_life(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def live(store: Store) -> None:
+        await store.execute(make("o1", capture_method=CaptureMethod.MANUAL))
+        part = Change("k1", "pay_o1", Action.CAPTURE, 8, 30, final=True)
+        captured = await store.execute(part)
+        assert captured.payment.voided == 70
+        await store.execute(Change("k2", "pay_o1", Action.REFUND, 9))
+        assert (await store.execute(part)) == captured._replace(replayed=True)
+
+    async def replay(store: Store) -> Receipt:
+        return await store.execute(Change("k2", "pay_o1", Action.REFUND, 10))
+
+    in_store(path, live)
+    assert postings(path) == [
+        ("customer/ada", -100),
+        ("hold/pay_o1", 100),
+        ("customer/ada", 70),
+        ("hold/pay_o1", -30),
+        ("hold/pay_o1", -70),
+        ("merchant", 30),
+        ("customer/ada", 30),
+        ("merchant", -30),
+    ]
+    receipt = in_store(path, replay)
+    assert receipt.replayed
+    assert state_of(receipt.payment) is State.REFUNDED
+
+
+def test_a_caller_that_gave_up_in_the_queue_is_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def give_up(store: Store) -> None:
+        gone = asyncio.ensure_future(store.execute(make("gone")))
+        gone.cancel()
+        await store.execute(make("stays"))
+
+    in_store(path, give_up)
+    with apsw.Connection(str(path)) as connection:
+        assert connection.execute("SELECT order_id FROM payment").get == "stays"
+
+
+def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def main() -> None:
+        store = open_store(f"sqlite:///{path}", lambda: None)
+        waiting = [asyncio.ensure_future(store.execute(make(f"o{n}"))) for n in range(5)]
+        await asyncio.sleep(0)
+        await store.close()
+        assert all([(await each).payment for each in waiting])
+        with pytest.raises(Draining):
+            await store.execute(make("late"))
+
+    asyncio.run(main())
+    assert len(postings(path)) == 10
+
+
+def test_a_store_in_memory_needs_no_file() -> None:
+    async def main() -> None:
+        store = open_store("sqlite:///:memory:", lambda: None)
+        assert (await store.execute(make("o1"))).payment.captured == 100
+        await store.close()
+
+    asyncio.run(main())
+    assert not Path(":memory:").exists()
+
+
+def test_a_second_holder_of_the_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def open_again(_: Store) -> None:
+        with pytest.raises(StoreError, match="Another paycli server"):
+            open_store(f"sqlite:///{path}", lambda: None)
+
+    in_store(path, open_again)
+    in_store(path, nothing)  # and free again afterwards
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"no database, just bytes" * 100, "not a SQLite database"), (b"", "")],
+)
+def test_a_file_that_is_no_database_is_left_alone(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    path = tmp_path / "s.db"
+    path.write_bytes(content)
+
+    if not said:  # an empty file is an empty store
+        in_store(path, nothing)
+        return
+    with pytest.raises(StoreError, match=said):
+        in_store(path, nothing)
+    assert path.read_bytes() == content
+
+
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    with apsw.Connection(str(path)) as connection:
+        connection.execute("CREATE TABLE recipes (name TEXT)")
+    with pytest.raises(StoreError, match="another program"):
+        in_store(path, nothing)
+
+
+def test_a_store_of_a_newer_paycli_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    in_store(path, nothing)
+    with apsw.Connection(str(path)) as connection:
+        connection.pragma("user_version", 99)
+    with pytest.raises(StoreError, match="schema version 99"):
+        in_store(path, nothing)
+
+
+@pytest.mark.parametrize("url", ["", "mysql://x", "sqlite:///", "paycli.db", "sqlite://x.db"])
+def test_a_url_that_names_no_store_is_refused(url: str) -> None:
+    with pytest.raises(InputError, match="is not a store"):
+        open_store(url, lambda: None)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StoreError, match="cannot be opened"):
+        open_store(f"sqlite:///{tmp_path}/file/s.db", lambda: None)

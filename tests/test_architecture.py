@@ -1,0 +1,141 @@
+"""The habits of the house, held by tests: import arrows, names, sizes, light start-up."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from paycli.cli.app import COMMANDS
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "paycli"
+
+# Who may import whom; everything may import its own folder, errors, documents and placeholders.
+ARROWS = {
+    "errors": set(),
+    "documents": set(),
+    "placeholders": set(),
+    "payments": set(),
+    "storage": {"payments"},
+    "server": {"payments", "generated"},
+    "client": {"payments", "generated"},
+    "scenarios": {"client", "payments", "generated"},
+    "load": {"client", "payments", "generated"},
+    "toolchain": set(),
+    "cli": {"scenarios", "load", "toolchain", "server", "client", "storage", "payments"},
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+BOTTOM = {"errors", "documents", "placeholders"}
+
+# Third-party modules that only some folders may know.
+ONLY_IN = {
+    "typer": {"cli"},
+    "grpc": {"server", "client", "scenarios", "load"},
+    "grpc_tools": {"toolchain"},
+    "apsw": {"storage"},
+    "sqlite3": set(),
+    "asyncpg": {"storage"},
+}
+PURE = {"payments", "errors"}
+FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}
+HEAVY = ("grpc", "google.protobuf", "apsw", "grpc_tools", "uvloop", "yaml")
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+
+
+def sources() -> list[Path]:
+    found = [path for path in PACKAGE.rglob("*.py") if "generated" not in path.parts]
+    assert len(found) > 30
+    return found
+
+
+def folder_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, runtime_only: bool = True) -> Iterator[str]:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    typing_only = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if runtime_only and id(node) in typing_only:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    folder = folder_of(path)
+    allowed = ARROWS[folder] | BOTTOM | {folder, "__version__"}
+    for name in imports(path):
+        top, _, rest = name.partition(".")
+        if top == "paycli":
+            assert rest.split(".")[0] in allowed, f"{path.name} must not import {name}"
+        if top in ONLY_IN:
+            assert folder in ONLY_IN[top], f"{folder} must not import {top}"
+        if folder in PURE and top != "paycli":
+            assert top in sys.stdlib_module_names, f"{path.name} must stay pure: {name}"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_files_are_small_and_say_what_they_are(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert path.stem not in FORBIDDEN_NAMES
+    assert text.count("\n") <= FILE_LINES_MAX
+    tree = ast.parse(text)
+    if text.strip():
+        assert ast.get_docstring(tree), f"{path} does not say what it is for"
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            assert node.end_lineno is not None
+            length = node.end_lineno - node.lineno + 1
+            assert length <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["pay", "--help"], ["--version"]])
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+    program = (
+        "import sys; from paycli.cli.app import run; code = run(sys.argv[1:]);"
+        f"loaded = [name for name in {HEAVY!r} if name in sys.modules];"
+        "sys.exit(f'loaded {loaded}' if loaded else code)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_every_command_is_in_the_readme_and_its_help_has_the_exit_codes() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for command in COMMANDS:
+        assert command.__doc__, f"{command.__name__} has no help"
+        assert f"`paycli {command.__name__}" in readme
+    pay = [sys.executable, "-m", "paycli", "pay", "--help"]
+    shown = subprocess.run(pay, capture_output=True, text=True, check=True).stdout
+    assert "70 a bug in paycli" in " ".join(shown.split())
+
+
+def test_the_error_tree_is_drawn_as_it_is() -> None:
+    from paycli import errors
+
+    drawing = errors.__doc__ or ""
+    for name, thing in vars(errors).items():
+        if isinstance(thing, type) and issubclass(thing, errors.PaycliError):
+            line = next(line for line in drawing.splitlines() if f" {name} " in f"{line} ")
+            if thing is not errors.PaycliError:
+                assert f" {thing.exit_code} " in line, name

@@ -8,11 +8,12 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "build"]
 
+PROJECT = nox.project.load_toml("pyproject.toml")
 CONSTRAINTS = ("--constraint", "constraints.txt")
 
 
 def _install(session: nox.Session, *groups: str) -> None:
-    wanted = [f"--group={group}" for group in groups]
+    wanted = nox.project.dependency_groups(PROJECT, *groups)
     session.install("--editable", ".", *wanted, *CONSTRAINTS)
 
 

@@ -53,10 +53,10 @@ async def nothing(_: Store) -> None:
 
 
 def postings(path: Path) -> list[tuple[str, int]]:
+    query = "SELECT account, amount FROM posting ORDER BY seq, account, -amount"
     with apsw.Connection(str(path)) as connection:
-        return list(
-            connection.execute("SELECT account, amount FROM posting ORDER BY seq, account, -amount")
-        )
+        rows = list(connection.execute(query))
+    return rows
 
 
 def test_a_payment_is_there_with_its_postings_after_a_restart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TypeVar
@@ -54,9 +55,8 @@ async def nothing(_: Store) -> None:
 
 def postings(path: Path) -> list[tuple[str, int]]:
     query = "SELECT account, amount FROM posting ORDER BY seq, account, -amount"
-    with apsw.Connection(str(path)) as connection:
-        rows = list(connection.execute(query))
-    return rows
+    with sqlite3.connect(path) as connection:
+        return list(connection.execute(query))
 
 
 def test_a_payment_is_there_with_its_postings_after_a_restart(tmp_path: Path) -> None:

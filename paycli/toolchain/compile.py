@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
@@ -25,24 +26,37 @@ def compile_python(workspace: Workspace) -> dict[str, str]:
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
-    includes = [f"-I{path}" for path in workspace.includes]
-    with (
-        tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder,
-        tempfile.TemporaryFile() as stderr,
-    ):
+    with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
         # One archive per kind: far fewer files to make and read again than one per module.
         archives = {kind: f"{folder}/{kind}.zip" for kind in ("python", "grpc_python", "pyi")}
-        outputs = [f"--{kind}_out={archive}" for kind, archive in archives.items()]
-        with _stderr_into(stderr):
-            failed = protoc.main(["protoc", *includes, *outputs, *workspace.names])
-        if failed:
-            stderr.seek(0)
-            raise InputError(_explain(stderr.read().decode(errors="replace"), workspace))
+        _protoc(workspace, [f"--{kind}_out={archive}" for kind, archive in archives.items()])
         return {
             name: content
             for archive in archives.values()
             for name, content in _unpack(archive).items()
         }
+
+
+def compile_descriptors(workspace: Workspace) -> FileDescriptorSet:
+    """The workspace and all it imports, with source positions, each file after its imports.
+
+    Raises InputError as `compile_python` does.
+    """
+    with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
+        file = Path(folder, "set.binpb")
+        wanted = [f"--descriptor_set_out={file}", "--include_imports", "--include_source_info"]
+        _protoc(workspace, wanted)
+        return FileDescriptorSet.FromString(file.read_bytes())
+
+
+def _protoc(workspace: Workspace, wanted: list[str]) -> None:
+    includes = [f"-I{path}" for path in workspace.includes]
+    with tempfile.TemporaryFile() as stderr:
+        with _stderr_into(stderr):
+            failed = protoc.main(["protoc", *includes, *wanted, *workspace.names])
+        if failed:
+            stderr.seek(0)
+            raise InputError(_explain(stderr.read().decode(errors="replace"), workspace))
 
 
 def _unpack(archive: str) -> dict[str, str]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
 from paycli.errors import InputError, PaycliError
+
+if TYPE_CHECKING:
+    from paycli.toolchain.findings import Finding, Format
 
 
 def result(text: str) -> None:
@@ -21,6 +24,15 @@ def document(value: Mapping[str, Any]) -> None:
     import json
 
     result(json.dumps(value, ensure_ascii=False))
+
+
+def findings(found: Sequence[Finding], form: Format) -> None:
+    """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
+    from paycli.toolchain.findings import render
+
+    rendered = render(found, form)
+    if rendered:
+        result(rendered)
 
 
 def progress(text: str) -> None:

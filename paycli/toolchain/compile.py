@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
+from paycli.toolchain.excerpt import excerpt
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2
@@ -97,9 +98,6 @@ def _locate(complaint: str, workspace: Workspace) -> str:
     if found["line"] is None:
         return f"{path}: {message}"
     line, column = int(found["line"]), int(found["column"])
+    shown = excerpt(path, line, column)
     where = f"{path}:{line}:{column}: {message}"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not 0 < line <= len(lines):
-        return where
-    source = lines[line - 1].replace("\t", " ")
-    return f"{where}\n    {source}\n    {' ' * (column - 1)}^"
+    return f"{where}\n{shown}" if shown else where

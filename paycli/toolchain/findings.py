@@ -8,7 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from paycli.toolchain.excerpt import excerpt
+from paycli.toolchain.excerpt import display_column, excerpt, source_lines
 
 
 class Finding(NamedTuple):
@@ -22,6 +22,19 @@ class Finding(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}:{self.column}: {self.rule} {self.message}"
+
+
+def as_displayed(findings: Iterable[Finding]) -> list[Finding]:
+    """Findings that count columns as protoc does, sorted and counted as people do."""
+    counted: list[Finding] = []
+    for path, group in groupby(sorted(findings), key=lambda finding: finding.path):
+        lines = source_lines(path)
+        for finding in group:
+            column = finding.column
+            if finding.line <= len(lines):
+                column = display_column(lines[finding.line - 1], column)
+            counted.append(finding._replace(column=column))
+    return counted
 
 
 class Format(StrEnum):

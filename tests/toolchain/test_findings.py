@@ -6,14 +6,14 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from paycli.toolchain.findings import Finding, Format, render
+from paycli.toolchain.findings import Finding, Format, as_displayed, render
 
 
 def findings(folder: Path) -> list[Finding]:
     path = folder / "a,b.proto"
-    path.write_text("message ok {\n\t\tstring é = 1; // 100%\n}\n", encoding="utf-8")
+    path.write_text("message ok {\n\t\tstring A = 1; // 100%\n}\n", encoding="utf-8")
     return [
-        Finding(path, 2, 24, "FIELD_LOWER_SNAKE_CASE", "Two\nlines, 100% <bad>."),
+        Finding(path, 2, 16, "FIELD_LOWER_SNAKE_CASE", "Two\nlines, 100% <bad>."),
         Finding(path, 1, 9, "MESSAGE_PASCAL_CASE", "Write 'Ok'."),
         Finding(folder / "gone.proto", 7, 1, "FILE_NO_DELETE", "Gone."),
     ]
@@ -25,20 +25,25 @@ def test_text_has_the_line_and_a_caret_and_sorts_as_people_read(tmp_path: Path) 
         f"{path}:1:9: MESSAGE_PASCAL_CASE Write 'Ok'.",
         "    message ok {",
         "            ^",
-        f"{path}:2:24: FIELD_LOWER_SNAKE_CASE Two",
+        f"{path}:2:16: FIELD_LOWER_SNAKE_CASE Two",
         "lines, 100% <bad>.",
-        "                    string é = 1; // 100%",
-        "                           ^",
+        "            string A = 1; // 100%",
+        "                   ^",
         f"{tmp_path / 'gone.proto'}:7:1: FILE_NO_DELETE Gone.",
     ]
 
 
-def test_the_caret_stands_below_the_character_whatever_its_bytes(tmp_path: Path) -> None:
+def test_columns_are_counted_as_they_are_seen(tmp_path: Path) -> None:
     path = tmp_path / "é.proto"
-    path.write_text("/* é */ message x {}\n", encoding="utf-8")
-    found = Finding(path, 1, len("/* é */ message ".encode()) + 1, "R", "m")
-    _, source, caret = render([found], Format.TEXT).splitlines()
-    assert source[caret.index("^")] == "x"
+    before = "/* é\t世界 */ message "
+    path.write_text(f"{before}x {{}}\n", encoding="utf-8")
+    protoc_column = len(before.encode().expandtabs(8)) + 1
+    (shown,) = as_displayed([Finding(path, 1, protoc_column, "R", "m")])
+    # The tab goes up to the next multiple of four, and each wide character has two cells.
+    assert shown.column == len("/* é    ") + len("....") + len(" */ message ") + 1
+    _, source, caret = render([shown], Format.TEXT).splitlines()
+    assert caret.index("^") == source.index("x {") + len("世界")
+    assert as_displayed([Finding(tmp_path / "gone", 1, 2, "R", "m")])[0].column == 2
 
 
 def test_json_is_one_document_a_line_with_the_keys_of_buf(tmp_path: Path) -> None:
@@ -67,6 +72,6 @@ def test_github_annotations_are_one_line_each_and_escaped(tmp_path: Path) -> Non
     shown = render(findings(tmp_path), Format.GITHUB).splitlines()
     file = (tmp_path / "a,b.proto").as_posix().replace(",", "%2C")
     assert shown[1] == (
-        f"::error file={file},line=2,col=24,title=FIELD_LOWER_SNAKE_CASE"
+        f"::error file={file},line=2,col=16,title=FIELD_LOWER_SNAKE_CASE"
         "::Two%0Alines, 100%25 <bad>."
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from paycli.documents import Node, read
 from paycli.errors import InputError
@@ -138,18 +138,25 @@ def _read(path: Path) -> tuple[BufConfig, Module]:
             else f"the version is missing; begin the file with {known}."
         )
     fields = document.fields("buf.yaml", _TOP_KEYS[version])
-    folder = path.parent
-    shared = _with_settings(Module(folder), fields, folder, version)
+    origin = _Origin(path.parent, version, "plugins" in fields or "policies" in fields)
+    shared = _with_settings(Module(path.parent), fields, origin)
     build = _mapping(fields.get("build"), "build", {"excludes"})
-    shared = replace(shared, excludes=paths_of(build.get("excludes"), "excludes", folder))
-    modules = [
-        _read_module(node, shared, folder, version) for node in _items(fields, "modules")
-    ] or [shared]
-    return BufConfig(version, tuple(modules)), replace(shared, excludes=())
+    shared = replace(shared, excludes=paths_of(build.get("excludes"), "excludes", path.parent))
+    modules = [_read_module(node, shared, origin) for node in _items(fields, "modules")]
+    return BufConfig(version, tuple(modules or [shared])), replace(shared, excludes=())
 
 
-def _read_module(node: Node, shared: Module, folder: Path, version: str) -> Module:
+class _Origin(NamedTuple):
+    """What decides how the sections of a file are read."""
+
+    folder: Path
+    version: str
+    has_plugins: bool
+
+
+def _read_module(node: Node, shared: Module, origin: _Origin) -> Module:
     fields = node.fields("a module", _MODULE_KEYS)
+    folder = origin.folder
     root = folder / fields["path"].text("path") if "path" in fields else folder
     if not root.is_dir():
         raise fields.get("path", node).error(f"{root} is not a folder; mend the module's path.")
@@ -159,26 +166,26 @@ def _read_module(node: Node, shared: Module, folder: Path, version: str) -> Modu
         includes=paths_of(fields.get("includes"), "includes", folder),
         excludes=paths_of(fields.get("excludes"), "excludes", folder),
     )
-    return _with_settings(module, fields, folder, version)
+    return _with_settings(module, fields, origin)
 
 
-def _with_settings(
-    module: Module, fields: Mapping[str, Node], folder: Path, version: str
-) -> Module:
+def _with_settings(module: Module, fields: Mapping[str, Node], origin: _Origin) -> Module:
     """The module with the sections that stand in `fields`; a section replaces the shared one."""
-    if "lint" in fields and not fields["lint"].is_null:
-        module = replace(module, lint=_read_lint(fields["lint"], folder, version))
-    if "breaking" in fields and not fields["breaking"].is_null:
-        module = replace(module, breaking=_read_breaking(fields["breaking"], folder))
+    lint = _mapping(fields.get("lint"), "lint", _LINT_KEYS | {_COMMENT_KEY[origin.version]})
+    if lint or origin.version == "v1":  # v1 differs even in what it does when it says nothing
+        module = replace(module, lint=_read_lint(lint, origin))
+    breaking = _mapping(fields.get("breaking"), "breaking", _BREAKING_KEYS)
+    if breaking:
+        unstable = _flag(breaking, "ignore_unstable_packages")
+        settings = BreakingSettings(_read_choice(breaking, origin), unstable)
+        module = replace(module, breaking=settings)
     return module
 
 
-def _read_lint(node: Node, folder: Path, version: str) -> LintSettings:
-    comment_key = _COMMENT_KEY[version]
-    fields = _mapping(node, "lint", _LINT_KEYS | {comment_key})
+def _read_lint(fields: Mapping[str, Node], origin: _Origin) -> LintSettings:
     defaults = LintSettings()
     return LintSettings(
-        rules=_read_choice(fields, folder),
+        rules=_read_choice(fields, origin),
         enum_zero_value_suffix=_text(
             fields, "enum_zero_value_suffix", defaults.enum_zero_value_suffix
         ),
@@ -190,26 +197,19 @@ def _read_lint(node: Node, folder: Path, version: str) -> LintSettings:
         rpc_allow_google_protobuf_empty_responses=_flag(
             fields, "rpc_allow_google_protobuf_empty_responses"
         ),
-        comment_ignores=_flag(fields, comment_key) is (version == "v1"),
+        comment_ignores=_flag(fields, _COMMENT_KEY[origin.version]) is (origin.version == "v1"),
     )
 
 
-def _read_breaking(node: Node, folder: Path) -> BreakingSettings:
-    fields = _mapping(node, "breaking", _BREAKING_KEYS)
-    return BreakingSettings(
-        rules=_read_choice(fields, folder),
-        ignore_unstable_packages=_flag(fields, "ignore_unstable_packages"),
-    )
-
-
-def _read_choice(fields: Mapping[str, Node], folder: Path) -> RuleChoice:
+def _read_choice(fields: Mapping[str, Node], origin: _Origin) -> RuleChoice:
     return RuleChoice(
         use=tuple(_items(fields, "use")),
         excepted=tuple(_items(fields, "except")),
-        ignore=paths_of(fields.get("ignore"), "ignore", folder),
+        ignore=paths_of(fields.get("ignore"), "ignore", origin.folder),
         ignore_only=fields.get("ignore_only"),
-        folder=folder,
+        folder=origin.folder,
         nothing=_flag(fields, "disable_builtin"),
+        plugins=origin.has_plugins,
     )
 
 
@@ -225,7 +225,7 @@ def _items(fields: Mapping[str, Node], key: str) -> Sequence[Node]:
 
 
 def _text(fields: Mapping[str, Node], key: str, default: str) -> str:
-    return fields[key].text(key) if key in fields else default
+    return (fields[key].text(key) if key in fields else "") or default
 
 
 def _flag(fields: Mapping[str, Node], key: str) -> bool:

@@ -40,6 +40,7 @@ class RuleChoice:
     ignore_only: Node | None = None
     folder: Path = Path()
     nothing: bool = False
+    plugins: bool = False  # then names that are not known are rules of theirs
 
     def select(self, catalogue: Catalogue, default: str) -> Selection:
         """The choice among known rules; `default` is the category used when none is named.
@@ -47,16 +48,28 @@ class RuleChoice:
         Raises DocumentError, at its line, for a name that is neither a rule nor a category.
         """
         members = _members(catalogue)
-        rules = _union(self.use, members) if self.use else members[default]
+        rules = self._union(self.use, members) if self.use else members[default]
         if self.nothing:
             rules = frozenset()
         ignore_only: dict[str, tuple[Path, ...]] = {}
         if self.ignore_only is not None and not self.ignore_only.is_null:
-            for name, node in self.ignore_only.fields("ignore_only", members.keys()).items():
-                for rule in members[name]:
+            known = None if self.plugins else members.keys()
+            for name, node in self.ignore_only.fields("ignore_only", known).items():
+                for rule in members.get(name, ()):
                     paths = paths_of(node, f"ignore_only of {name}", self.folder)
                     ignore_only[rule] = (*ignore_only.get(rule, ()), *paths)
-        return Selection(rules - _union(self.excepted, members), self.ignore, ignore_only)
+        return Selection(rules - self._union(self.excepted, members), self.ignore, ignore_only)
+
+    def _union(
+        self, nodes: Iterable[Node], members: Mapping[str, frozenset[str]]
+    ) -> frozenset[str]:
+        rules: frozenset[str] = frozenset()
+        for node in nodes:
+            name = node.text("a rule")
+            if name not in members and not self.plugins:
+                raise node.error(f"'{name}' is no rule and no category; {nearest(name, members)}")
+            rules |= members.get(name, frozenset())
+        return rules
 
 
 def paths_of(node: Node | None, what: str, folder: Path) -> tuple[Path, ...]:
@@ -75,13 +88,3 @@ def _members(catalogue: Catalogue) -> dict[str, frozenset[str]]:
     }
     members |= {old: members[new] for old, new in _RENAMED.items() if new in members}
     return members | {rule: frozenset({rule}) for rule in catalogue}
-
-
-def _union(nodes: Iterable[Node], members: Mapping[str, frozenset[str]]) -> frozenset[str]:
-    rules: frozenset[str] = frozenset()
-    for node in nodes:
-        name = node.text("a rule")
-        if name not in members:
-            raise node.error(f"'{name}' is no rule and no category; {nearest(name, members)}")
-        rules |= members[name]
-    return rules

@@ -70,6 +70,8 @@ def test_v1_has_one_module_and_comments_excuse_nothing_unless_allowed(folder: Pa
     assert module.root == Path()
     assert not module.lint.comment_ignores
     assert config.workspace([]).names == ("proto/a.proto", "vendor/c.proto")
+    (module,) = load("version: v1\n").modules
+    assert not module.lint.comment_ignores
     (module,) = load("version: v1\nlint: {allow_comment_ignores: true}\n").modules
     assert module.lint.comment_ignores
 
@@ -110,6 +112,14 @@ lint:
     assert not chosen.excuses("THREE", Path("proto/a.proto"))
     assert not chosen.excuses("TWO", Path("proto/older/b.proto"))
     assert module.breaking.rules.select(CATALOGUE, "COMMENTS").rules == {"THREE"}
+
+
+def test_names_may_be_those_of_plugins_where_there_are_some(folder: Path) -> None:
+    text = "lint: {use: [TWO, X], except: [Y], ignore_only: {Z: [proto], TWO: [vendor]}}\n"
+    (module,) = load(f"version: v2\nplugins: [{{plugin: buf-plugin-x}}]\n{text}").modules
+    chosen = module.lint.rules.select(CATALOGUE, "STANDARD")
+    assert chosen.rules == {"TWO"}
+    assert chosen.ignore_only == {"TWO": (folder / "vendor",)}
 
 
 def test_disable_builtin_leaves_no_rule(folder: Path) -> None:

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import gen, output, pay, serve, smoke
+from paycli.cli import gen, lint, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_CODES = """
@@ -52,7 +52,13 @@ def root(
     """Compile, run, call and prove a gRPC payment service."""
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (gen.gen, serve.serve, pay.pay, smoke.smoke)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    gen.gen,
+    lint.lint,
+    serve.serve,
+    pay.pay,
+    smoke.smoke,
+)
 
 for command in COMMANDS:
     app.command(epilog=EXIT_CODES)(command)

@@ -36,6 +36,7 @@ def main() -> None:
                 1.35,
             ),
             ("paycli gen, 200 protos, cold / protoc", processes.code_generation(folder, 200), 1.30),
+            ("paycli lint, 200 protos / buf lint", processes.linting(folder, 200), 1.00),
         ):
             seconds = f"{found.subject_s * 1000:.0f} ms against {found.baseline_s * 1000:.0f} ms"
             row(what, found.ratio, f"<= {wanted:.2f}", seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +27,7 @@ class SqliteFile:
         self._path = path
         self._lock = _lock(path) if path is not None else None
         self._connections: list[apsw.Connection] = []
+        self.version_before = 0
 
     def connect(self, *, migrate: bool = False) -> apsw.Connection:
         """A durable read-write connection to a file with the current schema. Raises StoreError.
@@ -41,7 +42,7 @@ class SqliteFile:
             # The batch keeps foreign keys; a check would cost a look-up per row.
             connection.pragma("foreign_keys", False)
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
-            current = schema_version(connection)
+            current = self.version_before = schema_version(connection)
             if 0 < current < SCHEMA_VERSION and not migrate:
                 raise StoreError(
                     f"The store {self._path} has schema version {current}; this paycli needs "
@@ -67,6 +68,28 @@ class SqliteFile:
         connection = apsw.Connection(str(self._path or ":memory:"))
         self._connections.append(connection)
         return connection
+
+
+def migrate(path: Path) -> tuple[int, int]:
+    """Bring the schema up to date; returns the version before and after. Raises StoreError."""
+    if not path.is_file():
+        raise StoreError(f"There is no store {path}. 'paycli serve' makes one.")
+    with closing(SqliteFile(path)) as file:
+        connection = file.connect(migrate=True)
+        before, after = file.version_before, schema_version(connection)
+    return before, after
+
+
+def is_held(path: Path) -> bool:
+    """Whether a server is using the store."""
+    try:
+        with open(f"{path}.lock", "rb") as lock:  # noqa: PTH123 - the lock's name is text
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _lock(path: Path) -> int:

@@ -32,7 +32,7 @@ from paycli.payments.commands import Command, Intend
 
 BATCH_MAX: Final = 1000
 WAITING_MAX: Final = 20_000
-WAITING_BYTES_MAX: Final = 32 * 1024 * 1024
+WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _CROWD: Final = 12  # a batch of so many was worth a wait
 _FORGET: Final = 0.9  # how slowly a small batch makes us forget a large one

@@ -263,9 +263,9 @@ def _update(payment: Payment) -> tuple[int | str, ...]:
 
 
 def _refused(problem: apsw.ConstraintError) -> PaymentError:
-    refused = StateForbids(f"The ledger cannot take this: {problem}.")
-    refused.reason = "LEDGER_FORBIDS"
-    if isinstance(problem, apsw.ConstraintError) and "REAL value in INTEGER" in str(problem):
-        refused.message = "An account would pass the largest balance, 2^63 - 1 minor units."
-        refused.reason = "BALANCE_LIMIT"
+    message, reason = f"The ledger cannot take this: {problem}.", "LEDGER_FORBIDS"
+    if "REAL value in INTEGER column balance" in str(problem):  # what an overflow turns into
+        message, reason = "An account would pass the largest balance, 2^63 - 1.", "BALANCE_LIMIT"
+    refused = StateForbids(message)
+    refused.reason = reason
     return refused

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -60,7 +60,8 @@ class SqliteFile:
     def close(self) -> None:
         """Close all connections and let another process have the file."""
         for connection in self._connections:
-            connection.close()
+            with suppress(apsw.Error):  # a sick disk: what was committed is in the WAL all the same
+                connection.close()
         if self._lock is not None:
             os.close(self._lock)
 

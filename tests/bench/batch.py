@@ -19,7 +19,6 @@ import apsw
 import grpc
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.payments import commands, decide
 from paycli.payments.payment import Entry, Payment
 from paycli.scenarios.own_server import own_server
@@ -80,8 +79,7 @@ async def send(target: str, payments: int, *, customers: int = CUSTOMERS) -> flo
         answers: list[bytes] = []
 
         async def worker() -> None:
-            for batch in waiting:
-                answers.append(await call(batch))
+            answers.extend([await call(batch) for batch in waiting])
 
         started = time.perf_counter()
         await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
@@ -127,8 +125,7 @@ def tight_loop(path: Path, payments: int) -> float:
                 spent[account] = spent.get(account, 0) - row.amount
             connection.executemany(add, sorted(spent.items()))
             connection.execute("COMMIT")
-        elapsed_s = time.perf_counter() - started
-    return elapsed_s
+        return time.perf_counter() - started
 
 
 def _rows(start: int) -> tuple[list[Payment], list[Entry]]:

@@ -14,10 +14,14 @@
         ├── InvalidPayment     2     a field is wrong
         ├── KeyReused          1     same idempotency key, other payment
         ├── PaymentNotFound    1     no such payment
+        ├── RefundNotFound     1     no such refund
         ├── StateForbids       1     the payment's state does not allow it
+        ├── OutcomeOpen        5     it may have been carried out; the same key will tell
+        ├── DeadlinePassed     5     too late to begin
         └── Unavailable        3     nothing was written, try again later
             ├── Overloaded     3     the queue is full
             ├── Draining       3     the server is stopping
+            ├── ProcessorUnavailable 3 the processor did nothing
             └── StoreUnavailable 3   the store does not take writes
 
 The exit codes are the table of every `--help`. 70 is our bug and has no class.
@@ -124,6 +128,7 @@ class PaymentError(PaycliError):
 
     status = "FAILED_PRECONDITION"
     reason = "PAYMENT_ERROR"
+    retry_after_s: float | None = None  # when the same request may be sent again
 
 
 class InvalidPayment(PaymentError):
@@ -168,10 +173,41 @@ class PaymentNotFound(PaymentError):
         super().__init__(f"No payment has the id '{payment_id}'.", metadata={"id": payment_id})
 
 
+class RefundNotFound(PaymentError):
+    """No refund has this name."""
+
+    status = "NOT_FOUND"
+    reason = "REFUND_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"No refund has the name '{name}'.", metadata={"name": name})
+
+
 class StateForbids(PaymentError):
     """The payment's state has no such transition, or not enough is left for it."""
 
     reason = "STATE_FORBIDS"
+
+
+class OutcomeOpen(PaymentError):
+    """It may have been carried out; the same request, sent again, will tell."""
+
+    exit_code = 5
+    status = "DEADLINE_EXCEEDED"
+    reason = "PROCESSOR_OUTCOME_UNKNOWN"
+    retry_after_s = 1.0
+
+    def __init__(self, message: str, *, reason: str = reason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DeadlinePassed(PaymentError):
+    """The caller's deadline passed while the request waited; nothing was written for it."""
+
+    exit_code = 5
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_PASSED"
 
 
 class Unavailable(PaymentError):
@@ -180,7 +216,7 @@ class Unavailable(PaymentError):
     exit_code = 3
     status = "UNAVAILABLE"
     reason = "UNAVAILABLE"
-    retry_after_s: float = 1.0
+    retry_after_s = 1.0
 
 
 class Overloaded(Unavailable):
@@ -195,6 +231,12 @@ class Draining(Unavailable):
     """The server is stopping."""
 
     reason = "DRAINING"
+
+
+class ProcessorUnavailable(Unavailable):
+    """The processor did nothing."""
+
+    reason = "PROCESSOR_UNAVAILABLE"
 
 
 class StoreUnavailable(Unavailable):

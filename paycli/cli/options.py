@@ -32,5 +32,17 @@ ProtoRoots = Annotated[
     ),
 ]
 
+Store = Annotated[
+    str,
+    typer.Option(envvar="PAYCLI_STORE", metavar="URL", help="sqlite:///FILE or sqlite:////FILE."),
+]
+
+DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"
 DEFAULT_TIMEOUT_S = 10.0
+
+EXIT_CODES = """
+Exit codes: 0 success; 1 it ran and failed (declined, smoke failed, drift found); 2 wrong usage or
+invalid input; 3 service unreachable; 4 refused (authentication, permission); 5 outcome unknown (it
+may have been paid: retry with the same key); 70 a bug in paycli; 130 stopped by Ctrl-C.
+"""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
@@ -12,6 +13,8 @@ from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
     from paycli.toolchain.findings import Finding, Format
+
+_BAR_WIDTH = 30
 
 
 def result(text: str) -> None:
@@ -38,6 +41,27 @@ def findings(found: Sequence[Finding], form: Format) -> None:
 def progress(text: str) -> None:
     """Tell a person what is going on, apart from the result."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing in a pipe; call it with how much is done and of how much."""
+    drawn = False
+
+    def draw(done: int, of_all: int) -> None:
+        nonlocal drawn
+        if sys.stderr.isatty():
+            share = done / of_all if of_all else 1.0
+            bar = "#" * round(share * _BAR_WIDTH)
+            sys.stderr.write(f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}")
+            sys.stderr.flush()
+            drawn = True
+
+    try:
+        yield draw
+    finally:
+        if drawn:
+            sys.stderr.write("\n")
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:

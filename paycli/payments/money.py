@@ -76,6 +76,12 @@ def minor_from_decimal(text: str, currency: str) -> int:
 
 def minor_from_units_nanos(units: int, nanos: int, currency: str) -> int:
     """Minor units of a `google.type.Money`."""
+    scale = _SCALES.get(currency)
+    if scale is None:
+        raise _unknown_currency(currency)
+    minor, rest = divmod(units * _NANOS_PER_UNIT + nanos, _NANOS_PER_UNIT // scale)
+    if 0 <= nanos < _NANOS_PER_UNIT and 0 < minor <= MINOR_UNITS_MAX and not rest:
+        return minor
     if not -_NANOS_PER_UNIT < nanos < _NANOS_PER_UNIT or units * nanos < 0:
         raise InvalidPayment(
             "amount",

@@ -87,8 +87,11 @@ def test_concurrent_duplicates_make_one_payment(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
 
     async def pay_twice(store: Store) -> list[Receipt]:
-        same = [store.execute(make("o1", payment_id=f"pay_{n}")) for n in range(20)]
-        other = store.execute(make("o1", amount=101))
+        same = [
+            asyncio.ensure_future(store.execute(make("o1", payment_id=f"pay_{n}")))
+            for n in range(20)
+        ]
+        other = asyncio.ensure_future(store.execute(make("o1", amount=101)))
         with pytest.raises(KeyReused):
             await other
         return list(await asyncio.gather(*same))

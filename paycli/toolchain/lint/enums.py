@@ -58,7 +58,9 @@ def enum_value_prefix(tree: Tree) -> Complaints:
         name = value.name
         if not name.startswith(prefix):
             yield Complaint(
-                value.at(NAME), f"Enum value '{name}' does not begin with '{prefix}'; prepend it."
+                value.at(NAME),
+                f"Enum value '{name}' does not begin with '{prefix}'; "
+                f"write '{prefix}{upper_snake_case(name)}'.",
             )
 
 

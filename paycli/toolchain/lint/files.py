@@ -20,7 +20,7 @@ def syntax_specified(tree: Tree) -> Complaints:
         if file.proto.syntax in {"", "proto2"} and _SYNTAX not in file.locations:
             yield Complaint(
                 file.at(),
-                "The file has no syntax and is read as proto2; begin with 'syntax = \"proto3\";'.",
+                "The file has no syntax and is read as proto2; begin with 'syntax = \"proto2\";'.",
             )
 
 

@@ -83,5 +83,6 @@ def service_suffix(tree: Tree) -> Complaints:
         name = service.name
         if not name.endswith(suffix):
             yield Complaint(
-                service.at(NAME), f"Service '{name}' does not end with '{suffix}'; append it."
+                service.at(NAME),
+                f"Service '{name}' does not end with '{suffix}'; write '{name}{suffix}'.",
             )

@@ -48,11 +48,11 @@ def directory_same_package(tree: Tree) -> Complaints:
     for folder, files in folders.items():
         packages = {file.package for file in files}
         if len(packages) > 1:
-            listed = _listed(packages, "no package")
+            listed = _listed(packages, "none")
             for file in files:
                 yield Complaint(
                     file.at(_PACKAGE),
-                    f"The files in '{folder}' are of {listed}; give each package its own folder.",
+                    f"The files in '{folder}' are of several packages: {listed}; keep each in its own.",
                 )
 
 
@@ -65,7 +65,7 @@ def package_same_directory(tree: Tree) -> Complaints:
             for file in files:
                 yield Complaint(
                     file.at(_PACKAGE),
-                    f"The files of package '{package}' lie in {_listed(folders, '.')}; "
+                    f"The files {_of(package)} lie in {_listed(folders, '.')}; "
                     "keep them in one folder.",
                 )
 
@@ -99,13 +99,13 @@ def _same_option(option: str) -> Rule:
 
     def check(tree: Tree) -> Complaints:
         for package, files in tree.packages.items():
-            values = {str(file.options.get(option, "")) for file in files}
+            values = {_shown(file.options.get(option, "")) for file in files}
             if len(values) > 1:
                 listed = _listed(values, "none")
                 for file in files:
                     yield Complaint(
                         file.at(_OPTIONS, number),
-                        f"The files of package '{package}' have different values of {option}: "
+                        f"The files {_of(package)} have different values of {option}: "
                         f"{listed}; set one value in all of them.",
                     )
 
@@ -120,6 +120,14 @@ package_same_java_package = _same_option("java_package")
 package_same_php_namespace = _same_option("php_namespace")
 package_same_ruby_package = _same_option("ruby_package")
 package_same_swift_prefix = _same_option("swift_prefix")
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _of(package: str) -> str:
+    return f"of package '{package}'" if package else "without a package"
 
 
 def _listed(names: Iterable[str], empty: str) -> str:

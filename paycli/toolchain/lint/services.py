@@ -14,6 +14,7 @@ from paycli.toolchain.lint.tree import Method, Tree
 _REQUEST: Final = MethodDescriptorProto.INPUT_TYPE_FIELD_NUMBER
 _RESPONSE: Final = MethodDescriptorProto.OUTPUT_TYPE_FIELD_NUMBER
 _EMPTY: Final = ".google.protobuf.Empty"
+_NAMED: Final = 3  # of those that share a type; it may be hundreds
 
 
 @rule("RPC_REQUEST_STANDARD_NAME", STANDARD)
@@ -101,9 +102,11 @@ def _wrong_name(method: Method, type_name: str, suffix: str) -> list[str]:
 def _shared(type_name: str, methods: Sequence[Method], what: str) -> Complaints:
     if len(methods) > 1:
         for method in methods:
-            others = ", ".join(f"'{each.name}'" for each in methods if each is not method)
+            others = [f"'{each.name}'" for each in methods[: _NAMED + 1] if each is not method]
+            more = len(methods) - 1 - _NAMED
+            listed = ", ".join(others[:_NAMED]) + (f" and {more} more" if more > 0 else "")
             yield Complaint(
                 method.at(),
-                f"RPC '{method.name}' has '{type_name[1:]}' as {what}, and so has {others}; "
+                f"RPC '{method.name}' has '{type_name[1:]}' as {what}, and so has {listed}; "
                 "give each RPC its own.",
             )

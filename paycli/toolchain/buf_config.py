@@ -1,4 +1,4 @@
-"""An existing `buf.yaml` (v1 and v2): modules, and what `lint` and `breaking` are to look at.
+"""An existing `buf.yaml` (v1 and v2) or `buf.work.yaml`: modules, and what `lint` and `breaking` are to look at.
 
 Keys that concern other jobs of buf (names, deps, plugins) are accepted and do nothing. Without a
 file everything has buf's v2 defaults and the protos lie in `proto`.
@@ -17,6 +17,7 @@ from paycli.toolchain.rule_choice import RuleChoice, paths_of
 from paycli.toolchain.workspace import Workspace, find_workspace
 
 FILE_NAME: Final = "buf.yaml"
+WORK_FILE_NAME: Final = "buf.work.yaml"
 DEFAULT_ROOT: Final = Path("proto")
 
 _TOP_KEYS: Final = {
@@ -110,6 +111,8 @@ def load_buf_config(path: Path | None, roots: Sequence[Path]) -> BufConfig:
     InputError.
     """
     path = path or _find(roots)
+    if path is None and not roots and Path(WORK_FILE_NAME).is_file():
+        return _read_work(Path(WORK_FILE_NAME))
     if path is None:
         return BufConfig("v2", tuple(Module(root) for root in roots or [DEFAULT_ROOT]))
     config, shared = _read(path)
@@ -123,6 +126,21 @@ def load_buf_config(path: Path | None, roots: Sequence[Path]) -> BufConfig:
 def _find(roots: Sequence[Path]) -> Path | None:
     places = [Path(), *(roots or [DEFAULT_ROOT])[:1]]
     return next((place / FILE_NAME for place in places if (place / FILE_NAME).is_file()), None)
+
+
+def _read_work(path: Path) -> BufConfig:
+    """v1's list of modules, each with a buf.yaml of its own, or with the defaults of v1."""
+    fields = read(path).fields(WORK_FILE_NAME, {"version", "directories"})
+    modules: list[Module] = []
+    for item in _items(fields, "directories"):
+        root = path.parent / item.text("a directory")
+        if not root.is_dir():
+            raise item.error(f"{root} is not a folder; mend the directory.")
+        if (root / FILE_NAME).is_file():
+            modules += _read(root / FILE_NAME)[0].modules
+        else:
+            modules.append(Module(root, lint=LintSettings(comment_ignores=False)))
+    return BufConfig("v1", tuple(modules))
 
 
 def _read(path: Path) -> tuple[BufConfig, Module]:

@@ -82,6 +82,19 @@ def test_a_buf_yaml_in_the_only_root_is_found(folder: Path) -> None:
     assert (module.root, module.lint.service_suffix) == (Path("proto"), "API")
 
 
+def test_a_workspace_of_v1_lists_modules_with_settings_of_their_own(folder: Path) -> None:
+    work = Path("buf.work.yaml")
+    work.write_text("version: v1\ndirectories: [proto, vendor]\n")
+    Path("vendor/buf.yaml").write_text("version: v1\nlint: {allow_comment_ignores: true}\n")
+    config = load_buf_config(None, [])
+    assert config.version == "v1"
+    assert [module.root for module in config.modules] == [Path("proto"), Path("vendor")]
+    assert [module.lint.comment_ignores for module in config.modules] == [False, True]
+    work.write_text("version: v1\ndirectories:\n  - proto\n  - nowhere\n")
+    with pytest.raises(InputError, match=r"buf\.work\.yaml:4: nowhere is not a folder"):
+        load_buf_config(None, [])
+
+
 def test_given_roots_keep_the_settings_of_their_module(folder: Path) -> None:
     text = """version: v2
 modules: [{path: proto, lint: {service_suffix: API}}]

@@ -145,6 +145,21 @@ def test_v1_leaves_comments_and_some_rules_out(
         assert Counter(found_by_paycli()) == Counter(found_by_buf())
 
 
+def test_a_workspace_of_v1_is_read_as_buf_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(tmp_path, CASES["modules in a circle"])
+    (tmp_path / "buf.yaml").unlink()
+    (tmp_path / "buf.work.yaml").write_text("version: v1\ndirectories: [one, two]\n")
+    (tmp_path / "two/buf.yaml").write_text(
+        "version: v1\nlint: {use: [PACKAGE_NO_IMPORT_CYCLE, COMMENTS], ignore: [b/v1/b.proto]}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    found = found_by_paycli()
+    assert len(found) == 6
+    assert Counter(found) == Counter(found_by_buf())
+
+
 def test_a_finding_has_its_line_and_a_caret_and_exits_1(tmp_path: Path) -> None:
     write(tmp_path, CASES["places"])
     run = run_paycli("lint", cwd=tmp_path)

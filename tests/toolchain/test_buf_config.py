@@ -40,14 +40,14 @@ def test_v2_modules_have_roots_and_a_section_of_their_own_replaces_the_shared_on
 ) -> None:
     config = load(
         """version: v2
-name: buf.build/acme/pay
-deps: [buf.build/googleapis/googleapis]
+name: example.com/acme/pay
+deps: [example.com/acme/common]
 plugins: [{plugin: buf-plugin-foo}]
 modules:
   - path: proto
     excludes: [proto/old]
   - path: vendor
-    name: buf.build/acme/vendor
+    name: example.com/acme/vendor
     lint: {use: [MINIMAL], disallow_comment_ignores: true}
 lint: {service_suffix: API, enum_zero_value_suffix: _NONE}
 breaking: {use: [WIRE], ignore_unstable_packages: true}

@@ -112,7 +112,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         size = page_size(request.page_size)
         payments, cursor = await self._store.payments(wanted, before, size)
         return pb.ListPaymentsResponse(
-            payments=map(messages.payment_message, payments),
+            payments=map(messages.payment_fields, payments),
             next_page_token=page_token(cursor, wanted),
         )
 
@@ -205,7 +205,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         cursor = f"{last.payment_id}:{last.version}" if last else ""
         return pb.ListPostingsResponse(
             postings=[
-                messages.posting_message(each, posting)
+                messages.posting_fields(each, posting)
                 for each in found[:size]
                 for posting in postings_of(*each)
                 if not account or posting.account == account
@@ -318,10 +318,10 @@ def _mark(context: _Context, receipt: Receipt) -> None:
         context.set_trailing_metadata((REPLAYED,))
 
 
-def _result(outcome: Receipt | PaymentError) -> pb.BatchCreatePaymentsResult:
+def _result(outcome: Receipt | PaymentError) -> messages.Fields:
     if isinstance(outcome, PaymentError):
-        return pb.BatchCreatePaymentsResult(error=status_of(outcome))
-    return messages.result_message(outcome)
+        return {"error": status_of(outcome)}
+    return {"payment": messages.payment_fields(outcome.payment), "replayed": outcome.replayed}
 
 
 def _optional_amount(

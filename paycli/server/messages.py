@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.money_pb2 import Money
 
 from paycli.errors import InvalidPayment
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.payments.batch import Receipt
 from paycli.payments.decide import answer
 from paycli.payments.money import minor_from_units_nanos, units_nanos_from_minor
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment, State
@@ -17,20 +16,17 @@ from paycli.payments.postings import Posting
 from paycli.payments.queries import Found
 from paycli.payments.states import state_of
 
+# What a message is made of. A message of nested fields is made in a third of the time that one of
+# messages takes, which would each be copied into the next.
+Fields = dict[str, Any]
+
 _US_PER_S: Final = 1_000_000
 
-_STATE: Final[dict[State, pb.PaymentState]] = {
-    state: getattr(pb, f"PAYMENT_STATE_{state}") for state in State
-}
-_STATE_OF: Final = {int(number): state for state, number in _STATE.items()}
-# The numbers are the same on the wire and in the store.
-_METHOD: Final[dict[int, pb.CaptureMethod]] = {
-    method: getattr(pb, f"CAPTURE_METHOD_{method.name}") for method in CaptureMethod
-}
-_KIND: Final[dict[int, pb.EventKind]] = {
-    kind: getattr(pb, f"EVENT_KIND_{kind.name}") for kind in Kind
-}
-_KIND_OF: Final = {int(number): kind for kind, number in _KIND.items()}
+_STATE: Final = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state}") for state in State}
+_STATE_OF: Final = {number: state for state, number in _STATE.items()}
+# The numbers of these two are the same on the wire and in the store.
+_METHODS: Final = frozenset(map(int, CaptureMethod))
+_KINDS: Final = frozenset(map(int, Kind))
 
 
 def payment_name(payment_id: str) -> str:
@@ -57,80 +53,79 @@ def minor_of(money: Money, currency: str) -> int:
     return minor_from_units_nanos(money.units, money.nanos, currency)
 
 
-def money(minor: int, currency: str) -> Money:
+def money(minor: int, currency: str) -> Fields:
     """An amount of minor units; signed, both parts carry the sign."""
     units, nanos = units_nanos_from_minor(abs(minor), currency)
     if minor < 0:
         units, nanos = -units, -nanos
-    return Money(currency_code=currency, units=units, nanos=nanos)
+    return {"currency_code": currency, "units": units, "nanos": nanos}
+
+
+def payment_fields(payment: Payment) -> Fields:
+    """The payment as it stands."""
+    currency = payment.currency
+    amount = money(payment.amount, currency)
+    nothing = {"currency_code": currency}
+    created = _timestamp(payment.created_us)
+    fields: Fields = {
+        "name": payment_name(payment.payment_id),
+        "order_id": payment.order_id,
+        "customer_id": payment.customer_id,
+        "state": _STATE[state_of(payment)],
+        "capture_method": payment.capture_method,
+        "amount": amount,
+        "authorized_amount": amount if payment.authorized else nothing,
+        "captured_amount": _part(payment.captured, payment, amount, nothing),
+        "voided_amount": _part(payment.voided, payment, amount, nothing),
+        "refunded_amount": _part(payment.refunded, payment, amount, nothing),
+        "decline_reason": payment.decline_reason,
+        "version": payment.version,
+        "create_time": created,
+        "update_time": created if payment.version == 1 else _timestamp(payment.updated_us),
+    }
+    if payment.expires_us and payment.captured + payment.voided < payment.authorized:
+        fields["expire_time"] = _timestamp(payment.expires_us)
+    return fields
 
 
 def payment_message(payment: Payment) -> pb.Payment:
     """The payment as it stands."""
-    currency = payment.currency
-    amount = money(payment.amount, currency)
-    nothing = Money(currency_code=currency)
-    created = _timestamp(payment.created_us)
-    message = pb.Payment(
-        name=payment_name(payment.payment_id),
-        order_id=payment.order_id,
-        customer_id=payment.customer_id,
-        state=_STATE[state_of(payment)],
-        capture_method=_METHOD[payment.capture_method],
-        amount=amount,
-        authorized_amount=amount if payment.authorized else nothing,
-        captured_amount=_part(payment.captured, payment, amount, nothing),
-        voided_amount=_part(payment.voided, payment, amount, nothing),
-        refunded_amount=_part(payment.refunded, payment, amount, nothing),
-        decline_reason=payment.decline_reason,
-        version=payment.version,
-        create_time=created,
-        update_time=created if payment.version == 1 else _timestamp(payment.updated_us),
-    )
-    if payment.expires_us and payment.captured + payment.voided < payment.authorized:
-        message.expire_time.CopyFrom(_timestamp(payment.expires_us))
-    return message
-
-
-def result_message(receipt: Receipt) -> pb.BatchCreatePaymentsResult:
-    """One answer of a batch."""
-    return pb.BatchCreatePaymentsResult(
-        payment=payment_message(receipt.payment), replayed=receipt.replayed
-    )
+    return pb.Payment(**payment_fields(payment))
 
 
 def refund_message(payment: Payment, entry: Entry) -> pb.Refund:
     """The refund that an entry made; it is numbered by the payment's version."""
-    return pb.Refund(
-        name=f"{payment_name(payment.payment_id)}/refunds/{entry.version}",
-        amount=money(entry.amount, payment.currency),
-        reason=entry.reason,
-        create_time=_timestamp(entry.created_us),
-    )
+    fields: Fields = {
+        "name": f"{payment_name(payment.payment_id)}/refunds/{entry.version}",
+        "amount": money(entry.amount, payment.currency),
+        "reason": entry.reason,
+        "create_time": _timestamp(entry.created_us),
+    }
+    return pb.Refund(**fields)
 
 
-def posting_message(found: Found, posting: Posting) -> pb.Posting:
+def posting_fields(found: Found, posting: Posting) -> Fields:
     """One leg of an entry."""
-    return pb.Posting(
-        sequence=found.entry.seq,
-        payment=payment_name(found.payment.payment_id),
-        account=posting.account,
-        amount=money(posting.amount, posting.currency),
-        create_time=_timestamp(found.entry.created_us),
-    )
+    return {
+        "sequence": found.entry.seq,
+        "payment": payment_name(found.payment.payment_id),
+        "account": posting.account,
+        "amount": money(posting.amount, posting.currency),
+        "create_time": _timestamp(found.entry.created_us),
+    }
 
 
 def event_message(found: Found) -> pb.Event:
     """An entry as those who watch are told of it."""
     payment, entry = found
-    moved = entry.amount + entry.released if entry.kind != Kind.CAPTURED else entry.amount
-    return pb.Event(
-        sequence=entry.seq,
-        kind=_KIND[entry.kind],
-        payment=payment_message(answer(payment, entry)),
-        amount=money(moved, payment.currency),
-        create_time=_timestamp(entry.created_us),
-    )
+    fields: Fields = {
+        "sequence": entry.seq,
+        "kind": entry.kind,
+        "payment": payment_fields(answer(payment, entry)),
+        "amount": money(entry.amount, payment.currency),
+        "create_time": _timestamp(entry.created_us),
+    }
+    return pb.Event(**fields)
 
 
 def state_from(number: int) -> State | None:
@@ -146,7 +141,7 @@ def capture_method_from(number: int) -> int:
     """The method that a request asks for. Raises InvalidPayment."""
     if number == pb.CAPTURE_METHOD_UNSPECIFIED:
         return CaptureMethod.AUTOMATIC
-    if number not in _METHOD:
+    if number not in _METHODS:
         raise InvalidPayment("capture_method", f"{number} is no CaptureMethod.")
     return number
 
@@ -154,9 +149,9 @@ def capture_method_from(number: int) -> int:
 def kinds_from(numbers: list[int]) -> frozenset[int]:
     """The kinds that a request filters by. Raises InvalidPayment."""
     for number in numbers:
-        if number not in _KIND_OF:
+        if number not in _KINDS:
             raise InvalidPayment("kinds", f"{number} is no EventKind to watch for.")
-    return frozenset(_KIND_OF[number] for number in numbers)
+    return frozenset(numbers)
 
 
 def microseconds(time: Timestamp, *, up: bool = False) -> int:
@@ -165,15 +160,15 @@ def microseconds(time: Timestamp, *, up: bool = False) -> int:
     return -(-nanoseconds // 1000) if up else nanoseconds // 1000
 
 
-def _part(minor: int, payment: Payment, amount: Money, nothing: Money) -> Money:
+def _part(minor: int, payment: Payment, amount: Fields, nothing: Fields) -> Fields:
     if minor == 0:
         return nothing
     return amount if minor == payment.amount else money(minor, payment.currency)
 
 
-def _timestamp(time_us: int) -> Timestamp:
+def _timestamp(time_us: int) -> Fields:
     seconds, rest = divmod(time_us, _US_PER_S)
-    return Timestamp(seconds=seconds, nanos=rest * 1000)
+    return {"seconds": seconds, "nanos": rest * 1000}
 
 
 def _parts(name: str, field: str, collections: tuple[str, ...], form: str) -> list[str]:

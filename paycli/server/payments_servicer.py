@@ -106,13 +106,15 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             request.customer_id,
             messages.state_from(request.state),
             messages.microseconds(request.created_from, up=True),
-            messages.microseconds(request.created_before, up=True),
+            # Before 1970 is nothing, but 0 would mean that there is no end.
+            messages.microseconds(request.created_before, up=True)
+            or int(request.HasField("created_before")),
         )
         before = cursor_of(request.page_token, wanted)
         size = page_size(request.page_size)
         payments, cursor = await self._store.payments(wanted, before, size)
         return pb.ListPaymentsResponse(
-            payments=map(messages.payment_message, payments),
+            payments=map(messages.payment_fields, payments),
             next_page_token=page_token(cursor, wanted),
         )
 
@@ -205,7 +207,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         cursor = f"{last.payment_id}:{last.version}" if last else ""
         return pb.ListPostingsResponse(
             postings=[
-                messages.posting_message(each, posting)
+                messages.posting_fields(each, posting)
                 for each in found[:size]
                 for posting in postings_of(*each)
                 if not account or posting.account == account
@@ -225,8 +227,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
                 found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
                 for each in found:
                     yield messages.event_message(each)
-                if after >= self._store.last_seq:
-                    await self._news(after)
+                await self._more(after)
         except PaymentError as error:
             await abort(context, error)
 
@@ -247,8 +248,14 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             messages.kinds_from(list(request.kinds)),
         )
 
+    async def _more(self, after: int) -> None:
+        """Wait until there are later events. Raises Draining when the server stops first."""
+        if after >= self._store.last_seq:
+            await self._news(after)
+        if self._draining.is_set():
+            raise Draining("The server is stopping; watch again with the last sequence you saw.")
+
     async def _news(self, after: int) -> None:
-        """Wait for the next event. Raises Draining when the server stops first."""
         waits = (
             asyncio.ensure_future(self._store.news(after)),
             asyncio.ensure_future(self._draining.wait()),
@@ -258,8 +265,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         finally:
             for each in waits:
                 each.cancel()
-        if self._draining.is_set():
-            raise Draining("The server is stopping; watch again with the last sequence you saw.")
 
     def _creation(self, request: pb.CreatePaymentRequest) -> Create:
         currency = request.amount.currency_code
@@ -310,7 +315,10 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         return payment
 
     async def _held(self, account: str) -> Payment:
-        return await self._payment(f"payments/{account.removeprefix(HOLD)}", "account")
+        payment_id = account.removeprefix(HOLD)
+        if not payment_id or "/" in payment_id:
+            raise _no_account(account)
+        return await self._payment(f"payments/{payment_id}", "account")
 
 
 def _mark(context: _Context, receipt: Receipt) -> None:
@@ -318,10 +326,10 @@ def _mark(context: _Context, receipt: Receipt) -> None:
         context.set_trailing_metadata((REPLAYED,))
 
 
-def _result(outcome: Receipt | PaymentError) -> pb.BatchCreatePaymentsResult:
+def _result(outcome: Receipt | PaymentError) -> messages.Fields:
     if isinstance(outcome, PaymentError):
-        return pb.BatchCreatePaymentsResult(error=status_of(outcome))
-    return messages.result_message(outcome)
+        return {"error": status_of(outcome)}
+    return {"payment": messages.payment_fields(outcome.payment), "replayed": outcome.replayed}
 
 
 def _optional_amount(

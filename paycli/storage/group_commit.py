@@ -152,7 +152,7 @@ class GroupCommit:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
-        failure = task.exception()
+        failure = None if task.cancelled() else task.exception()
         if failure is None:
             return
         _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)

@@ -206,6 +206,9 @@ class SqliteStore:
                 one, seq = self._write([command])
                 outcomes += one
             return outcomes, seq
+        except apsw.BusyError:  # at BEGIN, so nothing was written
+            busy = StoreUnavailable("Another program holds the store for writing; try again.")
+            return [busy] * len(commands), seq
         except apsw.Error as problem:
             raise CommitFailed(f"The store failed: {problem}.") from problem
         for key, intent in batch.intents.items():

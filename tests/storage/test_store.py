@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -11,13 +12,14 @@ from typing import TypeVar
 import apsw
 import pytest
 
-from paycli.errors import Draining, InputError, KeyReused, StoreError
+from paycli.errors import Draining, InputError, KeyReused, StoreError, StoreUnavailable
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Change, Create
 from paycli.payments.payment import CaptureMethod, State
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
+from paycli.storage import sqlite_file
 from paycli.storage.stores import open_store
 
 Used = TypeVar("Used")
@@ -159,6 +161,25 @@ def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path)
 
     asyncio.run(main())
     assert len(postings(path)) == 10
+
+
+def test_a_program_that_keeps_the_file_to_itself_costs_an_error_and_not_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
+    path = tmp_path / "s.db"
+
+    async def beside_another(store: Store) -> None:
+        await store.execute(make("o1"))
+        with contextlib.closing(apsw.Connection(str(path))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="holds the store"):
+                await store.execute(make("o2"))
+            assert await store.payment("pay_o1") is not None
+            other.execute("ROLLBACK")
+        assert not (await store.execute(make("o2"))).replayed
+
+    in_store(path, beside_another)
 
 
 def test_a_store_in_memory_needs_no_file() -> None:

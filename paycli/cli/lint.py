@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
-from paycli.toolchain.findings import Format
+from paycli.toolchain.formats import Format
 
 
 def lint(

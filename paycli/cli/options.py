@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.toolchain.findings import Format
+from paycli.toolchain.formats import Format
 
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")

@@ -12,7 +12,8 @@ from typer.exceptions import TyperException
 from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.toolchain.findings import Finding, Format
+    from paycli.toolchain.findings import Finding
+    from paycli.toolchain.formats import Format
 
 _BAR_WIDTH = 30
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from paycli.toolchain.excerpt import display_column, excerpt, source_lines
+from paycli.toolchain.formats import Format
 
 
 class Finding(NamedTuple):
@@ -35,15 +35,6 @@ def as_displayed(findings: Iterable[Finding]) -> list[Finding]:
                 column = display_column(lines[finding.line - 1], column)
             counted.append(finding._replace(column=column))
     return counted
-
-
-class Format(StrEnum):
-    """Who reads the findings: people, programs, CI systems, GitHub's annotations."""
-
-    TEXT = "text"
-    JSON = "json"
-    JUNIT = "junit"
-    GITHUB = "github"
 
 
 def render(findings: Iterable[Finding], form: Format) -> str:

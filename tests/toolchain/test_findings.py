@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from paycli.toolchain.findings import Finding, Format, as_displayed, render
+from paycli.toolchain.findings import Finding, as_displayed, render
+from paycli.toolchain.formats import Format
 
 
 def findings(folder: Path) -> list[Finding]:

@@ -56,7 +56,7 @@ class Node:
             if name in entries:
                 raise key.error(f"duplicate key '{name}': it stands above already.")
             if known is not None and name not in known:
-                raise key.error(f"unknown key '{name}' in {what}; {_nearest(name, known)}")
+                raise key.error(f"unknown key '{name}' in {what}; {nearest(name, known)}")
             entries[name] = Node(self.path, value_node)
         return entries
 
@@ -178,7 +178,8 @@ def _refuse_bombs(path: Path, root: yaml.Node) -> None:
             stack.extend((child, depth + 1) for child in node.value)
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
+    """A hint for a name that is not known: the one that was meant, or all there are."""
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"

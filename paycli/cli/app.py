@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import db, gen, options, output, pay, serve, smoke
+from paycli.cli import db, gen, lint, options, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_BUG = 70
@@ -46,7 +46,13 @@ def root(
     """Compile, run, call and prove a gRPC payment service."""
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (gen.gen, serve.serve, pay.pay, smoke.smoke)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    gen.gen,
+    lint.lint,
+    serve.serve,
+    pay.pay,
+    smoke.smoke,
+)
 
 for command in COMMANDS:
     app.command(epilog=options.EXIT_CODES)(command)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from paycli.toolchain.formats import Format
 
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
@@ -15,6 +18,19 @@ Plaintext = Annotated[
     typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; lists as one document a line.")]
+FindingsFormat = Annotated[
+    Format, typer.Option("--format", help="How findings are shown; --json is --format json.")
+]
+BufConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="BUF.YAML", help="Default: the buf.yaml here, if there is."),
+]
+ProtoRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-I", "--proto-path", help="Root of the protos; repeatable. Default: buf.yaml's, or proto."
+    ),
+]
 
 Store = Annotated[
     str,

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
 from paycli.errors import InputError, PaycliError
+
+if TYPE_CHECKING:
+    from paycli.toolchain.findings import Finding
+    from paycli.toolchain.formats import Format
 
 _BAR_WIDTH = 30
 
@@ -24,6 +28,15 @@ def document(value: Mapping[str, Any]) -> None:
     import json
 
     result(json.dumps(value, ensure_ascii=False))
+
+
+def findings(found: Sequence[Finding], form: Format) -> None:
+    """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
+    from paycli.toolchain.findings import render
+
+    rendered = render(found, form)
+    if rendered:
+        result(rendered)
 
 
 def progress(text: str) -> None:

@@ -72,6 +72,11 @@ def _gen(folder: Path, _: int) -> None:
     _command_row("paycli gen, 200 protos, cold / protoc", found, 1.30)
 
 
+def _lint(folder: Path, _: int) -> None:
+    found = processes.linting(folder, 200)
+    _command_row("paycli lint, 200 protos / buf lint", found, 1.00)
+
+
 SUBJECTS = {
     "unary": _unary,
     "batch": _batch,
@@ -79,6 +84,7 @@ SUBJECTS = {
     "help": _help,
     "pay": _pay,
     "gen": _gen,
+    "lint": _lint,
 }
 
 

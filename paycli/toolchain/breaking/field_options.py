@@ -121,14 +121,12 @@ def _utf8_validation(field: Field) -> str:
 
 
 def _java_utf8_validation(field: Field) -> str:
-    """By the file's option where there is one; it is all that proto2 and proto3 have."""
-    options = field.file.proto.options
-    by_option = options.HasField("java_string_check_utf8")
-    if by_option or field.file.proto.syntax != "editions":
-        verified = options.java_string_check_utf8
-    else:
+    """By the file's option, for which editions have a feature."""
+    if field.file.proto.syntax == "editions":
         feature = resolve_custom(JAVA_FEATURES, JAVA_UTF8_VALIDATION, field.features)
         verified = feature == JAVA_VERIFY
+    else:
+        verified = field.file.proto.options.java_string_check_utf8
     return "VERIFY" if verified else _utf8_validation(field)
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from paycli.toolchain.against import read_former
 from paycli.toolchain.breaking.check import find_breaking
-from paycli.toolchain.breaking.registry import CATEGORIES
+from paycli.toolchain.breaking.registry import RULES
 from paycli.toolchain.buf_config import load_buf_config
 from paycli.toolchain.findings import Finding
 from tests.toolchain.breaking_cases import CASES, write_side
@@ -49,7 +49,7 @@ def test_exactly_the_expected_rules_fire(name: str, found: dict[str, set[str]]) 
 
 
 def test_every_rule_fires_somewhere() -> None:
-    assert set().union(*(case.fires for case in CASES.values())) == CATEGORIES.keys()
+    assert set().union(*(case.fires for case in CASES.values())) == RULES.keys()
 
 
 def test_a_finding_says_where_what_and_to_whom(tmp_path: Path) -> None:

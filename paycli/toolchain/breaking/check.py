@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from paycli.toolchain.against import Former
+from paycli.toolchain.breaking.catalogue import catalogue
 from paycli.toolchain.breaking.compare import Breakage, find_breakages
-from paycli.toolchain.breaking.registry import CATEGORIES, FILE
+from paycli.toolchain.breaking.registry import FILE
 from paycli.toolchain.breaking.schema import File, Schema
 from paycli.toolchain.buf_config import BufConfig, Module
 from paycli.toolchain.compile import compile_descriptors
-from paycli.toolchain.findings import Finding
+from paycli.toolchain.findings import Finding, as_displayed
+from paycli.toolchain.lint.versions import Stability, version_of
 from paycli.toolchain.rule_choice import Selection
 from paycli.toolchain.workspace import Workspace
-
-# v1alpha, v1beta2, v1p1beta1, v1testing: the channels of https://google.aip.dev/185, and tests.
-_UNSTABLE: Final = re.compile(r".+\.v[1-9]\d*(test[^.]*|(p[1-9]\d*)?(alpha|beta)([1-9]\d*)?)")
 
 
 class _Judge(NamedTuple):
@@ -27,9 +25,10 @@ class _Judge(NamedTuple):
     selection: Selection
 
     def excuses(self, rule: str, file: File, path: Path) -> bool:
-        unstable = _UNSTABLE.fullmatch(file.package) is not None
-        by_package = unstable and self.module.breaking.ignore_unstable_packages
-        return by_package or self.selection.excuses(rule, path)
+        may_change = self.module.breaking.ignore_unstable_packages
+        if may_change and version_of(file.package) == Stability.UNSTABLE:
+            return True
+        return self.selection.excuses(rule, path)
 
 
 def find_breaking(workspace: Workspace, former: Former, config: BufConfig) -> list[Finding]:
@@ -39,8 +38,9 @@ def find_breaking(workspace: Workspace, former: Former, config: BufConfig) -> li
     """
     present = {name: path for name in workspace.names if (path := workspace.path_of(name))}
     paths = former.paths | present
+    known = catalogue(config.version)
     judges = [
-        _Judge(module, module.breaking.rules.select(CATEGORIES, FILE)) for module in config.modules
+        _Judge(module, module.breaking.rules.select(known, FILE)) for module in config.modules
     ]
     old = Schema(former.descriptors, former.paths.keys())
     new = Schema(compile_descriptors(workspace), present.keys())
@@ -52,7 +52,7 @@ def find_breaking(workspace: Workspace, former: Former, config: BufConfig) -> li
             if judge.module.root / name == paths[name] and judge.module.covers(name):
                 found |= _judged(judge, breakage, paths)
                 break
-    return sorted(found)
+    return as_displayed(found)
 
 
 def _judged(judge: _Judge, breakage: Breakage, paths: dict[str, Path]) -> set[Finding]:

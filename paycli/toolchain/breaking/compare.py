@@ -6,16 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, TypeVar
 
-# The modules of rules enter what they have when they are imported.
-from paycli.toolchain.breaking import (  # noqa: F401
-    enums,
-    field_options,
-    fields,
-    files,
-    messages,
-    services,
-    tree,
-)
 from paycli.toolchain.breaking.registry import (
     ENUMS,
     FIELDS,

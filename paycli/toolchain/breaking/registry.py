@@ -27,7 +27,15 @@ IN_SOURCE: Final = (FILE, PACKAGE)
 IN_JSON: Final = (FILE, PACKAGE, WIRE_JSON)
 ALWAYS: Final = (FILE, PACKAGE, WIRE_JSON, WIRE)
 
-CATEGORIES: dict[str, frozenset[str]] = {}  # rule id → categories
+
+class About(NamedTuple):
+    """What a rule belongs to, and what it wants: the rule's docstring."""
+
+    categories: tuple[str, ...]
+    purpose: str
+
+
+RULES: Final[dict[str, About]] = {}
 
 
 class Broken(NamedTuple):
@@ -51,8 +59,8 @@ class Rules(Generic[Old, New]):
         """Enter the decorated function under buf's id."""
 
         def enter(function: Rule[Old, New]) -> Rule[Old, New]:
-            assert rule_id not in CATEGORIES, f"two rules are called {rule_id}"
-            CATEGORIES[rule_id] = frozenset(categories)
+            assert rule_id not in RULES, f"two rules are called {rule_id}"
+            RULES[rule_id] = About(categories, function.__doc__ or "")
             self._by_id[rule_id] = function
             return function
 

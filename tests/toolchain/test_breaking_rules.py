@@ -13,6 +13,8 @@ from paycli.toolchain.buf_config import load_buf_config
 from paycli.toolchain.findings import Finding
 from tests.toolchain.breaking_cases import CASES, write_side
 
+ROOT = Path(__file__).parents[2]
+
 
 def breaking(before: Path, after: Path, breaking_section: str, config: Path) -> list[Finding]:
     """What `after` breaks, by a buf.yaml with that section."""
@@ -50,6 +52,14 @@ def test_exactly_the_expected_rules_fire(name: str, found: dict[str, set[str]]) 
 
 def test_every_rule_fires_somewhere() -> None:
     assert set().union(*(case.fires for case in CASES.values())) == RULES.keys()
+
+
+def test_the_docs_list_every_rule() -> None:
+    docs = (ROOT / "docs/breaking.md").read_text(encoding="utf-8")
+    for rule_id, about in RULES.items():
+        assert about.purpose, f"{rule_id} has no docstring"
+        row = f"| `{rule_id}` | {', '.join(about.categories)} | {about.purpose.rstrip('.')} |\n"
+        assert row in docs
 
 
 def test_a_finding_says_where_what_and_to_whom(tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def show_default(field: Field) -> str:
     said = field.proto.default_value
     if field.kind in {_F.TYPE_STRING, _F.TYPE_BYTES}:
         return f'"{said}"'
-    return said or str(_value(field, single=False))
+    return said or str(_value(field, single=False)).lower()
 
 
 def _value(field: Field, *, single: bool) -> bytes | float | str:

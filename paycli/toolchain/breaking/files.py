@@ -32,19 +32,18 @@ OPTIONS: Final = {
 
 
 def _enter_option_rule(name: str, whom: str) -> None:
-    path = (
-        FileDescriptorProto.OPTIONS_FIELD_NUMBER,
-        FileOptions.DESCRIPTOR.fields_by_name[name].number,
-    )
+    number = FileOptions.DESCRIPTOR.fields_by_name[name].number
+    path = (FileDescriptorProto.OPTIONS_FIELD_NUMBER, number)
 
-    @FILES.rule(f"FILE_SAME_{name.upper()}", *IN_SOURCE)
     def same_option(old: File, new: File) -> Iterator[Broken]:
         before, after = (getattr(file.proto.options, name) for file in (old, new))
         if before != after:
-            what = (
-                f'File option "{name}" changed from {_show(name, before)} to {_show(name, after)}'
-            )
+            change = f"from {_show(name, before)} to {_show(name, after)}"
+            what = f'File option "{name}" changed {change}'
             yield Broken(new.at(path), what, f"newly generated code breaks {whom}")
+
+    same_option.__doc__ = f"The option {name} stays; new code would break {whom}."
+    FILES.rule(f"FILE_SAME_{name.upper()}", *IN_SOURCE)(same_option)
 
 
 for _name, _whom in OPTIONS.items():

@@ -37,15 +37,16 @@ def resolve_commit(folder: Path, ref: str) -> str:
     if b"not a git repository" in _run(folder, "rev-parse", "--git-dir").stderr:
         raise InputError(f"{problem} {folder} lies in no git repository; {instead}")
     shallow = _git(folder, "rev-parse", "--is-shallow-repository").strip() == b"true"
-    named = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
+    named = ("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     run = _run(folder, *named)
     if run.returncode == 0:
         return run.stdout.decode().strip()
-    hint = (
-        "the clone is shallow: fetch more of it with 'git fetch --unshallow'"
-        if shallow
-        else "'git fetch' gets what only the remote has"
-    )
+    if "#" in ref:
+        hint = "what buf calls '.git#branch=main' is 'main' here"
+    elif shallow:
+        hint = "the clone is shallow: fetch more of it with 'git fetch --unshallow'"
+    else:
+        hint = "'git fetch' gets what only the remote has"
     raise InputError(f"{problem} git knows no such commit around {folder}; {hint}.")
 
 

@@ -355,6 +355,12 @@ FIELDS: dict[str, Case] = {
         "  message B { enum E { E_ZERO = 0; } enum F { F_ZERO = 0; } } B.E e = 1; B.F f = 2; }",
         *OTHER_TYPE,
     ),
+    "enum_that_grew_and_was_renamed": case(
+        "message M { message A { enum E { E_ZERO = 0; } } A.E e = 1; }",
+        "message M { message A { enum E { E_ZERO = 0; } }\n"
+        "  message B { enum F { E_ZERO = 0; E_ONE = 1; } } B.F e = 1; }",
+        *OTHER_TYPE,
+    ),
     "enum_to_int": case(
         "message M { E e = 1; }\nenum E { E_ZERO = 0; }",
         "message M { int32 e = 1; }\nenum E { E_ZERO = 0; }",
@@ -397,6 +403,12 @@ FIELDS: dict[str, Case] = {
         "  string a = 1 [features.(pb.cpp).string_type = VIEW];\n"
         "  string b = 2 [features.(pb.cpp) = {string_type: CORD}];\n"
         "  string c = 3 [features = {[pb.cpp]: {string_type: VIEW}}]; }",
+        "FIELD_SAME_CPP_STRING_TYPE",
+    ),
+    "cpp_string_type_of_the_file": case(
+        CUSTOM.replace("FILE", "cpp") + "message M { map<string, string> a = 1; string b = 2; }",
+        CUSTOM.replace("FILE", "cpp") + "option features.(pb.cpp).string_type = CORD;\n"
+        "message M { map<string, string> a = 1; string b = 2; }",
         "FIELD_SAME_CPP_STRING_TYPE",
     ),
     "utf8": case(

@@ -170,7 +170,7 @@ def test_no_git_at_all(repository: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
-@pytest.mark.parametrize("ref", ["nope", "HEAD~9", "--help", "HEAD:proto", "v1\n"])
+@pytest.mark.parametrize("ref", ["nope", "HEAD~9", "--since=now", "HEAD:proto", "v1\n"])
 def test_no_such_revision(ref: str, repository: Path) -> None:
     assert refusal(ref, repository / "proto") == (
         f"--against {ref} is no path that exists, and git knows no such commit around "
@@ -178,8 +178,18 @@ def test_no_such_revision(ref: str, repository: Path) -> None:
     )
 
 
+def test_a_tree_is_no_commit(repository: Path) -> None:
+    tree = git(repository, "rev-parse", "HEAD:proto").strip()
+    assert "git knows no such commit" in refusal(tree, repository / "proto")
+
+
 def test_an_unset_variable_is_not_the_folder_here(repository: Path) -> None:
     assert refusal("", repository / "proto").startswith("--against is empty;")
+
+
+def test_a_revision_as_buf_writes_it_is_translated(repository: Path) -> None:
+    said = refusal(".git#branch=main", repository / "proto")
+    assert said.endswith("; what buf calls '.git#branch=main' is 'main' here.")
 
 
 def test_a_shallow_clone_says_that_it_is_one(repository: Path, tmp_path: Path) -> None:

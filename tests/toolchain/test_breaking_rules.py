@@ -135,6 +135,31 @@ def test_unstable_packages_may_break_where_that_is_said(
     assert bool(found) is not unstable
 
 
+@pytest.mark.parametrize("ignored", ["old", "new"])
+def test_either_file_of_what_moved_may_be_excused(ignored: str, tmp_path: Path) -> None:
+    write_side(tmp_path / "before", "pay", {"old.proto": RENAMED[0], "new.proto": ""})
+    write_side(tmp_path / "after", "pay", {"old.proto": "", "new.proto": RENAMED[1]})
+    sides = (tmp_path / "before", tmp_path / "after")
+    config = tmp_path / "buf.yaml"
+    assert len(breaking(*sides, "{use: [FIELD_SAME_NAME]}", config)) == 1
+    excuse = f"ignore: [after/pay/{ignored}.proto]"
+    assert breaking(*sides, f"{{use: [FIELD_SAME_NAME], {excuse}}}", config) == []
+
+
+def test_what_a_module_leaves_out_may_break(tmp_path: Path) -> None:
+    for side, body in zip(("before", "after"), RENAMED, strict=True):
+        for name in ("pay", "drafts"):
+            write_side(tmp_path / side, name, {"it.proto": body})
+    config = tmp_path / "buf.yaml"
+    config.write_text(
+        "version: v2\nmodules: [{path: after, excludes: [after/drafts]}]\n", encoding="utf-8"
+    )
+    settings = load_buf_config(config, [])
+    workspace = settings.workspace([])
+    found = find_breaking(workspace, read_former(str(tmp_path / "before"), workspace), settings)
+    assert {finding.path for finding in found} == {tmp_path / "after/pay/it.proto"}
+
+
 def test_each_module_has_its_own_say(tmp_path: Path) -> None:
     for side, body in (("before", RENAMED[0]), ("a", RENAMED[1]), ("b", RENAMED[1])):
         for name in ("x", "y"):

@@ -77,7 +77,5 @@ def _pairs(
     """What is in both under one key, without what stands in a file that is the same."""
     for key, before in old.items():
         after = new.get(key)
-        if after is None:
-            continue
-        if before.file.name not in same or after.file.name != before.file.name:
+        if after is not None and before.file.name not in same:
             yield before, after

@@ -37,7 +37,7 @@ def breaking(
 
     settings = load_buf_config(config, roots or [])
     workspace = settings.workspace([])
-    former = read_former(against, workspace)
+    former = read_former(against, workspace, settings)
     found = find_breaking(workspace, former, settings)
     if former.paths.keys().isdisjoint(workspace.names):
         output.progress(f"No file is in both: is {against} the root of the old protos?")

@@ -76,6 +76,8 @@ def _entries(folder: Path, commit: str) -> Iterator[tuple[bytes, bytes, str]]:
         if line:
             described, name = line.split(b"\t", 1)
             mode, kind, object_id = described.split(b" ")
+            if b".." in name.split(b"/"):  # no git writes this, but a server may hand it out
+                raise InputError(f"The tree {commit} holds the path {os.fsdecode(name)}.")
             if kind == _BLOB:  # else a submodule
                 yield mode, object_id, os.fsdecode(name)
 

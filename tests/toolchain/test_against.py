@@ -11,6 +11,7 @@ import pytest
 
 from paycli.errors import InputError
 from paycli.toolchain.against import Former, read_former
+from paycli.toolchain.buf_config import load_buf_config
 from paycli.toolchain.compile import compile_descriptors
 from paycli.toolchain.workspace import find_workspace
 
@@ -55,7 +56,8 @@ def messages(former: Former) -> list[str]:
 
 
 def read(against: str, *roots: Path) -> Former:
-    return read_former(against, find_workspace(roots, []))
+    config = load_buf_config(None, roots)
+    return read_former(against, config.workspace([]), config)
 
 
 def refusal(against: str, *roots: Path) -> str:
@@ -134,6 +136,32 @@ def test_several_roots_are_read_as_they_were(repository: Path) -> None:
     assert {"Money", "Uses"} <= set(messages(former))
 
 
+def test_what_a_module_leaves_out_need_not_compile(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(repository / "proto/vendor", broken="syntax = ")
+    git(repository, "add", ".")
+    git(repository, "commit", "-q", "-m", "vendor")
+    (repository / "buf.yaml").write_text(
+        "version: v2\nmodules: [{path: proto, excludes: [proto/vendor]}]\n", encoding="utf-8"
+    )
+    monkeypatch.chdir(repository)
+    config = load_buf_config(None, [])
+    for against in ("HEAD", "proto"):
+        former = read_former(against, config.workspace([]), config)
+        assert former.paths.keys() == {"pay.proto", "staged.proto"}
+
+
+def test_a_tree_that_leads_out_of_itself_is_refused(repository: Path) -> None:
+    tree = git(repository, "rev-parse", "HEAD:proto").strip()
+    run = ("git", "mktree")
+    listed = f"040000 tree {tree}\t..\n"
+    made = subprocess.run(run, cwd=repository, input=listed, capture_output=True, text=True)
+    commit = git(repository, "commit-tree", "-m", "out", made.stdout.strip()).strip()
+    write(repository, top=NEW)
+    assert refusal(commit, repository) == f"The tree {commit} holds the path ../pay.proto."
+
+
 def test_what_exists_wins_over_git(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(repository / "v1", pay=OLD.replace("Old", "Directory"))
     monkeypatch.chdir(repository)
@@ -147,7 +175,7 @@ def test_a_descriptor_set_is_read_and_its_imports_are_not_ours(tmp_path: Path) -
     workspace = find_workspace([tmp_path / "proto"], [])
     path = tmp_path / "old.binpb"
     path.write_bytes(compile_descriptors(workspace).SerializeToString())
-    former = read_former(str(path), workspace)
+    former = read(str(path), tmp_path / "proto")
     assert former.paths == {"pay.proto": tmp_path / "proto/pay.proto"}
     assert {"Old", "Any"} == set(messages(former))
 

@@ -21,7 +21,7 @@ def breaking(before: Path, after: Path, breaking_section: str, config: Path) -> 
     config.write_text(f"version: v2\nbreaking: {breaking_section}\n", encoding="utf-8")
     settings = load_buf_config(config, [after])
     workspace = settings.workspace([])
-    return find_breaking(workspace, read_former(str(before), workspace), settings)
+    return find_breaking(workspace, read_former(str(before), workspace, settings), settings)
 
 
 def one_file(folder: Path, before: str, after: str, section: str = "{}") -> list[Finding]:
@@ -156,7 +156,9 @@ def test_what_a_module_leaves_out_may_break(tmp_path: Path) -> None:
     )
     settings = load_buf_config(config, [])
     workspace = settings.workspace([])
-    found = find_breaking(workspace, read_former(str(tmp_path / "before"), workspace), settings)
+    found = find_breaking(
+        workspace, read_former(str(tmp_path / "before"), workspace, settings), settings
+    )
     assert {finding.path for finding in found} == {tmp_path / "after/pay/it.proto"}
 
 
@@ -173,6 +175,6 @@ def test_each_module_has_its_own_say(tmp_path: Path) -> None:
     )
     settings = load_buf_config(config, [])
     workspace = settings.workspace([])
-    former = read_former(str(tmp_path / "before"), workspace)
+    former = read_former(str(tmp_path / "before"), workspace, settings)
     [finding] = find_breaking(workspace, former, settings)
     assert (finding.path, finding.rule) == (tmp_path / "b/y/it.proto", "FIELD_SAME_NAME")

@@ -46,7 +46,7 @@ def breaking(
         found = [finding for finding in found if finding.path in named]
     output.findings(found, Format.JSON if json else form)
     if found:
-        rules = len({finding.rule for finding in found})
-        output.progress(f"{len(found)} findings of {rules} rules against {against}.")
+        findings = "1 finding" if len(found) == 1 else f"{len(found)} findings"
+        output.progress(f"{findings} against {against}.")
         raise typer.Exit(1)
     output.progress(f"Nothing breaks against {against}.")

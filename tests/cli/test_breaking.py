@@ -39,7 +39,7 @@ def test_findings_are_shown_with_their_line_and_exit_1(changed: Path) -> None:
     assert lines[1:3] == ["    message Pay {", "    ^"]
     assert lines[6].startswith("proto/pay.proto:4:10: FIELD_SAME_NAME")
     assert lines[7:] == ["      string order_id = 1;", "             ^"]
-    assert run.stderr == "3 findings of 3 rules against old.\n"
+    assert run.stderr == "3 findings against old.\n"
 
 
 def test_nothing_broken_prints_nothing_and_exits_0(changed: Path) -> None:

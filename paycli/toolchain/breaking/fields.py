@@ -78,7 +78,7 @@ def field_same_default(old: Field, new: Field) -> Iterator[Broken]:
 @FIELDS.rule("FIELD_SAME_CARDINALITY", *IN_SOURCE)
 def field_same_cardinality(old: Field, new: Field) -> Iterator[Broken]:
     """Cardinality decides how code reads and sets a field."""
-    return _cardinality(old, new, (), "code of a client that reads or sets it no longer works")
+    return _cardinality(old, new, (), "code of a client that reads or sets it may no longer work")
 
 
 @FIELDS.rule("FIELD_WIRE_JSON_COMPATIBLE_CARDINALITY", WIRE_JSON)
@@ -99,7 +99,7 @@ def field_wire_compatible_cardinality(old: Field, new: Field) -> Iterator[Broken
 def field_same_type(old: Field, new: Field) -> Iterator[Broken]:
     """The type decides what code reads and sets."""
     if old.kind != new.kind or (new.kind in _NAMED_KINDS and old.type_name != new.type_name):
-        yield _type_changed(old, new, "code of a client that reads or sets it no longer works")
+        yield _type_changed(old, new, "code of a client that reads or sets it may no longer work")
 
 
 @FIELDS.rule("FIELD_WIRE_JSON_COMPATIBLE_TYPE", WIRE_JSON)

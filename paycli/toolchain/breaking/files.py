@@ -57,7 +57,7 @@ def file_same_package(old: File, new: File) -> Iterator[Broken]:
         yield Broken(
             new.at((FileDescriptorProto.PACKAGE_FIELD_NUMBER,)),
             f'Package changed from "{old.package}" to "{new.package}"',
-            "a client that calls its services by the old name is answered UNIMPLEMENTED",
+            "calls by the old name are answered UNIMPLEMENTED, and code that says it no longer builds",
         )
 
 

@@ -12,8 +12,16 @@ from collections.abc import Callable, Iterator
 from collections.abc import Set as AbstractSet
 from typing import Final, Generic, NamedTuple, TypeVar
 
-from paycli.toolchain.breaking.schema import Enum, Field, File, Message, Method, Place, Schema
-from paycli.toolchain.breaking.schema import Service as ServiceElement
+from paycli.toolchain.breaking.schema import (
+    Enum,
+    Field,
+    File,
+    Message,
+    Method,
+    Place,
+    Schema,
+    Service,
+)
 
 Old = TypeVar("Old")
 New = TypeVar("New")
@@ -76,5 +84,5 @@ FILES: Final = Rules[File, File]()  # files of one name
 MESSAGES: Final = Rules[Message, Message]()  # messages of one full name
 FIELDS: Final = Rules[Field, Field]()  # fields of one message, or extensions, of one number
 ENUMS: Final = Rules[Enum, Enum]()
-SERVICES: Final = Rules[ServiceElement, ServiceElement]()
+SERVICES: Final = Rules[Service, Service]()
 METHODS: Final = Rules[Method, Method]()

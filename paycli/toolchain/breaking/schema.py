@@ -26,6 +26,12 @@ from google.protobuf.descriptor_pb2 import (
 from paycli.toolchain.breaking.features import edition_of, resolve
 
 Path = tuple[int, ...]  # as in SourceCodeInfo.Location.path
+_File: Final = FileDescriptorProto
+_Message: Final = DescriptorProto
+_VALUES: Final = EnumDescriptorProto.VALUE_FIELD_NUMBER
+_METHODS: Final = ServiceDescriptorProto.METHOD_FIELD_NUMBER
+_TYPE_NAME: Final = FieldDescriptorProto.TYPE_NAME_FIELD_NUMBER
+
 Kind: TypeAlias = FieldDescriptorProto.Type.ValueType
 SELF: Final[Path] = ()
 
@@ -78,15 +84,15 @@ class File:
         self.edition = edition_of(proto)
         self.file = self
         self.messages: list[Message] = []
-        self.enums = [Enum(enum, self, (5, i), None) for i, enum in enumerate(proto.enum_type)]
-        self.extensions = [
-            Field(field, self, (7, i), None) for i, field in enumerate(proto.extension)
-        ]
+        self.enums: list[Enum] = []
+        self.extensions: list[Field] = []
         self.services = [
-            Service(service, self, (6, i), None) for i, service in enumerate(proto.service)
+            Service(each, self, (_File.SERVICE_FIELD_NUMBER, i), None)
+            for i, each in enumerate(proto.service)
         ]
-        for i, message in enumerate(proto.message_type):
-            self._add(message, (4, i), None)
+        self._add_enums(proto.enum_type, (_File.ENUM_TYPE_FIELD_NUMBER,), None)
+        self._add_extensions(proto.extension, (_File.EXTENSION_FIELD_NUMBER,), None)
+        self._add_messages(proto.message_type, (_File.MESSAGE_TYPE_FIELD_NUMBER,), None)
 
     @property
     def features(self) -> Iterator[FeatureSet]:
@@ -100,17 +106,28 @@ class File:
                 return Place(self, span[0] + 1, span[1] + 1)
         return Place(self)
 
-    def _add(self, proto: DescriptorProto, path: Path, parent: Message | None) -> None:
-        message = Message(proto, self, path, parent)
-        self.messages.append(message)
-        self.enums += [
-            Enum(each, self, (*path, 4, i), message) for i, each in enumerate(proto.enum_type)
-        ]
-        self.extensions += [
-            Field(each, self, (*path, 6, i), message) for i, each in enumerate(proto.extension)
-        ]
-        for i, nested in enumerate(proto.nested_type):
-            self._add(nested, (*path, 3, i), message)
+    def _add_messages(
+        self, protos: Iterable[DescriptorProto], path: Path, parent: Message | None
+    ) -> None:
+        for i, proto in enumerate(protos):
+            message = Message(proto, self, (*path, i), parent)
+            here = message.path
+            self.messages.append(message)
+            self._add_enums(proto.enum_type, (*here, _Message.ENUM_TYPE_FIELD_NUMBER), message)
+            extensions = (*here, _Message.EXTENSION_FIELD_NUMBER)
+            self._add_extensions(proto.extension, extensions, message)
+            nested = (*here, _Message.NESTED_TYPE_FIELD_NUMBER)
+            self._add_messages(proto.nested_type, nested, message)
+
+    def _add_enums(
+        self, protos: Iterable[EnumDescriptorProto], path: Path, parent: Message | None
+    ) -> None:
+        self.enums += [Enum(each, self, (*path, i), parent) for i, each in enumerate(protos)]
+
+    def _add_extensions(
+        self, protos: Iterable[FieldDescriptorProto], path: Path, parent: Message | None
+    ) -> None:
+        self.extensions += [Field(each, self, (*path, i), parent) for i, each in enumerate(protos)]
 
     @cached_property
     def _spans(self) -> dict[Path, Sequence[int]]:
@@ -149,7 +166,7 @@ class Message(Element):
         self.proto = proto
         self.is_map_entry = proto.options.map_entry
         self.fields = {
-            each.number: Field(each, file, (*path, 2, i), self)
+            each.number: Field(each, file, (*path, _Message.FIELD_FIELD_NUMBER, i), self)
             for i, each in enumerate(proto.field)
         }
 
@@ -158,7 +175,7 @@ class Message(Element):
         if self.is_map_entry and self.parent is not None:
             for field in self.parent.fields.values():
                 if field.type_name == self.full_name:
-                    return field.at((FieldDescriptorProto.TYPE_NAME_FIELD_NUMBER,))
+                    return field.at((_TYPE_NAME,))
         return super().at(*paths)
 
     @property
@@ -252,7 +269,7 @@ class Enum(Element):
         self.proto = proto
         self.values: dict[int, list[EnumValue]] = {}
         for i, each in enumerate(proto.value):
-            value = EnumValue(each.name, each.number, self, (*path, 2, i))
+            value = EnumValue(each.name, each.number, self, (*path, _VALUES, i))
             self.values.setdefault(each.number, []).append(value)
 
     @property
@@ -270,7 +287,8 @@ class Service(Element):
     ) -> None:
         super().__init__(proto.name, file, path, parent)
         self.methods = {
-            each.name: Method(each, self, (*path, 2, i)) for i, each in enumerate(proto.method)
+            each.name: Method(each, self, (*path, _METHODS, i))
+            for i, each in enumerate(proto.method)
         }
 
 

@@ -25,7 +25,9 @@ def package_no_delete(old: File, new: Schema) -> Iterator[Broken]:
     """Every package stays; said once, at the first of its files."""
     first = min(file.name for file in old.schema.files.values() if file.package == old.package)
     if old.package not in new.packages and old.name == first:
-        effect = "a client that calls any of its services is answered UNIMPLEMENTED"
+        effect = (
+            "calls to it are answered UNIMPLEMENTED, and code that uses its types no longer builds"
+        )
         yield Broken(NOWHERE, f'Package "{old.package}" was deleted', effect)
 
 

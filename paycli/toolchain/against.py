@@ -40,9 +40,13 @@ def read_former(against: str, workspace: Workspace, config: BufConfig) -> Former
             "--against is empty; name a git revision, a directory or a descriptor set."
         )
     path = Path(against)
+    try:
+        exists = path.exists()
+    except OSError as problem:  # too long for a name, or in a folder that is closed to us
+        raise InputError(f"Cannot read --against {against}: {problem.strerror}.") from problem
     if path.is_dir():
         return _from_directory(path, workspace, config)
-    if path.exists():
+    if exists:
         return _from_descriptor_set(path, workspace, config)
     return _from_git(against, workspace, config)
 

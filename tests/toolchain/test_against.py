@@ -267,6 +267,12 @@ def test_a_file_that_is_no_descriptor_set(
     assert refusal(str(tmp_path / name), tmp_path / "proto").startswith(f"{tmp_path / name} {said}")
 
 
+def test_a_name_that_no_file_can_have(tmp_path: Path) -> None:
+    write(tmp_path / "proto", pay=NEW)
+    said = refusal("x" * 5000, tmp_path / "proto")
+    assert said.endswith("xxx: File name too long.")
+
+
 def test_a_directory_without_protos(tmp_path: Path) -> None:
     write(tmp_path / "proto", pay=NEW)
     (tmp_path / "empty").mkdir()

@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from paycli.toolchain.against import read_former
 from paycli.toolchain.breaking.check import find_breaking
 from paycli.toolchain.breaking.registry import RULES
 from paycli.toolchain.buf_config import load_buf_config
+from paycli.toolchain.compile import compile_descriptors
 from paycli.toolchain.findings import Finding
+from paycli.toolchain.workspace import find_workspace
 from tests.toolchain.breaking_cases import CASES, write_side
 
 ROOT = Path(__file__).parents[2]
@@ -90,6 +93,27 @@ def test_an_import_that_is_no_longer_used_is_no_loss(tmp_path: Path) -> None:
     after = "service S { rpc R(M) returns (M); }\nmessage M {}"
     rules = {finding.rule for finding in one_file(tmp_path, before, after)}
     assert rules == {"RPC_SAME_REQUEST_TYPE", "RPC_SAME_RESPONSE_TYPE"}
+
+
+def test_a_set_without_json_names_and_imports_is_like_the_protos(tmp_path: Path) -> None:
+    """As reflection serves it and other tools write it."""
+    body = (
+        'import "google/protobuf/any.proto";\n'
+        "message M { string a_b_ = 1; google.protobuf.Any __c_2d = 2; E e = 3; map<int32, M> m = 4; }"
+        "\nenum E { E_ZERO = 0; }"
+    )
+    write_side(tmp_path / "proto", "pay", {"it.proto": body})
+    workspace = find_workspace([tmp_path / "proto"], [])
+    descriptors = compile_descriptors(workspace)
+    [file] = [each for each in descriptors.file if each.name == "pay/it.proto"]
+    file.ClearField("source_code_info")
+    for message in (file.message_type[0], *file.message_type[0].nested_type):
+        for field in message.field:
+            field.ClearField("json_name")
+    old = tmp_path / "old.binpb"
+    old.write_bytes(FileDescriptorSet(file=[file]).SerializeToString())
+    everything = "{use: [FILE, PACKAGE, WIRE_JSON, WIRE]}"
+    assert breaking(old, tmp_path / "proto", everything, tmp_path / "buf.yaml") == []
 
 
 RENAMED = ("message M { string a = 1; }", "message M { string b = 1; }")

@@ -46,7 +46,7 @@ def field_same_name(old: Field, new: Field) -> Iterator[Broken]:
 @FIELDS.rule("FIELD_SAME_JSON_NAME", *IN_JSON)
 def field_same_json_name(old: Field, new: Field) -> Iterator[Broken]:
     """The key in JSON stays."""
-    before, after = old.proto.json_name, new.proto.json_name
+    before, after = old.json_name, new.json_name
     if before != after and not old.is_extension:
         what = f'{new} changed its JSON name from "{before}" to "{after}"'
         effect = f'a client that reads "{before}" in JSON finds nothing there'

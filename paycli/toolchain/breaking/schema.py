@@ -226,6 +226,13 @@ class Field(Element):
             return self._message.at()
         return super().at(*paths)
 
+    @property
+    def json_name(self) -> str:
+        """The key in JSON; sets that do not come from protoc may leave it to the name."""
+        first, *others = self.name.split("_")
+        camel = first + "".join(each[:1].upper() + each[1:] for each in others)
+        return self.proto.json_name or camel
+
     @cached_property
     def is_map(self) -> bool:
         """Whether its type is an entry of a map."""

@@ -11,7 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import db, gen, lint, options, output, pay, serve, smoke
+from paycli.cli import breaking, db, gen, lint, options, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_BUG = 70
@@ -49,6 +49,7 @@ def root(
 COMMANDS: tuple[Callable[..., None], ...] = (
     gen.gen,
     lint.lint,
+    breaking.breaking,
     serve.serve,
     pay.pay,
     smoke.smoke,

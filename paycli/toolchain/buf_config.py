@@ -97,6 +97,14 @@ class BufConfig:
             raise InputError(f"{FILE_NAME} leaves no .proto file: see its includes and excludes.")
         return Workspace(found.roots, covered)
 
+    def covers(self, path: Path) -> bool:
+        """Whether a file belongs to a module, or would if it were there."""
+        return any(
+            path.is_relative_to(module.root)
+            and module.covers(path.relative_to(module.root).as_posix())
+            for module in self.modules
+        )
+
     def module_of(self, workspace: Workspace, name: str) -> Module | None:
         """The module that a file of the workspace comes from."""
         path = workspace.path_of(name)

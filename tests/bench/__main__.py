@@ -77,6 +77,11 @@ def _lint(folder: Path, _: int) -> None:
     _command_row("paycli lint, 200 protos / buf lint", found, 1.00)
 
 
+def _breaking(folder: Path, _: int) -> None:
+    found = processes.breaking(folder, 200)
+    _command_row("paycli breaking, 200 protos / buf breaking", found, 1.00)
+
+
 SUBJECTS = {
     "unary": _unary,
     "batch": _batch,
@@ -85,6 +90,7 @@ SUBJECTS = {
     "pay": _pay,
     "gen": _gen,
     "lint": _lint,
+    "breaking": _breaking,
 }
 
 

@@ -13,8 +13,8 @@ from paycli.toolchain.breaking.schema import File, Schema
 from paycli.toolchain.buf_config import BufConfig, Module
 from paycli.toolchain.compile import compile_descriptors
 from paycli.toolchain.findings import Finding, as_displayed
-from paycli.toolchain.lint.versions import Stability, version_of
 from paycli.toolchain.rule_choice import Selection
+from paycli.toolchain.stability import Stability, version_of
 from paycli.toolchain.workspace import Workspace
 
 

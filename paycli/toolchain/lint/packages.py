@@ -10,7 +10,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileOptions
 from paycli.toolchain.lint.case import lower_snake_case
 from paycli.toolchain.lint.rule import BASIC, MINIMAL, STANDARD, Complaint, Complaints, Rule, rule
 from paycli.toolchain.lint.tree import ProtoFile, Tree
-from paycli.toolchain.lint.versions import version_of
+from paycli.toolchain.stability import version_of
 
 _PACKAGE: Final = FileDescriptorProto.PACKAGE_FIELD_NUMBER
 _OPTIONS: Final = FileDescriptorProto.OPTIONS_FIELD_NUMBER

@@ -31,7 +31,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# Errors travel in HTTP headers, which are small: of what a caller sent, only so much is said again.
+_SHOWN_MAX: Final = 80
 
 
 class PaycliError(Exception):
@@ -170,7 +173,8 @@ class PaymentNotFound(PaymentError):
     reason = "PAYMENT_NOT_FOUND"
 
     def __init__(self, payment_id: str) -> None:
-        super().__init__(f"No payment has the id '{payment_id}'.", metadata={"id": payment_id})
+        shown = payment_id[:_SHOWN_MAX]
+        super().__init__(f"No payment has the id '{shown}'.", metadata={"id": shown})
 
 
 class RefundNotFound(PaymentError):
@@ -180,7 +184,8 @@ class RefundNotFound(PaymentError):
     reason = "REFUND_NOT_FOUND"
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"No refund has the name '{name}'.", metadata={"name": name})
+        shown = name[:_SHOWN_MAX]
+        super().__init__(f"No refund has the name '{shown}'.", metadata={"name": shown})
 
 
 class StateForbids(PaymentError):

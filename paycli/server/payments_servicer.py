@@ -310,7 +310,10 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         return payment
 
     async def _held(self, account: str) -> Payment:
-        return await self._payment(f"payments/{account.removeprefix(HOLD)}", "account")
+        payment_id = account.removeprefix(HOLD)
+        if not payment_id or "/" in payment_id:
+            raise _no_account(account)
+        return await self._payment(f"payments/{payment_id}", "account")
 
 
 def _mark(context: _Context, receipt: Receipt) -> None:

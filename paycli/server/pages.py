@@ -25,11 +25,11 @@ def page_token(cursor: str, query: object) -> str:
     """The opaque token for what comes after `cursor` of `query`; "" for an empty cursor."""
     if not cursor:
         return ""
-    return base64.urlsafe_b64encode(_digest(query) + cursor.encode()).decode().rstrip("=")
+    return base64.urlsafe_b64encode(_digest(cursor, query) + cursor.encode()).decode().rstrip("=")
 
 
 def cursor_of(token: str, query: object) -> str:
-    """The cursor in a token; "" for no token. Raises InvalidPayment for one of another query."""
+    """The cursor in a token; "" for no token. Raises InvalidPayment for one that is not this query's."""
     if not token:
         return ""
     try:
@@ -37,7 +37,7 @@ def cursor_of(token: str, query: object) -> str:
         digest, cursor = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:].decode()
     except (binascii.Error, ValueError):
         digest, cursor = b"", ""
-    if digest != _digest(query) or not cursor:
+    if digest != _digest(cursor, query) or not cursor:
         raise InvalidPayment(
             "page_token",
             "page_token is not one of this list; send the next_page_token of the page before, "
@@ -47,5 +47,5 @@ def cursor_of(token: str, query: object) -> str:
     return cursor
 
 
-def _digest(query: object) -> bytes:
-    return hashlib.sha256(repr(query).encode()).digest()[:_DIGEST_BYTES]
+def _digest(cursor: str, query: object) -> bytes:
+    return hashlib.sha256(repr((cursor, query)).encode()).digest()[:_DIGEST_BYTES]

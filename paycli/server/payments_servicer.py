@@ -106,7 +106,9 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             request.customer_id,
             messages.state_from(request.state),
             messages.microseconds(request.created_from, up=True),
-            messages.microseconds(request.created_before, up=True),
+            # Before 1970 is nothing, but 0 would mean that there is no end.
+            messages.microseconds(request.created_before, up=True)
+            or int(request.HasField("created_before")),
         )
         before = cursor_of(request.page_token, wanted)
         size = page_size(request.page_size)

@@ -227,8 +227,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
                 found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
                 for each in found:
                     yield messages.event_message(each)
-                if after >= self._store.last_seq:
-                    await self._news(after)
+                await self._more(after)
         except PaymentError as error:
             await abort(context, error)
 
@@ -249,8 +248,14 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             messages.kinds_from(list(request.kinds)),
         )
 
+    async def _more(self, after: int) -> None:
+        """Wait until there are later events. Raises Draining when the server stops first."""
+        if after >= self._store.last_seq:
+            await self._news(after)
+        if self._draining.is_set():
+            raise Draining("The server is stopping; watch again with the last sequence you saw.")
+
     async def _news(self, after: int) -> None:
-        """Wait for the next event. Raises Draining when the server stops first."""
         waits = (
             asyncio.ensure_future(self._store.news(after)),
             asyncio.ensure_future(self._draining.wait()),
@@ -260,8 +265,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         finally:
             for each in waits:
                 each.cancel()
-        if self._draining.is_set():
-            raise Draining("The server is stopping; watch again with the last sequence you saw.")
 
     def _creation(self, request: pb.CreatePaymentRequest) -> Create:
         currency = request.amount.currency_code

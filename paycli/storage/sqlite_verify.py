@@ -138,8 +138,7 @@ def _check_balances(connection: apsw.Connection) -> None:
 
 def _schema(connection: apsw.Connection) -> set[tuple[str, str, str]]:
     query = (
-        "SELECT type, name, coalesce(sql, '') FROM sqlite_schema "
-        "WHERE name NOT LIKE 'sqlite_stat%'"
+        "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
     )
     return {(kind, name, sql) for kind, name, sql in connection.execute(query)}
 

@@ -193,7 +193,9 @@ def test_a_backup_under_load_is_of_one_moment(start_server: StartServer, tmp_pat
     for copy, before in copies:
         assert db("verify", copy).returncode == 0
         with sqlite3.connect(copy) as connection:
-            there = {f"payments/{row[0]}" for row in connection.execute("SELECT payment_id FROM payment")}
+            there = {
+                f"payments/{row[0]}" for row in connection.execute("SELECT payment_id FROM payment")
+            }
         assert there >= set(before)
     assert server.stop() == 0
     restored = tmp_path / "restored.db"
@@ -277,8 +279,10 @@ def text_file(path: Path) -> None:
         (text_file, "{path} is not a SQLite database. Name another file with --store."),
         (
             newer,
-            f"The store {{path}} has schema version {SCHEMA_VERSION + 1}; this paycli knows "
-            f"{SCHEMA_VERSION}. Use the newer paycli that wrote it.",
+            (
+                f"The store {{path}} has schema version {SCHEMA_VERSION + 1}; this paycli knows "
+                f"{SCHEMA_VERSION}. Use the newer paycli that wrote it."
+            ),
         ),
     ],
 )

@@ -30,9 +30,9 @@ Thing = TypeVar("Thing")
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with servers_in(tmp_path_factory.mktemp("payments")) as start:
-        with client_of(start().target) as opened:
-            yield opened
+    folder = tmp_path_factory.mktemp("payments")
+    with servers_in(folder) as start, client_of(start().target) as opened:
+        yield opened
 
 
 def text(amount: Any) -> str:
@@ -73,9 +73,20 @@ def listed(client: Client, page_size: int = 0, **wanted: Any) -> list[pb.Payment
 
     def fetch(token: str) -> pb.ListPaymentsResponse:
         request = pb.ListPaymentsRequest(page_size=page_size, page_token=token, **wanted)
-        return client.payments.ListPayments(request)
+        page: pb.ListPaymentsResponse = client.payments.ListPayments(request)
+        return page
 
     return list(itertools.chain(*pages(fetch, lambda page: page.payments)))
+
+
+def refunds(client: Client, parent: str, page_size: int) -> list[pb.Refund]:
+    """All refunds of a payment, page by page."""
+
+    def fetch(token: str) -> Any:
+        query = {"parent": parent, "page_size": page_size, "page_token": token}
+        return client.call("ListRefunds", query)
+
+    return list(itertools.chain(*pages(fetch, lambda page: page.refunds)))
 
 
 def postings(client: Client, page_size: int = 0, **wanted: str) -> list[pb.Posting]:
@@ -83,7 +94,8 @@ def postings(client: Client, page_size: int = 0, **wanted: str) -> list[pb.Posti
 
     def fetch(token: str) -> pb.ListPostingsResponse:
         request = pb.ListPostingsRequest(page_size=page_size, page_token=token, **wanted)
-        return client.payments.ListPostings(request)
+        page: pb.ListPostingsResponse = client.payments.ListPostings(request)
+        return page
 
     return list(itertools.chain(*pages(fetch, lambda page: page.postings)))
 
@@ -164,13 +176,7 @@ def test_refunds_are_things_of_their_own(client: Client) -> None:
     for each in (first, rest):
         assert client.call("GetRefund", {"name": each.name}) == each
     for size in (0, 1, 2, 1000):
-        found = pages(
-            lambda token, size=size: client.call(
-                "ListRefunds", {"parent": paid.name, "page_size": size, "page_token": token}
-            ),
-            lambda page: page.refunds,
-        )
-        assert list(itertools.chain(*found)) == [first, rest]
+        assert refunds(client, paid.name, size) == [first, rest]
 
 
 def test_what_is_captured_can_be_refunded_while_the_rest_is_still_held(client: Client) -> None:
@@ -183,7 +189,10 @@ def test_what_is_captured_can_be_refunded_while_the_rest_is_still_held(client: C
         ("10.00", "4.00", "0.00", "4.00"),
     )
     done = client.capture(held.name)
-    assert (state(done), amounts(done)) == ("PARTIALLY_REFUNDED", ("10.00", "10.00", "0.00", "4.00"))
+    assert (state(done), amounts(done)) == (
+        "PARTIALLY_REFUNDED",
+        ("10.00", "10.00", "0.00", "4.00"),
+    )
 
 
 # -- retries
@@ -243,9 +252,7 @@ def test_one_order_through_both_doors_is_one_payment(client: Client) -> None:
 def test_one_key_through_both_doors_is_one_payment(client: Client) -> None:
     key, order = fresh("k"), fresh("order")
     rich = client.create("10.00", order_id=order, request_id=key)
-    request = payment_pb2.PaymentRequest(
-        order_id=order, amount=10, currency="EUR", user_id="ada"
-    )
+    request = payment_pb2.PaymentRequest(order_id=order, amount=10, currency="EUR", user_id="ada")
     seed, trailer = client.with_trailer(
         "ProcessPayment", request, metadata=(("idempotency-key", key),)
     )
@@ -292,7 +299,11 @@ def test_each_filter_and_all_together_list_what_fits_newest_first(
 ) -> None:
     middle, end = crowd[20].create_time, crowd[40].create_time
     choices = itertools.product(
-        ["", "crowd-7"], ["", "crowd-1"], STATES if page_size == 7 else [None, 1], [None, middle], [None, end]
+        ["", "crowd-7"],
+        ["", "crowd-1"],
+        STATES if page_size == 7 else [None, 1],
+        [None, middle],
+        [None, end],
     )
     for order, customer, wanted, created_from, created_before in choices:
         query: dict[str, Any] = {
@@ -309,8 +320,13 @@ def test_each_filter_and_all_together_list_what_fits_newest_first(
             if (not order or each.order_id == order)
             and (not customer or each.customer_id == customer)
             and (not wanted or each.state == wanted)
-            and (not created_from or each.create_time.ToNanoseconds() >= created_from.ToNanoseconds())
-            and (not created_before or each.create_time.ToNanoseconds() < created_before.ToNanoseconds())
+            and (
+                not created_from or each.create_time.ToNanoseconds() >= created_from.ToNanoseconds()
+            )
+            and (
+                not created_before
+                or each.create_time.ToNanoseconds() < created_before.ToNanoseconds()
+            )
         }
         names = [each.name for each in found]
         assert len(names) == len(set(names)), query
@@ -331,7 +347,7 @@ def test_times_are_exact_to_the_microsecond(client: Client, crowd: list[pb.Payme
         for name, value in nanoseconds.items():
             times[name] = Timestamp()
             times[name].FromNanoseconds(value)
-        return one in listed(client, order_id=one.order_id, **times)
+        return one in listed(client, 0, order_id=one.order_id, **times)
 
     assert found(created_from=ns)
     assert found(created_from=ns - 1)
@@ -397,7 +413,8 @@ def test_a_token_only_fits_its_own_list_and_is_whole(
 ) -> None:
     def page(token: str = "", **query: Any) -> pb.ListPaymentsResponse:
         request = pb.ListPaymentsRequest(page_token=token, **({"page_size": 2} | query))
-        return client.payments.ListPayments(request)
+        found: pb.ListPaymentsResponse = client.payments.ListPayments(request)
+        return found
 
     token = page(customer_id="crowd-1").next_page_token
     assert page(token, customer_id="crowd-1", page_size=5).payments  # another size is no other list
@@ -407,11 +424,11 @@ def test_a_token_only_fits_its_own_list_and_is_whole(
     charged = client.create()
     for _ in range(3):
         client.refund(charged.name, "1.00")
-    refunds = client.call("ListRefunds", {"parent": charged.name, "page_size": 1})
+    refunded = client.call("ListRefunds", {"parent": charged.name, "page_size": 1})
     journal = client.call("ListPostings", {"payment": charged.name, "page_size": 1})
     for method, request in {
         "ListPayments": {"page_size": 2, "customer_id": "crowd-1", "page_token": token},
-        "ListRefunds": {"parent": charged.name, "page_token": refunds.next_page_token},
+        "ListRefunds": {"parent": charged.name, "page_token": refunded.next_page_token},
         "ListPostings": {"payment": charged.name, "page_token": journal.next_page_token},
     }.items():
         whole = request["page_token"]
@@ -476,7 +493,9 @@ def test_an_accounts_postings_go_over_its_payments_and_sum_to_its_balance(client
         if each.amount.currency_code == "EUR"
     )
     held = client.call("GetBalance", {"account": "merchant"}).amounts
-    assert [each.units * 100 + each.nanos // 10**7 for each in held if each.currency_code == "EUR"] == [euros]
+    assert [
+        each.units * 100 + each.nanos // 10**7 for each in held if each.currency_code == "EUR"
+    ] == [euros]
 
 
 def test_an_account_that_never_held_anything_has_no_amounts(client: Client) -> None:
@@ -548,7 +567,9 @@ def test_a_batch_of_1000_slow_and_instant_ones_with_duplicates(client: Client) -
 
 def test_a_batch_of_1000_with_the_longest_fields_fits(client: Client) -> None:
     wanted = [
-        creation("1.00", request_id=f"{n:04}" + "€" * 251, order_id="€" * 255, customer_id="ü" * 255)
+        creation(
+            "1.00", request_id=f"{n:04}" + "€" * 251, order_id="€" * 255, customer_id="ü" * 255
+        )
         for n in range(1000)
     ]
     results = client.batch(*wanted)
@@ -570,7 +591,8 @@ def test_each_currency_down_to_its_smallest_coin_and_up_to_the_limit(
         amount.currency_code = currency
         amount.units, amount.nanos = divmod(nanos, 10**9)
         request = pb.CreatePaymentRequest(request_id=fresh("k"), amount=amount)
-        return client.payments.CreatePayment(request)
+        paid: pb.Payment = client.payments.CreatePayment(request)
+        return paid
 
     largest = (10**15 - 1) * smallest
     for nanos in (smallest, 999 * smallest, 1000 * smallest, 123_456_789 * smallest, largest):

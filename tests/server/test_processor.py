@@ -85,9 +85,7 @@ def test_the_table_of_the_simulator_is_the_one_tested_here() -> None:
 
 
 def through_seed(client: Client, order: str, customer: str) -> str:
-    request = payment_pb2.PaymentRequest(
-        order_id=order, amount=5, currency="EUR", user_id=customer
-    )
+    request = payment_pb2.PaymentRequest(order_id=order, amount=5, currency="EUR", user_id=customer)
     answer, trailer = client.with_trailer("ProcessPayment", request)
     return trailer.get("decline-reason") or str(answer.status)
 
@@ -268,7 +266,7 @@ def test_authorizations_run_out_by_schedule_but_what_was_captured_stays(
         client.capture(part.name, "4.00", request_id="part")
         client.capture(whole.name)
         client.void(void.name)
-        time.sleep(max(0.0, untouched.expire_time.ToNanoseconds() / 1e9 - time.time()))
+        time.sleep(max(0.0, part.expire_time.ToNanoseconds() / 1e9 - time.time()))
         for each in (untouched, part):  # swept or not, its time is over
             with pytest.raises(grpc.RpcError) as raised:
                 client.capture(each.name, "1.00")

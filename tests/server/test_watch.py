@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -103,7 +104,12 @@ def test_each_filter_and_all_together(client: Client) -> None:
             and customer in ("", each.payment.customer_id)
             and (not of_kinds or each.kind in of_kinds)
         ]
-        query = {"payment": payment, "order_id": order, "customer_id": customer, "kinds": of_kinds}
+        query: dict[str, Any] = {
+            "payment": payment,
+            "order_id": order,
+            "customer_id": customer,
+            "kinds": of_kinds,
+        }
         stream = client.payments.WatchEvents(
             pb.WatchEventsRequest(after_sequence=after, **query), timeout=30
         )
@@ -111,7 +117,9 @@ def test_each_filter_and_all_together(client: Client) -> None:
         stream.cancel()
 
 
-@pytest.mark.parametrize("wanted", [{"payment": "payments/pay_none"}, {"order_id": "late"}, {"kinds": [6]}])
+@pytest.mark.parametrize(
+    "wanted", [{"payment": "payments/pay_none"}, {"order_id": "late"}, {"kinds": [6]}]
+)
 def test_a_filter_that_fits_nothing_yet_waits(client: Client, wanted: dict[str, Any]) -> None:
     for _ in range(3):
         client.create()
@@ -120,45 +128,49 @@ def test_a_filter_that_fits_nothing_yet_waits(client: Client, wanted: dict[str, 
     assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_a_watcher_misses_nothing_over_restarts_under_load(
-    start_server: StartServer, tmp_path: Path
-) -> None:
+def pay_until(done: threading.Event, target: str, writer: int, paid: set[str]) -> None:
+    """Keep paying, whatever happens to the server; `paid` is what was acknowledged."""
+    for n in itertools.count():
+        with contextlib.suppress(grpc.RpcError), client_of(target) as client:
+            for m in itertools.count():
+                if done.is_set():
+                    return
+                requests = [creation(order_id=f"{writer}-{n}-{m}-{k}") for k in range(3)]
+                paid.update(each.payment.name for each in client.batch(*requests))
+        time.sleep(0.02)
+
+
+def watch_until(over: Callable[[], bool], target: str, seen: list[pb.Event]) -> None:
+    """Keep watching from the last number seen, whatever happens to the server."""
+    while not over():
+        after = seen[-1].sequence if seen else 0
+        with contextlib.suppress(grpc.RpcError), client_of(target) as client:
+            request = pb.WatchEventsRequest(after_sequence=after)
+            seen.extend(client.payments.WatchEvents(request, timeout=2))
+        time.sleep(0.02)
+
+
+def test_a_watcher_misses_nothing_over_restarts_under_load(start_server: StartServer) -> None:
     paid: set[str] = set()
     seen: list[pb.Event] = []
     done = threading.Event()
     server = start_server()
 
-    def keep_paying(writer: int) -> None:
-        for n in itertools.count():
-            with contextlib.suppress(grpc.RpcError), client_of(server.target) as client:
-                for m in itertools.count():
-                    if done.is_set():
-                        return
-                    requests = [creation(order_id=f"{writer}-{n}-{m}-{k}") for k in range(3)]
-                    paid.update(each.payment.name for each in client.batch(*requests))
-            time.sleep(0.02)
+    def over() -> bool:
+        return done.is_set() and paid <= {each.payment.name for each in seen}
 
-    def keep_watching() -> None:
-        after = 0
-        while not (done.is_set() and paid <= {each.payment.name for each in seen}):
-            with contextlib.suppress(grpc.RpcError), client_of(server.target) as client:
-                request = pb.WatchEventsRequest(after_sequence=after)
-                for event in client.payments.WatchEvents(request, timeout=2):
-                    seen.append(event)
-                    after = event.sequence
-            time.sleep(0.02)
-
-    threads = [threading.Thread(target=keep_paying, args=(n,)) for n in range(4)]
-    threads.append(threading.Thread(target=keep_watching))
+    threads = [
+        threading.Thread(target=pay_until, args=(done, server.target, n, paid)) for n in range(4)
+    ]
+    threads.append(threading.Thread(target=watch_until, args=(over, server.target, seen)))
     for thread in threads:
         thread.start()
-    for number in (15, 9):
-        reached = len(seen)
-        soon(lambda reached=reached: len(seen) > reached + 200)  # type: ignore[misc] # bound now
-        server.stop(number)
-        server = start_server(port=server.port)
-    reached = len(seen)
-    soon(lambda: len(seen) > reached + 200)
+    for number in (signal.SIGTERM, signal.SIGKILL, None):
+        wanted = len(seen) + 200
+        soon(lambda wanted=wanted: len(seen) > wanted)  # type: ignore[misc] # bound now
+        if number is not None:
+            server.stop(number)
+            server = start_server(port=server.port)
     done.set()
     for thread in threads:
         thread.join(30)
@@ -205,7 +217,9 @@ def test_a_stop_ends_watching_within_a_second(server: Server, client: Client) ->
 def fill(client: Client, thousands: int) -> None:
     """So many events of about 1 kB; gRPC itself keeps some MB of them for a reader."""
     for n in range(thousands):
-        client.batch(*(creation("1.00", order_id="€" * 255, customer_id=f"{n}") for _ in range(1000)))
+        client.batch(
+            *(creation("1.00", order_id="€" * 255, customer_id=f"{n}") for _ in range(1000))
+        )
 
 
 def test_a_stop_does_not_wait_for_a_backlog(server: Server) -> None:

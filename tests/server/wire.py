@@ -63,7 +63,7 @@ def refusal_in(status: status_pb2.Status) -> Refusal:
 
 def refusal_of(ended: grpc.RpcError) -> Refusal:
     """The parts of the error that a call ended with."""
-    trailing = {key: value for key, value in ended.trailing_metadata() or ()}
+    trailing = {item.key: item.value for item in ended.trailing_metadata() or ()}
     assert "grpc-status-details-bin" in trailing, f"{ended.code()}: {ended.details()}"
     refusal = refusal_in(status_pb2.Status.FromString(trailing["grpc-status-details-bin"]))
     assert (refusal.code, refusal.message) == (ended.code().name, ended.details())
@@ -86,7 +86,9 @@ def money(amount: str, currency: str = "EUR") -> Money:
     return Money(currency_code=currency, units=units, nanos=nanos)
 
 
-def creation(amount: str = "10.00", currency: str = "EUR", **fields: Any) -> pb.CreatePaymentRequest:
+def creation(
+    amount: str = "10.00", currency: str = "EUR", **fields: Any
+) -> pb.CreatePaymentRequest:
     """A request with a fresh request_id unless `fields` says otherwise."""
     fields = {"request_id": str(uuid.uuid4()), "customer_id": "ada"} | fields
     return pb.CreatePaymentRequest(amount=money(amount, currency), **fields)
@@ -120,7 +122,9 @@ class Client:
 
     def create(self, amount: str = "10.00", currency: str = "EUR", **fields: Any) -> pb.Payment:
         """A new payment."""
-        return self.payments.CreatePayment(creation(amount, currency, **fields), timeout=TIMEOUT_S)
+        request = creation(amount, currency, **fields)
+        answer: pb.Payment = self.payments.CreatePayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def authorize(self, amount: str = "10.00", **fields: Any) -> pb.Payment:
         """A new payment that is not captured."""
@@ -133,30 +137,38 @@ class Client:
         request = payment_pb2.PaymentRequest(
             order_id=order_id, amount=amount, currency=currency, user_id=user_id
         )
-        return self.seed.ProcessPayment(request, timeout=TIMEOUT_S)
+        answer: payment_pb2.PaymentResponse = self.seed.ProcessPayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def get(self, name: str) -> pb.Payment:
         """As it stands."""
-        return self.payments.GetPayment(pb.GetPaymentRequest(name=name), timeout=TIMEOUT_S)
+        request = pb.GetPaymentRequest(name=name)
+        answer: pb.Payment = self.payments.GetPayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def capture(self, name: str, amount: str = "", **fields: Any) -> pb.Payment:
         """Part, or without an amount all."""
-        request = pb.CapturePaymentRequest(name=name, **({"request_id": str(uuid.uuid4())} | fields))
+        request = pb.CapturePaymentRequest(
+            name=name, **({"request_id": str(uuid.uuid4())} | fields)
+        )
         if amount:
             request.amount.CopyFrom(money(amount))
-        return self.payments.CapturePayment(request, timeout=TIMEOUT_S)
+        answer: pb.Payment = self.payments.CapturePayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def void(self, name: str, **fields: Any) -> pb.Payment:
         """All that is left."""
         request = pb.VoidPaymentRequest(name=name, **({"request_id": str(uuid.uuid4())} | fields))
-        return self.payments.VoidPayment(request, timeout=TIMEOUT_S)
+        answer: pb.Payment = self.payments.VoidPayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def refund(self, name: str, amount: str = "", **fields: Any) -> pb.Refund:
         """Part, or without an amount all."""
         request = pb.RefundPaymentRequest(name=name, **({"request_id": str(uuid.uuid4())} | fields))
         if amount:
             request.amount.CopyFrom(money(amount))
-        return self.payments.RefundPayment(request, timeout=TIMEOUT_S)
+        answer: pb.Refund = self.payments.RefundPayment(request, timeout=TIMEOUT_S)
+        return answer
 
     def batch(self, *requests: pb.CreatePaymentRequest) -> list[pb.BatchCreatePaymentsResult]:
         """The results of a batch."""

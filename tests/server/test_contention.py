@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import grpc
+import pytest
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, run_paycli
-from tests.server.wire import Client, client_of, money, refusal_of
+from tests.server.wire import Client, client_of, creation, money, refusal_of
 
 CLIENTS = 64
 CONNECTIONS = 8
@@ -129,3 +132,35 @@ def test_64_clients_with_one_key_make_one_change(server: Server) -> None:
         final = client.get(held.name)
         assert (cents(final.captured_amount), cents(final.refunded_amount)) == (700, 700)
         assert final.version == 3
+
+
+def test_one_order_through_both_doors_at_once_is_one_payment(server: Server) -> None:
+    with ThreadPoolExecutor(CLIENTS) as pool, client_of(server.target) as client:
+        for round_ in range(5):
+            order = f"o{round_}"
+            request = creation("10.00", request_id="", order_id=order)
+            rich = [pool.submit(client.with_trailer, "CreatePayment", request) for _ in range(20)]
+            seed = [pool.submit(client.pay, order) for _ in range(20)]
+            batch = pool.submit(client.batch, request, request)
+            names = {each.result()[0].name for each in rich}
+            names |= {f"payments/{each.result().payment_id}" for each in seed}
+            names |= {each.payment.name for each in batch.result()}
+            assert len(names) == 1
+        assert len(client.call("ListPayments", {}).payments) == 5
+
+
+def test_a_caller_that_gives_up_in_the_queue_leaves_nothing_behind(server: Server) -> None:
+    with client_of(server.target) as client, sqlite3.connect(server.store) as other:
+        client.create(order_id="before")
+        other.execute("BEGIN IMMEDIATE")  # nobody can write meanwhile
+        first = client.payments.CreatePayment.future(creation(order_id="at the disk"))
+        time.sleep(0.2)
+        for n in range(5):
+            with pytest.raises(grpc.RpcError) as raised:
+                client.payments.CreatePayment(creation(order_id=f"gone {n}"), timeout=0.1)
+            assert raised.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        patient = client.payments.CreatePayment.future(creation(order_id="patient"))
+        other.rollback()
+        assert (first.result().order_id, patient.result().order_id) == ("at the disk", "patient")
+        found = client.call("ListPayments", {}).payments
+        assert {each.order_id for each in found} == {"before", "at the disk", "patient"}

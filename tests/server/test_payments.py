@@ -644,3 +644,28 @@ def test_an_empty_customer_is_an_account_like_any_other(client: Client) -> None:
     own = [each for each in postings(client, payment=paid.name) if each.account == "customer/"]
     assert legs(own) == [("customer", "-10.00 EUR"), ("customer", "1.00 EUR")]
     assert balance(client, "customer/")
+
+
+def test_what_is_rare_is_found_behind_thousands_that_do_not_fit(client: Client) -> None:
+    rare = client.create("1.00", customer_id=fresh("rare"))
+    for _ in range(11):
+        client.batch(*(creation("1.00", capture_method=MANUAL) for _ in range(1000)))
+    voided = client.void(client.authorize(customer_id=rare.customer_id).name)
+
+    def fetch(token: str) -> pb.ListPaymentsResponse:
+        request = pb.ListPaymentsRequest(
+            state=pb.PAYMENT_STATE_CAPTURED, created_from=rare.create_time, page_token=token
+        )
+        page: pb.ListPaymentsResponse = client.payments.ListPayments(request)
+        return page
+
+    captured = list(pages(fetch, lambda page: page.payments))
+    assert list(itertools.chain(*captured)) == [rare]
+    assert [] in captured  # a page looks at so many and ends short (AIP-158)
+    assert listed(client, state=pb.PAYMENT_STATE_VOIDED, customer_id=rare.customer_id) == [voided]
+    wanted = pb.WatchEventsRequest(
+        kinds=[pb.EVENT_KIND_VOIDED, pb.EVENT_KIND_CHARGED], customer_id=rare.customer_id
+    )
+    stream = client.payments.WatchEvents(wanted, timeout=30)
+    assert [next(stream).payment, next(stream).payment] == [rare, voided]
+    stream.cancel()

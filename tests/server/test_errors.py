@@ -153,6 +153,7 @@ CASES: Final = [
     seed("FIELD_INVALID", {"user_id": "\x00"}, "user_id holds a control character; send printable text.", field="user_id"),
     seed("CURRENCY_UNKNOWN", {"currency": ""}, "currency is missing; give an ISO 4217 code such as EUR.", field="currency", currency=""),
     seed("CURRENCY_UNKNOWN", {"currency": "eur"}, "'eur' is not a currency code; write EUR in upper case.", field="currency", currency="eur"),
+    seed("CURRENCY_UNKNOWN", {"currency": "%\n\x00"}, f"'%\n\x00' {NOT_ISO}; give one such as EUR, USD or JPY.", field="currency", currency="%\n\x00"),
     seed("CURRENCY_UNKNOWN", {"currency": "EURO"}, f"'EURO' {NOT_ISO}; did you mean EUR?", field="currency", currency="EURO"),
     seed("CURRENCY_UNKNOWN", {"currency": "€" * 300}, f"'{'€' * 20}' {NOT_ISO}; give one such as EUR, USD or JPY.", field="currency", currency="€" * 20),
     seed("AMOUNT_NOT_FINITE", {"amount": "NaN"}, "amount nan is not a finite number.", field="amount"),
@@ -407,6 +408,12 @@ def test_a_store_that_cannot_write_says_so_and_stops_promising(start_server: Sta
         check = health_pb2_grpc.HealthStub(channel).Check
         for service in ("", "payment.PaymentService", "paycli.payments.v1.Payments"):
             assert check(health_pb2.HealthCheckRequest(service=service)).status == 2
+    assert server.stop() == 0
+    again = start_server()
+    with client_of(again.target) as client:
+        assert client.create(request_id="before") == paid
+        assert client.pay("o", 1).status == "SUCCESS"
+        assert len(client.call("ListPayments", {}).payments) == 2
 
 
 def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(

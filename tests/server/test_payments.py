@@ -503,6 +503,15 @@ def test_an_account_that_never_held_anything_has_no_amounts(client: Client) -> N
     assert postings(client, account=f"customer/{fresh('nobody')}") == []
 
 
+def test_the_hold_account_of_what_was_never_held_has_no_amounts(client: Client) -> None:
+    for payment, amounts_ in (
+        (client.create(), []),
+        (client.authorize(customer_id="sim_decline_lost_card"), []),
+        (client.authorize("7.00"), ["7.00 EUR"]),
+    ):
+        assert balance(client, f"hold/{payment.name.removeprefix('payments/')}") == amounts_
+
+
 def test_a_decline_moves_nothing(client: Client) -> None:
     declined = client.create(customer_id="sim_decline_fraud_suspected")
     assert (state(declined), declined.decline_reason) == ("DECLINED", "FRAUD_SUSPECTED")

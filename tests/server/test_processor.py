@@ -245,6 +245,28 @@ def test_a_crash_during_a_flight_is_settled_to_one_truth(start_server: StartServ
     assert run_paycli("db", "verify", "--store", f"sqlite:///{server.store}").returncode == 0
 
 
+@pytest.mark.parametrize(("drain_s", "answered"), [("10", True), ("0.2", False)])
+def test_a_stop_waits_for_a_flight_but_not_for_ever_and_the_next_start_settles_it(
+    start_server: StartServer, drain_s: str, answered: bool
+) -> None:
+    server = start_server("--drain-timeout", drain_s)
+    request = creation(customer_id="sim_slow_1000")
+    with client_of(server.target) as client:
+        pending = client.payments.CreatePayment.future(request)
+        soon(lambda: intents(server.store) == 1)
+        assert server.stop() == 0
+        assert (pending.code() is grpc.StatusCode.OK) == answered
+    assert intents(server.store) == (0 if answered else 1)
+    again = start_server()
+    with client_of(again.target) as client:
+        paid, trailer = client.with_trailer("CreatePayment", request)
+        assert paid.state == pb.PAYMENT_STATE_CAPTURED
+        assert trailer.items() >= {REPLAYED} if answered else intents(again.store) == 0
+        if answered:
+            assert paid == pending.result()
+        assert len(client.call("ListPayments", {}).payments) == 1
+
+
 # -- authorizations run out
 
 

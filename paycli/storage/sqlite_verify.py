@@ -41,6 +41,7 @@ def verify(path: Path, progress: Progress) -> Verified:
         failed_checks = _check_structure(connection)
         payments, versions = _check_payments(connection, progress)
         entries = _check_journal(connection, versions)
+        _check_keys(connection)
         _check_balances(connection)
         for said in failed_checks:  # of what none of the above looks at
             raise CheckFailed(f"A row breaks the rules of its table: {said}. Restore a backup.")
@@ -60,7 +61,7 @@ def _check_structure(connection: apsw.Connection) -> list[str]:
             raise CheckFailed(f"The file is damaged: {' '.join(said.split())}. Restore a backup.")
     changed = _schema(connection) ^ _schema_made()
     if changed:
-        _check_keys(connection)
+        _check_duplicates(connection)
         kind, name, _ = min(changed)
         raise CheckFailed(
             f"I3: the {kind} {name} is not as paycli made it; somebody changed the schema. "
@@ -69,8 +70,8 @@ def _check_structure(connection: apsw.Connection) -> list[str]:
     return failed_checks
 
 
-def _check_keys(connection: apsw.Connection) -> None:
-    """I6, which the unique index holds as long as nobody takes it away."""
+def _check_duplicates(connection: apsw.Connection) -> None:
+    """I6 where somebody took the unique index away."""
     query = "SELECT min(seq), max(seq) FROM entry GROUP BY request_key HAVING count(*) > 1 LIMIT 1"
     for first, second in connection.execute(query):
         raise CheckFailed(f"Entries {first} and {second} break I6: both have one idempotency key.")
@@ -123,6 +124,20 @@ def _check_journal(connection: apsw.Connection, versions: int) -> int:
     if count and (least, most) != (1, count):
         raise CheckFailed(f"The journal breaks I5: {count} entries are numbered {least} to {most}.")
     return count or 0
+
+
+def _check_keys(connection: apsw.Connection) -> None:
+    """I6: a key that its index does not lead to could be used again."""
+    # The + keeps SQLite from looking entries up by seq, which would find them all.
+    query = (
+        "SELECT seq FROM entry AS one NOT INDEXED WHERE NOT EXISTS (SELECT 1 FROM entry AS found "
+        "WHERE found.request_key = one.request_key AND +found.seq = one.seq) LIMIT 1"
+    )
+    for (seq,) in connection.execute(query):
+        raise CheckFailed(
+            f"Entry {seq} breaks I6: the index does not lead to its idempotency key. Restore a "
+            "backup."
+        )
 
 
 def _check_balances(connection: apsw.Connection) -> None:

@@ -582,6 +582,31 @@ def test_a_key_that_was_used_twice_is_found_and_named(store: Path) -> None:
     assert said.startswith("Entries 1 and 5 break I6")
 
 
+def test_a_key_that_its_index_does_not_know_is_found_and_named(store: Path) -> None:
+    """As a damaged index page would have it; a retry of that key would pay again."""
+    index = "sqlite_autoindex_entry_1"
+    with opened(store) as connection:
+        columns = "type, name, tbl_name, rootpage, sql"
+        kept = connection.execute(f"SELECT {columns} FROM sqlite_schema WHERE name = '{index}'")
+        row = kept.fetchone()
+        (sql,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'entry'").fetchone()
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(f"DELETE FROM sqlite_schema WHERE name = '{index}'")
+        _set_schema_of_entry(connection, sql.replace("UNIQUE", ""))
+    tamper(store, "UPDATE entry SET request_key = 'key\x1fother' WHERE seq = 5")
+    with opened(store) as connection:
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute("INSERT INTO sqlite_schema VALUES (?, ?, ?, ?, ?)", row)
+        _set_schema_of_entry(connection, sql)
+    assert problem_of(db("verify", store)).startswith("Entry 5 breaks I6: ")
+
+
+def _set_schema_of_entry(connection: sqlite3.Connection, sql: str) -> None:
+    connection.execute("UPDATE sqlite_schema SET sql = ? WHERE name = 'entry'", (sql,))
+    (version,) = connection.execute("PRAGMA schema_version").fetchone()
+    connection.execute(f"PRAGMA schema_version = {version + 1}")  # read it anew
+
+
 @pytest.mark.parametrize("what", ["payments", "entries"])
 def test_every_payment_is_looked_at(store: Path, what: str) -> None:
     """One cent more or less, anywhere, is found."""

@@ -452,14 +452,12 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_retry(start_server: StartSe
     )
     with client_of(server.target) as client, sqlite3.connect(server.store) as other:
         other.execute("BEGIN IMMEDIATE")  # nobody can write: what comes now waits
+        thousand = [creation("1.00") for _ in range(1000)]
         batches = [
             client.payments.BatchCreatePayments.future(
-                pb.BatchCreatePaymentsRequest(
-                    requests=[creation("1.00", order_id=f"{n}") for _ in range(1000)]
-                ),
-                timeout=60,
+                pb.BatchCreatePaymentsRequest(requests=thousand), timeout=60
             )
-            for n in range(23)
+            for _ in range(23)
         ]
         refusals: list[object] = []
         while not refusals:

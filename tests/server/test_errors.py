@@ -373,6 +373,7 @@ def _parsed(fields: Mapping[str, Any]) -> pb.CreatePaymentRequest:
     return json_format.ParseDict(dict(fields), pb.CreatePaymentRequest())
 
 
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="needs Linux's prlimit")
 def test_a_store_that_cannot_write_says_so_and_stops_promising(start_server: StartServer) -> None:
     server = start_server()
     with client_of(server.target) as client:

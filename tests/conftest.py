@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,18 +69,18 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Start servers; all are gone after the test, however it ends."""
+@contextmanager
+def servers_in(folder: Path) -> Iterator[StartServer]:
+    """Start servers that keep their files in a folder; all are gone at the end, however it comes."""
     started: list[subprocess.Popen[str]] = []
 
     def start(*arguments: str, store: Path | None = None, port: int = 0) -> Server:
-        store = store or tmp_path / "store.db"
-        port_file = tmp_path / f"port-{len(started)}"
+        store = store or folder / "store.db"
+        port_file = folder / f"port-{len(started)}"
         command = [sys.executable, "-m", "paycli", "serve", "--port", str(port)]
         command += ["--port-file", str(port_file), "--store", f"sqlite:///{store}", *arguments]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
         )
         started.append(process)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -91,11 +92,20 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         chosen = int(port_file.read_text(encoding="ascii"))
         return Server(process, chosen, store, process.stdout.readline())
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers; all are gone after the test, however it ends."""
+    with servers_in(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

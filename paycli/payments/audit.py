@@ -23,6 +23,7 @@ from paycli.payments.payment import Entry, Kind, Payment
 from paycli.payments.postings import postings_of
 from paycli.payments.states import Action
 
+_KINDS = frozenset(Kind)
 _ACTION = {
     Kind.CAPTURED: Action.CAPTURE,
     Kind.VOIDED: Action.VOID,
@@ -33,9 +34,17 @@ _ACTION = {
 
 def violation(payment: Payment, entries: Sequence[Entry]) -> str | None:
     """The first broken invariant and how, or None. `entries` are the payment's, by version."""
+    if not _within_bounds(payment):
+        return (
+            f"I1: of {payment.authorized} authorized, {payment.captured} are captured, "
+            f"{payment.voided} voided and {payment.refunded} refunded"
+        )
     versions = [entry.version for entry in entries]
     if versions != list(range(1, payment.version + 1)):
         return f"I5: it is at version {payment.version}, its journal has {versions[:20]}"
+    unbalanced = _unbalanced(payment, entries)
+    if unbalanced is not None:
+        return unbalanced
     first, *later = entries
     state, expected = decide.create(_creation(payment, first), payment.created_seq)
     if expected != first:
@@ -51,11 +60,21 @@ def violation(payment: Payment, entries: Sequence[Entry]) -> str | None:
             return f"I1: entry {entry.seq} says something else than what it did"
     if state != payment:
         return "I4: it stands elsewhere than its journal leads"
-    return _unbalanced(payment, entries)
+    return None
+
+
+def _within_bounds(payment: Payment) -> bool:
+    return (
+        payment.authorized in (0, payment.amount)
+        and 0 <= payment.refunded <= payment.captured
+        and 0 <= payment.voided <= payment.authorized - payment.captured
+    )
 
 
 def _unbalanced(payment: Payment, entries: Sequence[Entry]) -> str | None:
     for entry in entries:
+        if entry.kind not in _KINDS:
+            return f"I5: entry {entry.seq} is of no kind that there is"
         amounts = [posting.amount for posting in postings_of(payment, entry)]
         legs = 0 if entry.kind == Kind.DECLINED else 2
         if sum(amounts) or not all(amounts) or len(amounts) < legs:

@@ -43,7 +43,7 @@ def refund_of(name: str) -> tuple[str, int]:
     """Payment id and version of `payments/{payment}/refunds/{refund}`. Raises InvalidPayment."""
     form = "payments/{payment}/refunds/{refund}"
     payment_id, number = _parts(name, "name", ("payments", "refunds"), form)
-    if not number.isdecimal() or len(number) > 9:
+    if not number.isdecimal() or len(number) > 9 or str(int(number)) != number:
         raise _no_name(name, "name", form)
     return payment_id, int(number)
 

@@ -16,7 +16,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
-from paycli.payments.payment import Kind, Payment
+from paycli.payments.payment import CaptureMethod, Kind, Payment
 from paycli.payments.postings import CUSTOMER, HOLD, MERCHANT, postings_of
 from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action
@@ -172,7 +172,8 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         if account.startswith(HOLD):
             payment = await self._held(account)
             held = payment.authorized - payment.captured - payment.voided
-            amounts = [(payment.currency, held)]
+            was_held = payment.capture_method == CaptureMethod.MANUAL and payment.authorized
+            amounts = [(payment.currency, held)] if was_held else []
         elif account == MERCHANT or account.startswith(CUSTOMER):
             amounts = await self._store.balances(account)
         else:

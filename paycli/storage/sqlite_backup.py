@@ -36,16 +36,16 @@ def restore(copy: Path, target: Path, progress: Progress) -> int:
                     f"{each} exists; restore overwrites nothing. Move it away, or name another "
                     "with --store."
                 )
-    target.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
     _copy(copy, target, progress)
     return target.stat().st_size
 
 
 def open_existing(path: Path) -> apsw.Connection:
     """A connection that only reads a store that is there. Raises StoreError."""
-    if not path.is_file():
-        raise StoreError(f"There is no store {path}. Name one with --store sqlite:///FILE.")
     with explained(path):
+        if not path.is_file():
+            raise StoreError(f"There is no store {path}. Name one with --store sqlite:///FILE.")
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(5000)
         connection.pragma("query_only", True)
@@ -57,8 +57,9 @@ def open_existing(path: Path) -> apsw.Connection:
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:
-    if target.exists():
-        raise StoreError(f"{target} exists; nothing is overwritten. Name another file.")
+    with explained(target):
+        if target.exists():
+            raise StoreError(f"{target} exists; nothing is overwritten. Name another file.")
     partial = target.with_name(f".{target.name}.partial")
     with explained(target), contextlib.closing(open_existing(source)) as opened:
         try:

@@ -44,11 +44,8 @@ class SqliteFile:
             connection.pragma("foreign_keys", False)
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
             current = self.version_before = schema_version(connection)
-            if 0 < current < SCHEMA_VERSION and not migrate:
-                raise StoreError(
-                    f"The store {self._path} has schema version {current}; this paycli needs "
-                    f"{SCHEMA_VERSION}. Back it up, then run 'paycli db migrate'."
-                )
+            if current and not migrate:
+                check_schema_version(current, self._path)
             _migrate(connection, current)
         return connection
 
@@ -75,8 +72,9 @@ class SqliteFile:
 
 def migrate(path: Path) -> tuple[int, int]:
     """Bring the schema up to date; returns the version before and after. Raises StoreError."""
-    if not path.is_file():
-        raise StoreError(f"There is no store {path}. 'paycli serve' makes one.")
+    with explained(path):
+        if not path.is_file():
+            raise StoreError(f"There is no store {path}. 'paycli serve' makes one.")
     with closing(SqliteFile(path)) as file:
         connection = file.connect(migrate=True)
         before, after = file.version_before, schema_version(connection)
@@ -104,9 +102,7 @@ def _lock(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as problem:
-        raise StoreError(
-            f"The store {path} cannot be opened: {problem.strerror}. Name another with --store."
-        ) from problem
+        raise _unreachable(path, problem) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as problem:
@@ -135,6 +131,15 @@ def check_ownership(connection: apsw.Connection, path: Path | None) -> None:
         )
 
 
+def check_schema_version(current: int, path: Path | None) -> None:
+    """Refuse an older schema."""
+    if current < SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {path} has schema version {current}; this paycli needs {SCHEMA_VERSION}. "
+            "Back it up, then run 'paycli db migrate'."
+        )
+
+
 def schema_version(connection: apsw.Connection) -> int:
     """How many migrations the file has had; 0 for an empty one."""
     version: int = connection.pragma("user_version")
@@ -143,11 +148,13 @@ def schema_version(connection: apsw.Connection) -> int:
 
 @contextmanager
 def explained(path: Path | None) -> Iterator[None]:
-    """SQLite's errors about a file as one sentence each."""
+    """SQLite's and the system's errors about a file as one sentence each."""
     try:
         yield
     except apsw.Error as problem:
         raise _unusable(path, problem) from problem
+    except OSError as problem:
+        raise _unreachable(path, problem) from problem
 
 
 def _migrate(connection: apsw.Connection, current: int) -> None:
@@ -156,6 +163,12 @@ def _migrate(connection: apsw.Connection, current: int) -> None:
         for step in migrations("sqlite")[current:]:
             connection.execute(step.sql)
             connection.pragma("user_version", step.version)
+
+
+def _unreachable(path: Path | None, problem: OSError) -> StoreError:
+    return StoreError(
+        f"The store {path} cannot be opened: {problem.strerror}. Name another with --store."
+    )
 
 
 def _unusable(path: Path | None, problem: apsw.Error) -> StoreError:

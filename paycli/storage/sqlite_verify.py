@@ -19,7 +19,7 @@ from paycli.payments.queries import EntryCursor
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.migrations import migrations, statement
 from paycli.storage.sqlite_backup import open_existing
-from paycli.storage.sqlite_file import explained, schema_version
+from paycli.storage.sqlite_file import check_schema_version, explained, schema_version
 
 _SLICE: Final = 50_000
 _ALL: Final = 2**62
@@ -37,23 +37,44 @@ class Verified(NamedTuple):
 def verify(path: Path, progress: Progress) -> Verified:
     """Check the store as it is at this moment. Raises CheckFailed with the first violation."""
     with explained(path), contextlib.closing(open_existing(path)) as connection, connection:
-        _check_structure(connection)
+        check_schema_version(schema_version(connection), path)
+        failed_checks = _check_structure(connection)
         payments, versions = _check_payments(connection, progress)
         entries = _check_journal(connection, versions)
+        _check_keys(connection)
         _check_balances(connection)
+        for said in failed_checks:  # of what none of the above looks at
+            raise CheckFailed(f"A row breaks the rules of its table: {said}. Restore a backup.")
     return Verified(payments, entries)
 
 
-def _check_structure(connection: apsw.Connection) -> None:
-    """I3, I6: the file is sound, and all that holds the rules (indexes, triggers) is in place."""
-    for (said,) in connection.execute("PRAGMA quick_check(1)"):
-        if said != "ok":
-            raise CheckFailed(f"The file is damaged: {said}. Restore a backup.")
-    if _schema(connection) != _schema_of(schema_version(connection)):
+def _check_structure(connection: apsw.Connection) -> list[str]:
+    """I3, I6: the file is sound, and all that holds the rules (indexes, triggers) is in place.
+
+    Returns which CHECKs fail; the checks after this one can say of which payment.
+    """
+    failed_checks = []
+    for (said,) in connection.execute("PRAGMA quick_check"):
+        if said.startswith("CHECK constraint failed"):
+            failed_checks.append(said)
+        elif said != "ok":
+            raise CheckFailed(f"The file is damaged: {' '.join(said.split())}. Restore a backup.")
+    changed = _schema(connection) ^ _schema_made()
+    if changed:
+        _check_duplicates(connection)
+        kind, name, _ = min(changed)
         raise CheckFailed(
-            "I3: the tables, indexes or triggers are not those that paycli made; somebody changed "
-            "them. Restore a backup."
+            f"I3: the {kind} {name} is not as paycli made it; somebody changed the schema. "
+            "Restore a backup."
         )
+    return failed_checks
+
+
+def _check_duplicates(connection: apsw.Connection) -> None:
+    """I6 where somebody took the unique index away."""
+    query = "SELECT min(seq), max(seq) FROM entry GROUP BY request_key HAVING count(*) > 1 LIMIT 1"
+    for first, second in connection.execute(query):
+        raise CheckFailed(f"Entries {first} and {second} break I6: both have one idempotency key.")
 
 
 def _check_payments(connection: apsw.Connection, progress: Progress) -> tuple[int, int]:
@@ -92,7 +113,8 @@ def _check_journal(connection: apsw.Connection, versions: int) -> int:
     if count != versions:
         query = (
             "SELECT seq, entry.payment_id FROM entry LEFT JOIN payment USING (payment_id) "
-            "WHERE payment.payment_id IS NULL OR entry.version > payment.version LIMIT 1"
+            "WHERE payment.payment_id IS NULL OR entry.version > payment.version "
+            "OR (entry.version = 1 AND entry.seq <> payment.created_seq) LIMIT 1"
         )
         for seq, payment_id in connection.execute(query):
             raise CheckFailed(
@@ -102,6 +124,20 @@ def _check_journal(connection: apsw.Connection, versions: int) -> int:
     if count and (least, most) != (1, count):
         raise CheckFailed(f"The journal breaks I5: {count} entries are numbered {least} to {most}.")
     return count or 0
+
+
+def _check_keys(connection: apsw.Connection) -> None:
+    """I6: a key that its index does not lead to could be used again."""
+    # The + keeps SQLite from looking entries up by seq, which would find them all.
+    query = (
+        "SELECT seq FROM entry AS one NOT INDEXED WHERE NOT EXISTS (SELECT 1 FROM entry AS found "
+        "WHERE found.request_key = one.request_key AND +found.seq = one.seq) LIMIT 1"
+    )
+    for (seq,) in connection.execute(query):
+        raise CheckFailed(
+            f"Entry {seq} breaks I6: the index does not lead to its idempotency key. Restore a "
+            "backup."
+        )
 
 
 def _check_balances(connection: apsw.Connection) -> None:
@@ -115,16 +151,16 @@ def _check_balances(connection: apsw.Connection) -> None:
         )
 
 
-def _schema(connection: apsw.Connection) -> list[tuple[str, str, str | None]]:
+def _schema(connection: apsw.Connection) -> set[tuple[str, str, str]]:
     query = (
-        "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY 2"
+        "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
     )
-    return [(kind, name, sql) for kind, name, sql in connection.execute(query)]
+    return {(kind, name, sql) for kind, name, sql in connection.execute(query)}
 
 
 @cache
-def _schema_of(version: int) -> list[tuple[str, str, str | None]]:
+def _schema_made() -> set[tuple[str, str, str]]:
     with contextlib.closing(apsw.Connection(":memory:")) as connection:
-        for step in migrations("sqlite")[:version]:
+        for step in migrations("sqlite"):
             connection.execute(step.sql)
         return _schema(connection)

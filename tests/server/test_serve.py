@@ -126,6 +126,18 @@ def test_health_and_reflection_answer(channel: grpc.Channel) -> None:
     assert "payment.PaymentService" in {service.name for service in listed}
 
 
+def test_who_watches_the_health_hears_of_a_stop_and_does_not_hold_it_up(server: Server) -> None:
+    with grpc.insecure_channel(server.target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch
+        said = watch(health_pb2.HealthCheckRequest(service="payment.PaymentService"))
+        assert next(said).status == health_pb2.HealthCheckResponse.SERVING
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert next(said).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 5  # the drain would wait for 10
+
+
 @pytest.mark.parametrize(
     ("request_fields", "reason", "field"),
     [

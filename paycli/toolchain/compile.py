@@ -15,7 +15,6 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
-from paycli.toolchain.complaints import explain, show
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2
@@ -89,6 +88,8 @@ def _protoc(
         stderr.seek(0)
         said = stderr.read().decode(errors="replace")
     if failed:
+        from paycli.toolchain.complaints import explain  # nearly never needed, and slow to load
+
         raise InputError(explain(said, workspace))
     return descriptors.read_bytes(), said
 
@@ -117,6 +118,8 @@ def _refuse_other_encodings(workspace: Workspace, names: Sequence[str]) -> None:
         except OSError as problem:
             raise InputError(f"{path} cannot be read: {problem.strerror}.") from problem
         except UnicodeDecodeError as problem:
+            from paycli.toolchain.complaints import show
+
             before = content[: problem.start]
             line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
             said = f"byte 0x{content[problem.start]:02x} is not UTF-8; save the file as UTF-8."

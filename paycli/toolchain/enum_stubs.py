@@ -11,7 +11,14 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import EnumDescriptorProto
 
-from paycli.toolchain.stub_names import ENUM_MEMBERS, MESSAGE_MEMBERS, Stub, docstring, writable
+from paycli.toolchain.stub_names import (
+    ENUM_MEMBERS,
+    MESSAGE_MEMBERS,
+    MODULE_MEMBERS,
+    Stub,
+    docstring,
+    writable,
+)
 
 _VALUES: Final = 2  # field number in descriptor.proto, of which the paths of comments are made
 
@@ -52,7 +59,7 @@ def write_enum(
     )
     read = stub.enum_type(full_name, scope)
     for index, constant in enumerate(names):
-        if writable(constant, MESSAGE_MEMBERS if indent else ()):
+        if writable(constant, MESSAGE_MEMBERS if indent else MODULE_MEMBERS):
             stub.write(f"{constant}: {read}", indent)
             text = docstring(comments.get((*at, _VALUES, index), ""))
             if text:

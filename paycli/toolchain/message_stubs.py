@@ -18,6 +18,7 @@ from paycli.toolchain.enum_stubs import write_enum
 from paycli.toolchain.field_types import MESSAGES, FieldTyper, FieldTypes
 from paycli.toolchain.stub_names import (
     MESSAGE_MEMBERS,
+    MODULE_MEMBERS,
     Stub,
     Types,
     comments,
@@ -86,6 +87,7 @@ class _MessageStub:
         self._file = file
         self._comments = comments(file)
         self._types = FieldTyper(stub)
+        self._keyword_classes = 0
 
     def write_file(self) -> None:
         """All of the file, in the order of messages, enums, extensions."""
@@ -111,7 +113,7 @@ class _MessageStub:
     def _message(self, message: DescriptorProto, full_name: str, at: _Path, indent: str) -> None:
         stub = self._stub
         name = stub.symbol(full_name).path[-1]
-        scope = _scope(message)
+        scope = self._scope(message, full_name)
         inner = indent + "    "
         self._class(name, message.name, self._bases(full_name), at, indent)
         for index, enum in enumerate(message.enum_type):
@@ -131,6 +133,18 @@ class _MessageStub:
         self._presence(message, inner)
         stub.write("", "")
 
+    def _scope(self, message: DescriptorProto, full_name: str) -> frozenset[str]:
+        """The names that a message's class declares in its body, which hide those of the module."""
+        fields = [*message.field, *message.extension]
+        types = [nested.name for nested in message.nested_type]
+        types += [enum.name for enum in message.enum_type]
+        return _METHODS.union(
+            (field.name for field in fields),
+            map(_number_name, fields),
+            (self._stub.symbol(f"{full_name}.{name}").path[-1] for name in types),
+            (value.name for enum in message.enum_type for value in enum.value),
+        )
+
     def _bases(self, full_name: str) -> str:
         base = f"{self._stub.module('google.protobuf.message')}.Message"
         if full_name not in _MIXINS:
@@ -142,6 +156,7 @@ class _MessageStub:
         """The head of a class; one that Python cannot name exists for checkers only."""
         if name != proto_name:
             self._stub.write(f"@{self._stub.typing('type_check_only')}", indent)
+        self._stub.write(f"@{self._stub.typing('final')}", indent)
         self._stub.write(f"class {name}({bases}):", indent)
         self._docstring(at, indent + "    ")
 
@@ -191,11 +206,11 @@ class _MessageStub:
         ]
         arguments = [receiver, *(["*", *spelt] if spelt else [])]
         if others:
-            keywords = stub.private("Keywords")
-            typed = (
-                f"{stub.typing('TypedDict')}({keywords!r}, {{{', '.join(others)}}}, total=False)"
-            )
-            stub.write(f"{keywords} = {typed}", indent)
+            self._keyword_classes += 1
+            keywords = stub.private(f"Keywords{self._keyword_classes}")
+            typed = stub.typing("TypedDict")
+            listed = ", ".join(others)
+            stub.append(f'{keywords} = {typed}("{keywords}", {{{listed}}}, total=False)')
             arguments.append(
                 f"**{stub.private('kwargs')}: {stub.module('typing_extensions')}.Unpack[{keywords}]"
             )
@@ -263,7 +278,7 @@ class _MessageStub:
         """A handle for `Extensions[…]`, which knows the message and the value that it stands for."""
         stub = self._stub
         nested = bool(indent)
-        if writable(field.name, MESSAGE_MEMBERS if nested else ()):
+        if writable(field.name, MESSAGE_MEMBERS if nested else MODULE_MEMBERS):
             stub.uses_private_names = True
             handles = stub.module("google.protobuf.internal.extension_dict")
             extended = stub.message_type(field.extendee, scope)
@@ -277,15 +292,3 @@ class _MessageStub:
             self._numbers([field], indent)
         else:
             stub.write(f"{_number_name(field)}: {stub.builtin('int')}", indent)
-
-
-def _scope(message: DescriptorProto) -> frozenset[str]:
-    """The names that a message's class declares in its body, and which hide those of the module."""
-    fields = (*message.field, *message.extension)
-    return _METHODS.union(
-        (field.name for field in fields),
-        map(_number_name, fields),
-        (nested.name for nested in message.nested_type),
-        (enum.name for enum in message.enum_type),
-        (value.name for enum in message.enum_type for value in enum.value),
-    )

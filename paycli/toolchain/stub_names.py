@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import keyword
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -32,7 +33,7 @@ MESSAGE_MEMBERS: Final = frozenset({
 ENUM_MEMBERS: Final = frozenset(
     {"DESCRIPTOR", "Name", "Value", "ValueType", "items", "keys", "mro", "values"}
 )
-_MODULE_MEMBERS: Final = frozenset({"DESCRIPTOR"})
+MODULE_MEMBERS: Final = frozenset({"DESCRIPTOR"})
 _TYPED_ROOT: Final = "google.protobuf."  # by types-protobuf; other installed modules have no types
 
 
@@ -47,6 +48,9 @@ class Symbol(NamedTuple):
     proto: _Type
 
 
+_UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
+_PRIVATE_NAME: Final = re.compile(r"\b_\w+")
+
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
 
 
@@ -58,7 +62,7 @@ def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
         protos: list[_Type] = [*file.message_type, *file.enum_type]
         siblings = {proto.name for proto in protos}
         for proto in protos:
-            path = (stub_name(proto.name, siblings, _MODULE_MEMBERS),)
+            path = (stub_name(proto.name, siblings, MODULE_MEMBERS),)
             _index(types, prefix + proto.name, Symbol(file.name, path, proto))
     return types
 
@@ -75,15 +79,15 @@ def _index(types: dict[str, Symbol], name: str, symbol: Symbol) -> None:
 
 
 def writable(name: str, members: Collection[str] = ()) -> bool:
-    """Whether a stub can declare `name` beside `members`."""
-    return not (keyword.iskeyword(name) or name in members or name.startswith("__"))
+    """Whether a stub can declare `name` beside `members`; mypy has a meaning of its own for `_`."""
+    return not (keyword.iskeyword(name) or name in members or name == "_" or name.startswith("__"))
 
 
 def stub_name(name: str, siblings: Collection[str], members: Collection[str]) -> str:
     """The name of a type in its stub: its own, or a private one that is free."""
     if writable(name, members):
         return name
-    return _free(f"_{name.strip('_')}", siblings)
+    return _free(f"_{name.strip('_')}_", siblings)
 
 
 def declared_names(file: FileDescriptorProto) -> set[str]:
@@ -132,8 +136,10 @@ class Stub:
         self._taken = frozenset(taken)
         self._own_file = file if declares_types else None
         self._aliases: dict[str, str | None] = {}  # by module; None where no import can say it
-        self._imports: list[str] = []
+        self._imports: dict[str, str] = {}  # statement by the alias it binds
+        self._reexports: list[str] = []
         self._own: list[str] = []
+        self._last: list[str] = []
         self._shadowed: dict[str, str] = {}  # alias by the type that some class hides
         self._uses_untyped_modules = False
 
@@ -150,7 +156,7 @@ class Stub:
         alias = self._aliases.get(name)
         if alias is None:
             alias = self._aliases[name] = self.private(name.rpartition(".")[2])
-            self._imports.append(f"import {name} as {alias}")
+            self._imports[alias] = f"import {name} as {alias}"
         return alias
 
     def private(self, name: str) -> str:
@@ -197,9 +203,10 @@ class Stub:
             alias = self._aliases[file] = self.private("_".join(location[1]))
             dots, (*folders, name) = location
             if dots:
-                self._imports.append(f"from {dots}{'.'.join(folders)} import {name} as {alias}")
+                statement = f"from {dots}{'.'.join(folders)} import {name} as {alias}"
             else:
-                self._imports.append(f"import {'.'.join(location[1])} as {alias}")
+                statement = f"import {'.'.join(location[1])} as {alias}"
+            self._imports[alias] = statement
         return self._aliases[file]
 
     def reexport(self, file: str, names: Collection[str]) -> None:
@@ -208,7 +215,7 @@ class Stub:
         if location is not None and names:
             listed = "".join(f"    {name} as {name},\n" for name in sorted(names))
             module = location[0] + ".".join(location[1])
-            self._imports.append(f"from {module} import (\n{listed})")
+            self._reexports.append(f"from {module} import (\n{listed})")
 
     def _locate(self, file: str) -> tuple[str, list[str]] | None:
         """A module as leading dots and names: relative exactly when it is generated too."""
@@ -227,6 +234,10 @@ class Stub:
         """Put something of the stub's own before all that the proto declares."""
         self._own.append(text)
 
+    def append(self, text: str) -> None:
+        """Put something after all that the proto declares: mypy evaluates it where it stands."""
+        self._last.append(text)
+
     def write(self, text: str, indent: str) -> None:
         """Add lines."""
         self.lines.extend(f"{indent}{line}" if line else "" for line in text.split("\n"))
@@ -242,8 +253,11 @@ class Stub:
             f"{alias}: {self.typing('TypeAlias')} = {name}"
             for name, alias in sorted(self._shadowed.items())
         ]
-        imports = sorted(self._imports, key=lambda line: (line.startswith("from"), line))
-        return "\n".join([*directives, "", *imports, "", *self._own, *self.lines, *aliases]) + "\n"
+        body = "\n".join([*self._own, *self.lines, *self._last, *aliases])
+        used = set(_PRIVATE_NAME.findall(body))  # a helper may not have needed all it could use
+        imports = [statement for alias, statement in self._imports.items() if alias in used]
+        imports.sort(key=lambda statement: (statement.startswith("from"), statement))
+        return "\n".join([*directives, "", *imports, *self._reexports, "", body, ""])
 
 
 def _shared(one: Sequence[str], other: Sequence[str]) -> int:
@@ -256,15 +270,14 @@ def _is_typed(file: str) -> bool:
     return module_of(file).startswith(_TYPED_ROOT)
 
 
-def docstring(text: str) -> str:
+def docstring(comment: str) -> str:
     """A proto comment as a Python string in triple quotes; empty for none."""
-    escaped = text.replace("\\", "\\\\").replace('"""', '\\"""')
-    lines = [line.rstrip().removeprefix(" ") for line in escaped.split("\n")]
-    text = "\n".join("".join(c for c in line if c.isprintable()) for line in lines).strip()
+    lines = [line.rstrip().removeprefix(" ") for line in comment.expandtabs(4).split("\n")]
+    text = "\n".join("".join(filter(str.isprintable, line)) for line in lines).strip()
     if not text:
         return ""
-    ending = "\n" if "\n" in text or text.endswith('"') else ""
-    return f'"""{text}{ending}"""'
+    text = _UNSAFE_QUOTE.sub(r'\\"', text.replace("\\", "\\\\"))
+    return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
 
 
 def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:

@@ -96,19 +96,13 @@ class _MessageStub:
         stub.write(f"DESCRIPTOR: {descriptor}.FileDescriptor\n", "")
         package = f".{file.package}." if file.package else "."
         for index, enum in enumerate(file.enum_type):
-            write_enum(
-                stub,
-                self._comments,
-                enum,
-                package + enum.name,
-                (_FILE_ENUMS, index),
-                frozenset(),
-                "",
-            )
+            name, path = package + enum.name, (_FILE_ENUMS, index)
+            write_enum(stub, self._comments, enum, name, path, frozenset(), "")
         for index, message in enumerate(file.message_type):
             self._message(message, package + message.name, (_FILE_MESSAGES, index), "")
         for index, extension in enumerate(file.extension):
             self._extension(extension, (_FILE_EXTENSIONS, index), frozenset(), "")
+        self._numbers(file.extension, "")
 
     def _message(self, message: DescriptorProto, full_name: str, at: _Path, indent: str) -> None:
         stub = self._stub
@@ -124,7 +118,7 @@ class _MessageStub:
             self._message(nested, f"{full_name}.{nested.name}", path, inner)
         for index, extension in enumerate(message.extension):
             self._extension(extension, (*at, _MESSAGE_EXTENSIONS, index), scope, inner)
-        self._numbers(message.field, inner)
+        self._numbers([*message.field, *message.extension], inner)
         fields = [(field, self._types.of(field, scope)) for field in message.field]
         for index, (field, types) in enumerate(fields):
             if writable(field.name, MESSAGE_MEMBERS):
@@ -160,14 +154,15 @@ class _MessageStub:
         self._stub.write(f"class {name}({bases}):", indent)
         self._docstring(at, indent + "    ")
 
-    def _docstring(self, at: _Path, indent: str) -> bool:
+    def _docstring(self, at: _Path, indent: str) -> None:
         text = docstring(self._comments.get(at, ""))
         if text:
             self._stub.write(text, indent)
-        return bool(text)
 
     def _numbers(self, fields: Iterable[FieldDescriptorProto], indent: str) -> None:
-        number = f"{self._stub.typing('ClassVar')}[{self._stub.builtin('int')}]"
+        number = self._stub.builtin("int")
+        if indent:
+            number = f"{self._stub.typing('ClassVar')}[{number}]"
         for name in dict.fromkeys(map(_number_name, fields)):
             self._stub.write(f"{name}: {number}", indent)
 
@@ -193,7 +188,8 @@ class _MessageStub:
     ) -> None:
         """Keyword arguments alone; those that Python cannot spell come in as `**{"class": …}`."""
         stub = self._stub
-        receiver = "self" if all(field.name != "self" for field, _ in fields) else "_self"
+        taken = any(field.name == "self" for field, _ in fields)
+        receiver = stub.private("self") if taken else "self"
         spelt = [
             f"{field.name}: {types.construct} | None = ..."
             for field, types in fields
@@ -221,39 +217,30 @@ class _MessageStub:
         stub.write(f"def __init__(\n{listed}) -> None: ...", indent)
 
     def _presence(self, message: DescriptorProto, indent: str) -> None:
-        stub = self._stub
-        real = {
-            field.oneof_index
-            for field in message.field
-            if field.HasField("oneof_index") and not field.proto3_optional
-        }
-        oneofs = [message.oneof_decl[index].name for index in sorted(real)]
-        present = [field.name for field in message.field if self._has_presence(field)]
-        fields = [field.name for field in message.field]
-        for method, names, result in (
-            ("HasField", [*present, *oneofs], stub.builtin("bool")),
-            ("ClearField", [*fields, *oneofs], "None"),
-        ):
+        """The methods that take names of fields and oneofs, with the names that they take."""
+        stub, fields = self._stub, message.field
+        members: list[list[str]] = [[] for _ in message.oneof_decl]
+        for field in fields:
+            if field.HasField("oneof_index"):
+                members[field.oneof_index].append(field.name)
+        made_up = {field.oneof_index for field in fields if field.proto3_optional}
+        oneofs = [oneof.name for oneof in message.oneof_decl]
+        declared = [name for index, name in enumerate(oneofs) if index not in made_up]
+        present = self._one_of([f.name for f in fields if self._has_presence(f)] + declared)
+        stub.write(
+            f"def HasField(self, field_name: {present}) -> {stub.builtin('bool')}: ...", indent
+        )
+        clearable = self._one_of([f.name for f in fields] + declared)
+        stub.write(f"def ClearField(self, field_name: {clearable}) -> None: ...", indent)
+        if not oneofs:
             stub.write(
-                f"def {method}(self, field_name: {self._one_of(names)}) -> {result}: ...", indent
+                f"def WhichOneof(self, oneof_group: {self._one_of([])}) -> None: ...", indent
             )
-        groups = [
-            (
-                oneof.name,
-                [
-                    field.name
-                    for field in message.field
-                    if field.HasField("oneof_index") and field.oneof_index == index
-                ],
-            )
-            for index, oneof in enumerate(message.oneof_decl)
-        ]
-        for oneof, members in groups or [("", [])]:
-            if len(groups) > 1:
+        for oneof, names in zip(oneofs, members, strict=True):
+            if len(oneofs) > 1:
                 stub.write(f"@{stub.typing('overload')}", indent)
-            given = self._one_of([oneof] if oneof else [])
-            found = f"{self._one_of(members)} | None" if members else "None"
-            stub.write(f"def WhichOneof(self, oneof_group: {given}) -> {found}: ...", indent)
+            given, found = self._one_of([oneof]), self._one_of(names)
+            stub.write(f"def WhichOneof(self, oneof_group: {given}) -> {found} | None: ...", indent)
 
     def _one_of(self, names: Sequence[str]) -> str:
         if not names:
@@ -288,7 +275,3 @@ class _MessageStub:
                 handle = f"{stub.typing('ClassVar')}[{handle}]"
             stub.write(f"{field.name}: {handle}", indent)
             self._docstring(at, indent)
-        if nested:
-            self._numbers([field], indent)
-        else:
-            stub.write(f"{_number_name(field)}: {stub.builtin('int')}", indent)

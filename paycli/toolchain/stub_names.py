@@ -49,7 +49,7 @@ class Symbol(NamedTuple):
 
 
 _UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
-_PRIVATE_NAME: Final = re.compile(r"\b_\w+")
+_BEFORE_A_MODULE: Final = " [(@=\n"
 
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
 
@@ -240,7 +240,10 @@ class Stub:
 
     def write(self, text: str, indent: str) -> None:
         """Add lines."""
-        self.lines.extend(f"{indent}{line}" if line else "" for line in text.split("\n"))
+        if "\n" in text:
+            self.lines.extend(f"{indent}{line}" if line else "" for line in text.split("\n"))
+        else:
+            self.lines.append(f"{indent}{text}" if text else "")
 
     def text(self) -> str:
         """The whole stub."""
@@ -254,8 +257,7 @@ class Stub:
             for name, alias in sorted(self._shadowed.items())
         ]
         body = "\n".join([*self._own, *self.lines, *self._last, *aliases])
-        used = set(_PRIVATE_NAME.findall(body))  # a helper may not have needed all it could use
-        imports = [statement for alias, statement in self._imports.items() if alias in used]
+        imports = [line for alias, line in self._imports.items() if _mentions(body, alias)]
         imports.sort(key=lambda statement: (statement.startswith("from"), statement))
         return "\n".join([*directives, "", *imports, *self._reexports, "", body, ""])
 
@@ -266,12 +268,19 @@ def _shared(one: Sequence[str], other: Sequence[str]) -> int:
     return sum(1 for _ in same)
 
 
+def _mentions(body: str, module: str) -> bool:
+    """Whether a stub uses a module: a helper may not have needed all that it could."""
+    return any(f"{before}{module}." in body for before in _BEFORE_A_MODULE)
+
+
 def _is_typed(file: str) -> bool:
     return module_of(file).startswith(_TYPED_ROOT)
 
 
 def docstring(comment: str) -> str:
     """A proto comment as a Python string in triple quotes; empty for none."""
+    if not comment:
+        return ""
     lines = [line.rstrip().removeprefix(" ") for line in comment.expandtabs(4).split("\n")]
     text = "\n".join("".join(filter(str.isprintable, line)) for line in lines).strip()
     if not text:

@@ -22,13 +22,13 @@ _POSITION: Final = re.compile(r"(?P<name>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<co
 
 
 def compile_python(workspace: Workspace) -> dict[str, str]:
-    """Messages, gRPC stubs and .pyi of the workspace as protoc makes them: name → content.
+    """Messages and gRPC stubs of the workspace as protoc makes them: name → content.
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
     with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
         # One archive per kind: far fewer files to make and read again than one per module.
-        archives = {kind: f"{folder}/{kind}.zip" for kind in ("python", "grpc_python", "pyi")}
+        archives = {kind: f"{folder}/{kind}.zip" for kind in ("python", "grpc_python")}
         _protoc(workspace, [f"--{kind}_out={archive}" for kind, archive in archives.items()])
         return {
             name: content

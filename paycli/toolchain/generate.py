@@ -16,8 +16,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from paycli.errors import InputError
-from paycli.toolchain.compile import compile_python
+from paycli.toolchain.compile import compile_descriptors, compile_python
 from paycli.toolchain.imports import make_relative, module_of
+from paycli.toolchain.stubs import emit_stubs
 from paycli.toolchain.workspace import Workspace
 
 MANIFEST: Final = ".paycli-gen.json"
@@ -49,6 +50,7 @@ def generate(workspace: Workspace) -> dict[str, str]:
     for name, code in sorted(compile_python(workspace).items()):
         module = name.partition(".")[0].removesuffix("_grpc").replace("/", ".")
         files[name] = make_relative(code, module, modules)
+    files |= emit_stubs(compile_descriptors(workspace), workspace.names)
     return files | dict.fromkeys(_package_markers(files), "")
 
 

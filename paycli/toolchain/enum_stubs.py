@@ -22,46 +22,61 @@ from paycli.toolchain.stub_names import (
 
 _VALUES: Final = 2  # field number in descriptor.proto, of which the paths of comments are made
 
+_Path = tuple[int, ...]
 
-def write_enum(
-    stub: Stub,
-    comments: Mapping[tuple[int, ...], str],
-    enum: EnumDescriptorProto,
-    full_name: str,
-    at: tuple[int, ...],
-    scope: Collection[str],
-    indent: str,
-) -> None:
-    """The enum and its constants, in the module or in a class that declares `scope`."""
-    name = stub.symbol(full_name).path[-1]
-    value_type, wrapper = stub.private(f"{enum.name}Value"), stub.private(f"{enum.name}Wrapper")
-    wrappers = stub.module("google.protobuf.internal.enum_type_wrapper")
-    stub.uses_private_names = True
-    inner = indent + "    "
-    stub.write(
-        f'{value_type} = {stub.typing("NewType")}("{value_type}", {stub.builtin("int")})', indent
-    )
-    stub.write(f"@{stub.typing('type_check_only')}", indent)
-    stub.write(f"class {wrapper}({wrappers}._EnumTypeWrapper[{value_type}]):", indent)
-    names = [value.name for value in enum.value]
-    constants = [constant for constant in names if writable(constant, ENUM_MEMBERS)]
-    read = stub.enum_type(full_name, names)
-    stub.write("\n".join(f"{constant}: {read}" for constant in constants) or "...", inner)
-    if name != enum.name:
+
+class EnumWriter:
+    """Writes the enums of one stub."""
+
+    def __init__(self, stub: Stub, comments: Mapping[_Path, str]) -> None:
+        self._stub = stub
+        self._comments = comments
+
+    def write(
+        self,
+        enum: EnumDescriptorProto,
+        full_name: str,
+        at: _Path,
+        scope: Collection[str],
+        indent: str,
+    ) -> None:
+        """An enum and its constants, in the module or in a class that declares `scope`."""
+        stub = self._stub
+        value_type = stub.private(f"{enum.name}Value")
+        wrapper = stub.private(f"{enum.name}Wrapper")
+        new_type = f'{stub.typing("NewType")}("{value_type}", {stub.builtin("int")})'
+        stub.write(f"{value_type} = {new_type}", indent)
+        self._wrapper(enum, full_name, wrapper, value_type, indent)
+        name = stub.symbol(full_name).path[-1]
+        if name != enum.name:
+            stub.write(f"@{stub.typing('type_check_only')}", indent)
+        stub.write(f"class {name}(metaclass={wrapper}):", indent)
+        self._docstring(at, indent + "    ")
+        outer, dot, _ = stub.message_type(full_name, {"ValueType"}).rpartition(".")
+        alias = f"ValueType: {stub.typing('TypeAlias')} = {outer}{dot}{value_type}"
+        stub.write(alias, indent + "    ")
+        value = stub.enum_type(full_name, scope)
+        for index, constant in enumerate(enum.value):
+            if writable(constant.name, MESSAGE_MEMBERS if indent else MODULE_MEMBERS):
+                stub.write(f"{constant.name}: {value}", indent)
+                self._docstring((*at, _VALUES, index), indent)
+        stub.write("", "")
+
+    def _wrapper(
+        self, enum: EnumDescriptorProto, full_name: str, name: str, value_type: str, indent: str
+    ) -> None:
+        """The enum's own class, as types-protobuf has it: `Name()`, `Value()`, the constants."""
+        stub = self._stub
+        stub.uses_private_names = True
+        wrappers = stub.module("google.protobuf.internal.enum_type_wrapper")
         stub.write(f"@{stub.typing('type_check_only')}", indent)
-    stub.write(f"class {name}(metaclass={wrapper}):", indent)
-    text = docstring(comments.get(at, ""))
-    if text:
-        stub.write(text, inner)
-    outer = stub.message_type(full_name, {"ValueType"}).rpartition(".")[0]
-    stub.write(
-        f"ValueType: {stub.typing('TypeAlias')} = {f'{outer}.' if outer else ''}{value_type}", inner
-    )
-    read = stub.enum_type(full_name, scope)
-    for index, constant in enumerate(names):
-        if writable(constant, MESSAGE_MEMBERS if indent else MODULE_MEMBERS):
-            stub.write(f"{constant}: {read}", indent)
-            text = docstring(comments.get((*at, _VALUES, index), ""))
-            if text:
-                stub.write(text, indent)
-    stub.write("", "")
+        stub.write(f"class {name}({wrappers}._EnumTypeWrapper[{value_type}]):", indent)
+        names = [value.name for value in enum.value]
+        value = stub.enum_type(full_name, names)
+        lines = [f"{constant}: {value}" for constant in names if writable(constant, ENUM_MEMBERS)]
+        stub.write("\n".join(lines) or "...", indent + "    ")
+
+    def _docstring(self, at: _Path, indent: str) -> None:
+        text = docstring(self._comments.get(at, ""))
+        if text:
+            self._stub.write(text, indent)

@@ -59,10 +59,19 @@ class FieldTyper:
 
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
+        self._known: dict[tuple[int, int, str, bool], FieldTypes] = {}
         self._containers: set[str] = set()  # declared ones, that take names of enum values
 
     def of(self, field: FieldDescriptorProto, scope: Collection[str]) -> FieldTypes:
         """The types of a field within a class that declares the names of `scope`."""
+        name = field.type_name
+        hidden = bool(name) and self._stub.symbol(name).path[0] in scope
+        key = (field.label, field.type, name, hidden)
+        if key not in self._known:
+            self._known[key] = self._find(field, scope)
+        return self._known[key]
+
+    def _find(self, field: FieldDescriptorProto, scope: Collection[str]) -> FieldTypes:
         read = self.read(field, scope)
         if field.label != _Field.LABEL_REPEATED:
             taken = self._taken(field, scope)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import keyword
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
@@ -14,7 +13,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-from paycli.toolchain.enum_stubs import write_enum
+from paycli.toolchain.enum_stubs import EnumWriter
 from paycli.toolchain.field_types import MESSAGES, FieldTyper, FieldTypes
 from paycli.toolchain.stub_names import (
     MESSAGE_MEMBERS,
@@ -86,6 +85,7 @@ class _MessageStub:
         self._stub = stub
         self._file = file
         self._comments = comments(file)
+        self._enums = EnumWriter(stub, self._comments)
         self._types = FieldTyper(stub)
         self._keyword_classes = 0
 
@@ -97,7 +97,7 @@ class _MessageStub:
         package = f".{file.package}." if file.package else "."
         for index, enum in enumerate(file.enum_type):
             name, path = package + enum.name, (_FILE_ENUMS, index)
-            write_enum(stub, self._comments, enum, name, path, frozenset(), "")
+            self._enums.write(enum, name, path, frozenset(), "")
         for index, message in enumerate(file.message_type):
             self._message(message, package + message.name, (_FILE_MESSAGES, index), "")
         for index, extension in enumerate(file.extension):
@@ -112,7 +112,7 @@ class _MessageStub:
         self._class(name, message.name, self._bases(full_name), at, indent)
         for index, enum in enumerate(message.enum_type):
             path = (*at, _MESSAGE_ENUMS, index)
-            write_enum(stub, self._comments, enum, f"{full_name}.{enum.name}", path, scope, inner)
+            self._enums.write(enum, f"{full_name}.{enum.name}", path, scope, inner)
         for index, nested in enumerate(message.nested_type):
             path = (*at, _MESSAGE_NESTED, index)
             self._message(nested, f"{full_name}.{nested.name}", path, inner)
@@ -245,7 +245,8 @@ class _MessageStub:
     def _one_of(self, names: Sequence[str]) -> str:
         if not names:
             return self._stub.typing("NoReturn")
-        return f"{self._stub.typing('Literal')}[{', '.join(json.dumps(name) for name in names)}]"
+        listed = '", "'.join(names)
+        return f'{self._stub.typing("Literal")}["{listed}"]'
 
     def _has_presence(self, field: FieldDescriptorProto) -> bool:
         if field.label == field.LABEL_REPEATED:

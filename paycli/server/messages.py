@@ -23,7 +23,7 @@ Fields = dict[str, Any]
 _US_PER_S: Final = 1_000_000
 
 _STATE: Final = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state}") for state in State}
-_STATE_OF: Final = {number: state for state, number in _STATE.items()}
+_STATE_OF: Final[dict[int, State]] = {number: state for state, number in _STATE.items()}
 # The numbers of these two are the same on the wire and in the store.
 _METHODS: Final = frozenset(map(int, CaptureMethod))
 _KINDS: Final = frozenset(map(int, Kind))

@@ -18,7 +18,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.toolchain.compile import compile_python
-from paycli.toolchain.imports import RelativeImports, make_relative, mend_keywords, module_of
+from paycli.toolchain.imports import RelativeImports, mend_keywords, module_of
+from paycli.toolchain.stubs import emit_stubs
 from paycli.toolchain.workspace import Workspace
 
 _DESCRIPTOR: Final = re.compile(r"AddSerializedFile\((b'.*')\)$", re.MULTILINE)
@@ -54,7 +55,7 @@ def make_code(
     if beside and _clash(compiled, former, beside.values()):
         return make_code(workspace, names | beside.keys(), generated, {})
     modules = {module_of(name) for name in generated}
-    contents = _modules(made.files, files, names, modules) | _stubs(made.files, names, modules)
+    contents = _modules(made.files, files, names, modules) | emit_stubs(files, names, generated)
     return Code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},
@@ -85,17 +86,6 @@ def _modules(
         grpc = imports.mend(code[f"{stem}_grpc.py"])
         mended[f"{stem}_grpc.py"] = mend_keywords(grpc) if _has_keywords(file) else grpc
     return mended
-
-
-def _stubs(
-    code: Mapping[str, str], names: Iterable[str], modules: AbstractSet[str]
-) -> dict[str, str]:
-    """Type stubs."""
-    stubs: dict[str, str] = {}
-    for module in map(module_of, names):
-        file = f"{module.replace('.', '/')}.pyi"
-        stubs[file] = make_relative(code[file], module, modules)
-    return stubs
 
 
 def _has_keywords(file: FileDescriptorProto) -> bool:

@@ -18,7 +18,7 @@ from paycli.errors import InputError
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2
-_KINDS: Final = ("python", "grpc_python", "pyi")
+_KINDS: Final = ("python", "grpc_python")
 _UNUSED: Final = re.compile(
     r"^(?P<path>.+?):(?:\d+:\d+:)? warning: Import (?P<imported>.+) is unused\.$", re.MULTILINE
 )
@@ -32,7 +32,7 @@ class Compiled(NamedTuple):
 
 
 def compile_python(workspace: Workspace, names: Sequence[str]) -> Compiled:
-    """Messages, gRPC stubs and .pyi of these files of the workspace, as protoc makes them.
+    """Messages and gRPC stubs of these files of the workspace, as protoc makes them.
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """

@@ -11,18 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from collections.abc import Set as AbstractSet
 from keyword import iskeyword
 from typing import Final
 
 _IMPORTS_END: Final = ("\nDESCRIPTOR = ", "\nGRPC_GENERATED_VERSION = ")
 _FALLBACK: Final = "except AttributeError:"  # of an import that another file passes on
-
-_FROM_PACKAGE: Final = re.compile(
-    r"^from (?P<package>[\w.]+) import (?P<module>\w+_pb2)\b", re.MULTILINE
-)
-_TOP_LEVEL: Final = re.compile(r"^import (?P<module>\w+_pb2) as\b", re.MULTILINE)
-_FROM_MODULE: Final = re.compile(r"^from (?P<module>[\w.]+_pb2) import\b", re.MULTILINE)
 
 _NAMED: Final = re.compile(
     r"(?P<before>^        self\.|^    def |^class |\bservicer\.)(?P<name>[A-Za-z]+)\b", re.MULTILINE
@@ -89,14 +82,19 @@ class RelativeImports:
         )
 
 
+def python_name(name: str) -> str:
+    """The name of a method or a service in Python: PEP 8 gives a keyword an underscore."""
+    return f"{name}_" if iskeyword(name) else name
+
+
 def mend_keywords(code: str) -> str:
     """gRPC code whose services, methods or messages are named like Python keywords.
 
-    Methods and services get the trailing underscore of PEP 8; on the wire they keep their names.
+    On the wire methods and services keep their names.
     """
 
     def underscore(found: re.Match[str]) -> str:
-        return f"{found['before']}{found['name']}_" if iskeyword(found["name"]) else found[0]
+        return found["before"] + python_name(found["name"])
 
     def by_getattr(found: re.Match[str]) -> str:
         path = found["path"].split(".")[1:]
@@ -109,30 +107,6 @@ def mend_keywords(code: str) -> str:
 
     code = _NAMED.sub(underscore, code)
     return _MESSAGE.sub(by_getattr, code)
-
-
-def make_relative(code: str, module: str, generated: AbstractSet[str]) -> str:
-    """A .pyi of `module` with its imports of `generated` modules made relative."""
-    dots = "." * (module.count(".") + 1)
-
-    def from_package(found: re.Match[str]) -> str:
-        if f"{found['package']}.{found['module']}" not in generated:
-            return found[0]
-        return f"from {dots}{found['package']} import {found['module']}"
-
-    def top_level(found: re.Match[str]) -> str:
-        if found["module"] not in generated:
-            return found[0]
-        return f"from {dots} import {found['module']} as"
-
-    def from_module(found: re.Match[str]) -> str:
-        if found["module"] not in generated:
-            return found[0]
-        return f"from {dots}{found['module']} import"
-
-    code = _FROM_PACKAGE.sub(from_package, code)
-    code = _TOP_LEVEL.sub(top_level, code)
-    return _FROM_MODULE.sub(from_module, code)
 
 
 def _alias(module: str) -> str:

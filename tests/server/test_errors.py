@@ -470,7 +470,7 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_retry(start_server: StartSe
         assert waits == expected(full, {})
         other.rollback()
         ended = [each.exception(timeout=60) for each in batches]
-        overloaded = [refusal_of(each) for each in ended if each is not None]
+        overloaded = [refusal_of(each) for each in ended if isinstance(each, grpc.RpcError)]
         assert set(map(str, overloaded)) == {str(expected(full, {}))}
         assert len(refusals) <= len(overloaded) <= 3  # 20,000 wait, and one batch is at the disk
         assert client.create().state == pb.PAYMENT_STATE_CAPTURED

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -227,7 +228,9 @@ def test_a_crash_during_a_flight_is_settled_to_one_truth(start_server: StartServ
         order_id="seed", amount=5, currency="EUR", user_id="sim_slow_2000"
     )
     with client_of(server.target) as client:
-        pending = [client.payments.CreatePayment.future(each) for each in requests.values()]
+        pending: list[Any] = [
+            client.payments.CreatePayment.future(each) for each in requests.values()
+        ]
         pending.append(client.seed.ProcessPayment.future(seed))
         soon(lambda: intents(server.store) == 3)
         server.stop(9)

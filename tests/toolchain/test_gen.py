@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from paycli.toolchain.imports import make_relative
 from tests.conftest import run_paycli
 
 ROOT = Path(__file__).parents[2]
@@ -202,13 +201,3 @@ def test_our_own_generated_code_is_current(tmp_path: Path) -> None:
     committed = snapshot(ROOT / "paycli/generated")
     current = {name: text for name, text in committed.items() if "__pycache__" not in name}
     assert snapshot(tmp_path / "again") == current
-
-
-def test_only_generated_modules_become_relative() -> None:
-    code = (
-        "from google.rpc import status_pb2 as a\nfrom x.y import z_pb2 as b\nimport top_pb2 as c\n"
-    )
-    relative = make_relative(code, "x.q.w_pb2", {"x.y.z_pb2", "x.q.w_pb2"})
-    assert relative == (
-        "from google.rpc import status_pb2 as a\nfrom ...x.y import z_pb2 as b\nimport top_pb2 as c\n"
-    )

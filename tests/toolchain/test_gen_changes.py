@@ -70,7 +70,7 @@ def test_nothing_changed_is_answered_without_protoc(tree: Path) -> None:
     )
     command = [sys.executable, "-c", program]
     run = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
-    assert run.stderr.splitlines() == ["4 protos, 14 files in out: nothing changed.", "[]0"]
+    assert run.stderr.splitlines() == ["4 protos, 18 files in out: nothing changed.", "[]0"]
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ def test_watch_compiles_what_is_saved_survives_mistakes_and_ends_on_ctrl_c(tree:
     with subprocess.Popen(command, cwd=tree, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
-            assert "14 files changed in" in process.stderr.readline()
+            assert "18 files changed in" in process.stderr.readline()
             assert process.stderr.readline() == "Watching; stop with Ctrl-C.\n"
             put(tree, "alone.proto", "message Alone { int32 x = 1; }")
             assert process.stderr.readline().startswith("alone.proto → 4 protos")

@@ -1,0 +1,298 @@
+"""What a proto type is called in Python, and how one type stub reaches what it mentions.
+
+Protos may name things as Python, `Message` or a checker's own vocabulary does: a message `None`, a
+field `str`, an enum value `Name`. Whatever cannot be written in a stub gets a private name there
+that only checkers see; whatever would hide a name that the stub needs makes it use another one.
+"""
+
+from __future__ import annotations
+
+import itertools
+import keyword
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
+
+from paycli.toolchain.imports import module_of
+
+# A field of such a name hides the method at run time; a stub that said so would break `Message`.
+MESSAGE_MEMBERS: Final = frozenset({
+    "ByteSize", "Clear", "ClearExtension", "ClearField", "CopyFrom", "DESCRIPTOR",
+    "DiscardUnknownFields", "Extensions", "FindInitializationErrors", "FromString", "HasExtension",
+    "HasField", "IsInitialized", "ListFields", "MergeFrom", "MergeFromString", "ParseFromString",
+    "RegisterExtension", "SerializePartialToString", "SerializeToString", "SetInParent",
+    "UnknownFields", "WhichOneof",
+})  # fmt: skip
+ENUM_MEMBERS: Final = frozenset(
+    {"DESCRIPTOR", "Name", "Value", "ValueType", "items", "keys", "mro", "values"}
+)
+MODULE_MEMBERS: Final = frozenset({"DESCRIPTOR"})
+_TYPED_ROOT: Final = "google.protobuf."  # by types-protobuf; other installed modules have no types
+
+
+_Type = DescriptorProto | EnumDescriptorProto
+
+
+class Symbol(NamedTuple):
+    """A message or an enum: the file that declares it and its path of names in the stub."""
+
+    file: str
+    path: tuple[str, ...]
+    proto: _Type
+
+
+_UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
+_BEFORE_A_MODULE: Final = " [(@=\n"
+
+Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
+
+
+def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
+    """Every message and enum of the set."""
+    types: dict[str, Symbol] = {}
+    for file in files.file:
+        prefix = f".{file.package}." if file.package else "."
+        protos: list[_Type] = [*file.message_type, *file.enum_type]
+        siblings = {proto.name for proto in protos}
+        for proto in protos:
+            path = (stub_name(proto.name, siblings, MODULE_MEMBERS),)
+            _index(types, prefix + proto.name, Symbol(file.name, path, proto))
+    return types
+
+
+def _index(types: dict[str, Symbol], name: str, symbol: Symbol) -> None:
+    types[name] = symbol
+    if isinstance(symbol.proto, EnumDescriptorProto):
+        return
+    nested: list[_Type] = [*symbol.proto.nested_type, *symbol.proto.enum_type]
+    siblings = {proto.name for proto in nested}
+    for proto in nested:
+        path = (*symbol.path, stub_name(proto.name, siblings, MESSAGE_MEMBERS))
+        _index(types, f"{name}.{proto.name}", Symbol(symbol.file, path, proto))
+
+
+def writable(name: str, members: Collection[str] = ()) -> bool:
+    """Whether a stub can declare `name` beside `members`; mypy has a meaning of its own for `_`."""
+    return not (keyword.iskeyword(name) or name in members or name == "_" or name.startswith("__"))
+
+
+def stub_name(name: str, siblings: Collection[str], members: Collection[str]) -> str:
+    """The name of a type in its stub: its own, or a private one that is free."""
+    if writable(name, members):
+        return name
+    return _free(f"_{name.strip('_')}_", siblings)
+
+
+def declared_names(file: FileDescriptorProto) -> set[str]:
+    """Every name that the file's message stub declares anywhere."""
+    names = {field.name for field in file.extension}
+    names.update(name for proto in file.message_type for name in _names_in(proto))
+    for enum in file.enum_type:
+        names.add(enum.name)
+        names.update(value.name for value in enum.value)
+    return names
+
+
+def _names_in(message: DescriptorProto) -> Iterator[str]:
+    yield message.name
+    yield from (field.name for field in (*message.field, *message.extension))
+    for enum in message.enum_type:
+        yield enum.name
+        yield from (value.name for value in enum.value)
+    for nested in message.nested_type:
+        yield from _names_in(nested)
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
+class Stub:
+    """One stub in the making: its lines, and what it has to import for them."""
+
+    def __init__(
+        self,
+        file: str,
+        types: Types,
+        generated: Collection[str],
+        taken: Collection[str],
+        *,
+        declares_types: bool,
+    ) -> None:
+        self.file = file
+        self.lines: list[str] = []
+        self.uses_private_names = False
+        self._types = types
+        self._generated = generated
+        self._taken = frozenset(taken)
+        self._own_file = file if declares_types else None
+        self._aliases: dict[str, str | None] = {}  # by module; None where no import can say it
+        self._imports: dict[str, str] = {}  # statement by the alias it binds
+        self._reexports: list[str] = []
+        self._own: list[str] = []
+        self._last: list[str] = []
+        self._shadowed: dict[str, str] = {}  # alias by the type that some class hides
+        self._uses_untyped_modules = False
+
+    def builtin(self, name: str) -> str:
+        """`int`, or `_builtins.int` where the protos declare an `int` of their own."""
+        return f"{self.module('builtins')}.{name}" if name in self._taken else name
+
+    def typing(self, name: str) -> str:
+        """A name of the typing module."""
+        return f"{self.module('typing')}.{name}"
+
+    def module(self, name: str) -> str:
+        """The alias of an installed module, which gets imported."""
+        alias = self._aliases.get(name)
+        if alias is None:
+            alias = self._aliases[name] = self.private(name.rpartition(".")[2])
+            self._imports[alias] = f"import {name} as {alias}"
+        return alias
+
+    def private(self, name: str) -> str:
+        """A name for checkers only, which no proto of the file uses."""
+        return _free(f"_{name}", self._taken.union(filter(None, self._aliases.values())))
+
+    def symbol(self, type_name: str) -> Symbol:
+        """The message or enum of a descriptor name."""
+        return self._types[type_name]
+
+    def message_type(self, type_name: str, scope: Collection[str]) -> str:
+        """How a class that declares the names of `scope` writes a message type."""
+        return self._written(self._types[type_name], scope) or self.typing("Any")
+
+    def enum_type(self, type_name: str, scope: Collection[str]) -> str:
+        """The same for an enum's values, which are plain ints where nothing else is sure."""
+        symbol = self._types[type_name]
+        typed = symbol.file in self._generated or _is_typed(symbol.file)
+        name = self._written(symbol, scope) if typed else None
+        return f"{name}.ValueType" if name else self.builtin("int")
+
+    def _written(self, symbol: Symbol, scope: Collection[str]) -> str | None:
+        first, *rest = symbol.path
+        if symbol.file == self._own_file:
+            if first in scope:
+                first = self._shadowed.setdefault(first, self.private(f"{first}_type"))
+            return ".".join((first, *rest))
+        module = self._proto_module(symbol.file)
+        if module is None:
+            return None
+        if any(part.startswith("_") for part in symbol.path):
+            if symbol.file not in self._generated:
+                return None
+            self.uses_private_names = True
+        return ".".join((module, *symbol.path))
+
+    def _proto_module(self, file: str) -> str | None:
+        """The alias of a proto's module, which gets imported if an import statement can say it."""
+        if file not in self._aliases:
+            location = self._locate(file)
+            if location is None:
+                self._aliases[file] = None
+                return None
+            alias = self._aliases[file] = self.private("_".join(location[1]))
+            dots, (*folders, name) = location
+            if dots:
+                statement = f"from {dots}{'.'.join(folders)} import {name} as {alias}"
+            else:
+                statement = f"import {'.'.join(location[1])} as {alias}"
+            self._imports[alias] = statement
+        return self._aliases[file]
+
+    def reexport(self, file: str, names: Collection[str]) -> None:
+        """Offer `names` of another proto here too, as `import public` does."""
+        location = self._locate(file)
+        if location is not None and names:
+            listed = "".join(f"    {name} as {name},\n" for name in sorted(names))
+            module = location[0] + ".".join(location[1])
+            self._reexports.append(f"from {module} import (\n{listed})")
+
+    def _locate(self, file: str) -> tuple[str, list[str]] | None:
+        """A module as leading dots and names: relative exactly when it is generated too."""
+        dots, parts = "", module_of(file).split(".")
+        if file in self._generated:
+            folder = module_of(self.file).split(".")[:-1]
+            shared = _shared(folder, parts[:-1])
+            dots, parts = "." * (len(folder) - shared + 1), parts[shared:]
+        elif not _is_typed(file):
+            self._uses_untyped_modules = True
+        if all(part.isidentifier() and not keyword.iskeyword(part) for part in parts):
+            return dots, parts
+        return None
+
+    def declare(self, text: str) -> None:
+        """Put something of the stub's own before all that the proto declares."""
+        self._own.append(text)
+
+    def append(self, text: str) -> None:
+        """Put something after all that the proto declares: mypy evaluates it where it stands."""
+        self._last.append(text)
+
+    def write(self, text: str, indent: str) -> None:
+        """Add lines."""
+        if "\n" in text:
+            self.lines.extend(f"{indent}{line}" if line else "" for line in text.split("\n"))
+        else:
+            self.lines.append(f"{indent}{text}" if text else "")
+
+    def text(self) -> str:
+        """The whole stub."""
+        directives = [f"# Generated by the type stub compiler of paycli from {self.file}."]
+        if self._uses_untyped_modules:
+            directives.append('# mypy: disable-error-code="import-untyped"')
+        if self.uses_private_names:
+            directives.append("# pyright: reportPrivateUsage=false")
+        aliases = [
+            f"{alias}: {self.typing('TypeAlias')} = {name}"
+            for name, alias in sorted(self._shadowed.items())
+        ]
+        body = "\n".join([*self._own, *self.lines, *self._last, *aliases])
+        imports = [line for alias, line in self._imports.items() if _mentions(body, alias)]
+        imports.sort(key=lambda statement: (statement.startswith("from"), statement))
+        return "\n".join([*directives, "", *imports, *self._reexports, "", body, ""])
+
+
+def _shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items two paths begin with in common."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
+
+
+def _mentions(body: str, module: str) -> bool:
+    """Whether a stub uses a module: a helper may not have needed all that it could."""
+    return any(f"{before}{module}." in body for before in _BEFORE_A_MODULE)
+
+
+def _is_typed(file: str) -> bool:
+    return module_of(file).startswith(_TYPED_ROOT)
+
+
+def docstring(comment: str) -> str:
+    """A proto comment as a Python string in triple quotes; empty for none."""
+    if not comment:
+        return ""
+    lines = [line.rstrip().removeprefix(" ") for line in comment.expandtabs(4).split("\n")]
+    text = "\n".join("".join(filter(str.isprintable, line)) for line in lines).strip()
+    if not text:
+        return ""
+    text = _UNSAFE_QUOTE.sub(r'\\"', text.replace("\\", "\\\\"))
+    return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
+
+
+def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
+    """The comments of a file by the path of what they stand at."""
+    return {
+        tuple(place.path): said
+        for place in file.source_code_info.location
+        if (said := place.leading_comments or place.trailing_comments)
+    }

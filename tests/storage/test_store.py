@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -55,7 +56,7 @@ async def nothing(_: Store) -> None:
 
 def postings(path: Path) -> list[tuple[str, int]]:
     query = "SELECT account, amount FROM posting ORDER BY seq, account, -amount"
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         return list(connection.execute(query))
 
 
@@ -179,6 +180,18 @@ def test_a_second_holder_of_the_file_is_refused(tmp_path: Path) -> None:
     in_store(path, nothing)  # and free again afterwards
 
 
+def test_a_second_holder_through_a_link_is_refused(tmp_path: Path) -> None:
+    path, link = tmp_path / "s.db", tmp_path / "link.db"
+    link.symlink_to(path)
+
+    async def open_again(_: Store) -> None:
+        with pytest.raises(StoreError, match="Another paycli server"):
+            open_store(f"sqlite:///{link}", lambda: None)
+
+    in_store(path, open_again)
+    in_store(link, nothing)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"no database, just bytes" * 100, "not a SQLite database"), (b"", "")],
@@ -224,3 +237,10 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened"):
         open_store(f"sqlite:///{tmp_path}/file/s.db", lambda: None)
+
+
+def test_a_folder_is_no_store_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="is not a file"):
+        open_store(f"sqlite:///{tmp_path}/folder", lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
+SECONDS_MAX = 1_000_000.0
+
+
+def finite(seconds: float) -> float:
+    """A callback: refuse nan and inf, which pass for numbers in every range."""
+    if not math.isfinite(seconds):
+        raise typer.BadParameter(f"{seconds} is not a number of seconds.")
+    return seconds
+
+
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
+Timeout = Annotated[
+    float,
+    typer.Option(
+        min=0.001, max=SECONDS_MAX, callback=finite, help="Seconds to wait for an answer."
+    ),
+]
 Plaintext = Annotated[
     bool | None,
     typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import output
+from paycli.cli import options, output
 from paycli.errors import InputError
 
 DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
@@ -31,7 +31,13 @@ def serve(
         str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
     ] = DEFAULT_STORE,
     drain_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds that calls in flight get at a stop.")
+        float,
+        typer.Option(
+            min=0,
+            max=options.SECONDS_MAX,
+            callback=options.finite,
+            help="Seconds that calls in flight get at a stop.",
+        ),
     ] = 10.0,
     allow_unprotected: Annotated[
         bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
@@ -45,14 +51,17 @@ def serve(
     from paycli.server.transport import is_loopback
     from paycli.storage.stores import open_store
 
+    host = host.strip("[]").lower()  # as in an address, [::1]:50051
+    if not host:
+        raise InputError("--host is empty; leave it out to listen on localhost.")
     if not allow_unprotected and not is_loopback(host):
         raise InputError(
             f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    options = server_host.Options(host, port, port_file, drain_timeout)
-    _run(server_host.serve(options, partial(open_store, store), _say_ready))
+    listen = server_host.Options(host, port, port_file, drain_timeout)
+    _run(server_host.serve(listen, partial(open_store, store), _say_ready))
 
 
 def _say_ready(addresses: Sequence[str]) -> None:

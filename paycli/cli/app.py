@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -22,12 +23,12 @@ may have been paid: retry with the same key); 70 a bug in paycli; 130 stopped by
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+_STDERR = 2
 
 app = typer.Typer(
     name="paycli",
     help="Compile, run, call and prove a gRPC payment service.",
     epilog=EXIT_CODES,
-    no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -60,7 +61,21 @@ for command in COMMANDS:
 
 def main() -> None:
     """Entry point: every way out of paycli passes here."""
+    _make_streams_safe()
     sys.exit(run(sys.argv[1:]))
+
+
+def _make_streams_safe() -> None:
+    """No order id may break its own receipt: what the terminal cannot show is shown escaped.
+
+    A stream that the caller closed becomes the null device, or the next file opened takes its place.
+    """
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(lowest, True)
+    os.close(lowest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None when the caller closed it
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -68,7 +83,7 @@ def run(arguments: list[str]) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our sentence says it; C-core would too
     as_json = "--json" in arguments
     try:
-        return app(arguments, prog_name="paycli", standalone_mode=False) or 0
+        return app(arguments or ["--help"], prog_name="paycli", standalone_mode=False) or 0
     except PaycliError as error:
         output.error(error, as_json=as_json)
         return error.exit_code

@@ -8,12 +8,17 @@ from typing import Any
 
 from typer.exceptions import TyperException
 
-from paycli.errors import InputError, PaycliError
+from paycli.errors import CheckFailed, InputError, PaycliError
 
 
 def result(text: str) -> None:
-    """Print one line of the command's result."""
-    print(text, flush=True)  # noqa: T201 - the one place that prints
+    """Print one line of the command's result. Raises CheckFailed when it cannot be written."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the one place that prints
+    except BrokenPipeError:  # the reader had enough
+        raise
+    except OSError as problem:
+        raise CheckFailed(f"Cannot write the result: {problem.strerror}.") from problem
 
 
 def document(value: Mapping[str, Any]) -> None:

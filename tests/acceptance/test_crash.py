@@ -42,7 +42,7 @@ def load(target: str, round_: int, acknowledged: dict[str, str], lock: threading
 
 def books(store: Path) -> dict[str, str]:
     """Check the postings and return the payment id of every stored order."""
-    with sqlite3.connect(store) as connection:
+    with contextlib.closing(sqlite3.connect(store)) as connection:
         assert connection.execute("SELECT sum(amount) FROM posting").fetchone()[0] in (0, None)
         counts = "SELECT (SELECT count(*) FROM payment), (SELECT count(*) FROM entry)"
         payments, entries = connection.execute(counts).fetchone()

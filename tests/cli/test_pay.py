@@ -186,3 +186,17 @@ def test_a_key_that_metadata_cannot_carry_is_refused_before_it_is_sent(server: S
         )
         assert (refused.returncode, refused.stdout) == (2, "")
         assert refused.stderr.startswith("Error: idempotency_key must be printable ASCII")
+
+
+def test_a_status_that_was_not_expected_exits_1(server: Server, tmp_path: Path) -> None:
+    fixture = tmp_path / "f.yaml"
+    for n, fields in enumerate(("user_id: sim_decline_lost_card", "expect: FAILED")):
+        fixture.write_text(f"payments: [{{order_id: o{n}, amount: 5, currency: EUR, {fields}}}]")
+        assert run_paycli("pay", fixture, "--target", server.target).returncode == 1
+
+
+def test_tls_is_asked_for_where_it_is_wanted(server: Server) -> None:
+    refused = run_paycli("pay", "--amount", "5", "--target", server.target, "--tls")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    remote = run_paycli("pay", "--amount", "5", "--target", f"[::ffff:127.0.0.1]:{server.port}")
+    assert remote.returncode == 3  # not loopback by its spelling: TLS

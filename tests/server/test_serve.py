@@ -289,3 +289,37 @@ def test_a_chosen_port_is_used(start_server: StartServer) -> None:
     first = start_server()
     first.stop()
     assert start_server(port=first.port).port == first.port
+
+
+def test_one_order_of_two_customers_is_two_payments(channel: grpc.Channel) -> None:
+    assert pay(channel, user_id="ada") != pay(channel, user_id="grace")
+
+
+def test_a_broken_store_is_told_to_health_checks_and_payers(
+    server: Server, channel: grpc.Channel
+) -> None:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
+        connection.execute("DROP VIEW posting")
+        connection.execute("DROP TABLE entry")
+    for _ in range(2):
+        status, reason, _, details = error_of(channel)
+        assert (status, reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+        assert details == {"ErrorInfo", "RetryInfo"}
+    check = health_pb2_grpc.HealthStub(channel).Check
+    assert check(health_pb2.HealthCheckRequest()).status == 2
+    refused = run_paycli("pay", "--amount", "5", "--target", server.target)
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert refused.stderr.startswith("Error: The store failed")
+    assert server.stop() == 0
+
+
+def test_a_second_signal_ends_the_wait_for_calls_in_flight(start_server: StartServer) -> None:
+    server = start_server("--drain-timeout", "100")
+    with grpc.insecure_channel(server.target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert next(watch).status == 1
+        server.process.send_signal(signal.SIGTERM)
+        assert next(watch).status == 2  # draining, and this call stays in flight
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(0.5)
+        assert server.stop() == 0

@@ -12,13 +12,22 @@ from typing import TypeVar
 import apsw
 import pytest
 
-from paycli.errors import Draining, InputError, KeyReused, StoreError
+from paycli.errors import (
+    Draining,
+    InputError,
+    KeyReused,
+    Overloaded,
+    StoreError,
+    StoreUnavailable,
+)
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Change, Create
 from paycli.payments.payment import CaptureMethod, State
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
+from paycli.storage.migrations import Migration, migrations
+from paycli.storage.sqlite_file import SqliteFile
 from paycli.storage.stores import open_store
 
 Used = TypeVar("Used")
@@ -244,3 +253,59 @@ def test_a_folder_is_no_store_and_nothing_is_left_beside_it(tmp_path: Path) -> N
     with pytest.raises(StoreError, match="is not a file"):
         open_store(f"sqlite:///{tmp_path}/folder", lambda: None)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_every_commit_is_on_disk_before_the_answer(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "s.db")
+    with file.connect() as connection:
+        assert (connection.pragma("synchronous"), connection.pragma("journal_mode")) == (2, "wal")
+    connection.close()
+    file.close()
+
+
+def test_a_broken_store_takes_no_more_payments_and_says_so_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    failures: list[str] = []
+
+    async def main() -> None:
+        store = open_store(f"sqlite:///{path}", lambda: failures.append("broken"))
+        await store.execute(make("o1"))
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP VIEW posting")
+            connection.execute("DROP TABLE entry")
+        for order in ("o2", "o3"):
+            with pytest.raises(StoreUnavailable, match="no such table"):
+                await store.execute(make(order))
+        await store.close()
+
+    asyncio.run(main())
+    assert failures == ["broken"]
+
+
+def test_more_than_may_wait_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paycli.storage.group_commit.WAITING_MAX", 3)
+
+    async def crowd(store: Store) -> None:
+        waiting = [store.execute(make(f"o{n}")) for n in range(3)]
+        with pytest.raises(Overloaded):
+            store.execute(make("too many"))
+        await asyncio.gather(*waiting)
+
+    in_store(tmp_path / "s.db", crowd)
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s.db"
+    broken = Migration(2, "broken", "CREATE TABLE half (a); CREATE nonsense")
+    monkeypatch.setattr(
+        "paycli.storage.sqlite_file.migrations", lambda _: (*migrations("sqlite"), broken)
+    )
+    with pytest.raises(StoreError, match="nonsense"):
+        SqliteFile(path).connect()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)

@@ -19,11 +19,12 @@ def _install(session: nox.Session, *groups: str) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and whether the generated code is what the protos say."""
+    """Style, of protos too, and whether the generated code is what the protos say."""
     _install(session, "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("paycli", "gen", "--check")
+    session.run("paycli", "lint")
 
 
 @nox.session

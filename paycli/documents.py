@@ -59,7 +59,7 @@ class Node:
                 before = next(reversed(entries.values()), None)
                 raise key.error(
                     _decimal_comma(before, name)
-                    or f"unknown key '{name}' in {what}; {_nearest(name, known)}"
+                    or f"unknown key '{name}' in {what}; {nearest(name, known)}"
                 )
             entries[name] = Node(self.path, value_node)
         return entries
@@ -190,7 +190,8 @@ def _decimal_comma(before: Node | None, key: str) -> str:
     return f"'{written},{key}' is cut in two by its comma; write {written}.{key}."
 
 
-def _nearest(name: str, known: Collection[str]) -> str:
+def nearest(name: str, known: Collection[str]) -> str:
+    """A hint for a name that is not known: the one that was meant, or all there are."""
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"

@@ -14,10 +14,14 @@
         ├── InvalidPayment     2     a field is wrong
         ├── KeyReused          1     same idempotency key, other payment
         ├── PaymentNotFound    1     no such payment
+        ├── RefundNotFound     1     no such refund
         ├── StateForbids       1     the payment's state does not allow it
+        ├── OutcomeOpen        5     it may have been carried out; the same key will tell
+        ├── DeadlinePassed     5     too late to begin
         └── Unavailable        3     nothing was written, try again later
             ├── Overloaded     3     the queue is full
             ├── Draining       3     the server is stopping
+            ├── ProcessorUnavailable 3 the processor did nothing
             └── StoreUnavailable 3   the store does not take writes
 
 The exit codes are the table of every `--help`. 70 is our bug and has no class.
@@ -27,7 +31,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Final
+
+# Errors travel in HTTP headers, which are small: of what a caller sent, only so much is said again.
+_SHOWN_MAX: Final = 80
 
 
 class PaycliError(Exception):
@@ -124,6 +131,7 @@ class PaymentError(PaycliError):
 
     status = "FAILED_PRECONDITION"
     reason = "PAYMENT_ERROR"
+    retry_after_s: float | None = None  # when the same request may be sent again
 
 
 class InvalidPayment(PaymentError):
@@ -165,7 +173,19 @@ class PaymentNotFound(PaymentError):
     reason = "PAYMENT_NOT_FOUND"
 
     def __init__(self, payment_id: str) -> None:
-        super().__init__(f"No payment has the id '{payment_id}'.", metadata={"id": payment_id})
+        shown = payment_id[:_SHOWN_MAX]
+        super().__init__(f"No payment has the id '{shown}'.", metadata={"id": shown})
+
+
+class RefundNotFound(PaymentError):
+    """No refund has this name."""
+
+    status = "NOT_FOUND"
+    reason = "REFUND_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        shown = name[:_SHOWN_MAX]
+        super().__init__(f"No refund has the name '{shown}'.", metadata={"name": shown})
 
 
 class StateForbids(PaymentError):
@@ -174,13 +194,34 @@ class StateForbids(PaymentError):
     reason = "STATE_FORBIDS"
 
 
+class OutcomeOpen(PaymentError):
+    """It may have been carried out; the same request, sent again, will tell."""
+
+    exit_code = 5
+    status = "DEADLINE_EXCEEDED"
+    reason = "PROCESSOR_OUTCOME_UNKNOWN"
+    retry_after_s = 1.0
+
+    def __init__(self, message: str, *, reason: str = reason) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DeadlinePassed(PaymentError):
+    """The caller's deadline passed while the request waited; nothing was written for it."""
+
+    exit_code = 5
+    status = "DEADLINE_EXCEEDED"
+    reason = "DEADLINE_PASSED"
+
+
 class Unavailable(PaymentError):
     """Nothing was written for this request; the same request may be sent again."""
 
     exit_code = 3
     status = "UNAVAILABLE"
     reason = "UNAVAILABLE"
-    retry_after_s: float = 1.0
+    retry_after_s = 1.0
 
 
 class Overloaded(Unavailable):
@@ -195,6 +236,12 @@ class Draining(Unavailable):
     """The server is stopping."""
 
     reason = "DRAINING"
+
+
+class ProcessorUnavailable(Unavailable):
+    """The processor did nothing."""
+
+    reason = "PROCESSOR_UNAVAILABLE"
 
 
 class StoreUnavailable(Unavailable):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,9 +73,9 @@ class Server:
 StartServer = Callable[..., Server]
 
 
-@pytest.fixture
-def start_server(tmp_path: Path) -> Iterator[StartServer]:
-    """Start servers; all are gone after the test, however it ends."""
+@contextmanager
+def servers_in(folder: Path) -> Iterator[StartServer]:
+    """Start servers that keep their files in a folder; all are gone at the end, however it comes."""
     started: list[subprocess.Popen[str]] = []
 
     def start(
@@ -84,12 +85,12 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         command: Sequence[str] = (sys.executable, "-m", "paycli"),
         says_ready: bool = True,
     ) -> Server:
-        store = store or tmp_path / "store.db"
-        port_file = tmp_path / f"port-{len(started)}"
+        store = store or folder / "store.db"
+        port_file = folder / f"port-{len(started)}"
         line = [*command, "serve", "--port", str(port)]
         line += ["--port-file", str(port_file), "--store", f"sqlite:///{store}", *arguments]
         process = subprocess.Popen(
-            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
         )
         started.append(process)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -102,11 +103,20 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
         first_line = process.stdout.readline() if says_ready else ""
         return Server(process, chosen, store, first_line)
 
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
+    try:
+        yield start
+    finally:
+        for process in started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[StartServer]:
+    """Start servers; all are gone after the test, however it ends."""
+    with servers_in(tmp_path) as start:
+        yield start
 
 
 @pytest.fixture

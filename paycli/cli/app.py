@@ -12,14 +12,8 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import gen, output, pay, serve, smoke
+from paycli.cli import breaking, db, gen, lint, options, output, pay, serve, smoke
 from paycli.errors import PaycliError
-
-EXIT_CODES = """
-Exit codes: 0 success; 1 it ran and failed (declined, smoke failed, drift found); 2 wrong usage or
-invalid input; 3 service unreachable; 4 refused (authentication, permission); 5 outcome unknown (it
-may have been paid: retry with the same key); 70 a bug in paycli; 130 stopped by Ctrl-C.
-"""
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
@@ -28,7 +22,7 @@ _STDERR = 2
 app = typer.Typer(
     name="paycli",
     help="Compile, run, call and prove a gRPC payment service.",
-    epilog=EXIT_CODES,
+    epilog=options.EXIT_CODES,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -53,10 +47,18 @@ def root(
     """Compile, run, call and prove a gRPC payment service."""
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (gen.gen, serve.serve, pay.pay, smoke.smoke)
+COMMANDS: tuple[Callable[..., None], ...] = (
+    gen.gen,
+    lint.lint,
+    breaking.breaking,
+    serve.serve,
+    pay.pay,
+    smoke.smoke,
+)
 
 for command in COMMANDS:
-    app.command(epilog=EXIT_CODES)(command)
+    app.command(epilog=options.EXIT_CODES)(command)
+app.add_typer(db.app, name="db", epilog=options.EXIT_CODES)
 
 
 def main() -> None:

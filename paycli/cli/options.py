@@ -3,34 +3,62 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-SECONDS_MAX = 1_000_000.0
+from paycli.toolchain.formats import Format
+
+_SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
 
 
-def finite(seconds: float) -> float:
-    """A callback: refuse nan and inf, which pass for numbers in every range."""
-    if not math.isfinite(seconds):
-        raise typer.BadParameter(f"{seconds} is not a number of seconds.")
-    return seconds
+def _finite(value: float) -> float:
+    """Refuse nan, which is neither below nor above any bound."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of seconds.")
+    return value
+
+
+def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> Any:
+    """An option that takes a finite number of seconds."""
+    return typer.Option(min=least, max=_SECONDS_MAX, callback=_finite, help=help, envvar=envvar)
 
 
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        min=0.001, max=SECONDS_MAX, callback=finite, help="Seconds to wait for an answer."
-    ),
-]
+Timeout = Annotated[float, seconds("Seconds to wait for an answer.")]
 Plaintext = Annotated[
     bool | None,
     typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; lists as one document a line.")]
+FindingsFormat = Annotated[
+    Format, typer.Option("--format", help="How findings are shown; --json is --format json.")
+]
+BufConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="BUF.YAML", help="Default: the buf.yaml here, if there is."),
+]
+ProtoRoots = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "-I", "--proto-path", help="Root of the protos; repeatable. Default: buf.yaml's, or proto."
+    ),
+]
 
+Store = Annotated[
+    str,
+    typer.Option(envvar="PAYCLI_STORE", metavar="URL", help="sqlite:///FILE or sqlite:////FILE."),
+]
+
+DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"
 DEFAULT_TIMEOUT_S = 10.0
+
+EXIT_CODES = """
+Exit codes: 0 success; 1 it ran and failed (declined, smoke failed, drift found); 2 wrong usage or
+invalid input; 3 service unreachable; 4 refused (authentication, permission); 5 outcome unknown (it
+may have been paid: retry with the same key); 70 a bug in paycli; 130 stopped by Ctrl-C.
+"""

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
 from paycli.errors import CheckFailed, InputError, PaycliError
+
+if TYPE_CHECKING:
+    from paycli.toolchain.findings import Finding
+    from paycli.toolchain.formats import Format
+
+_BAR_WIDTH = 30
 
 
 def result(text: str) -> None:
@@ -28,9 +35,39 @@ def document(value: Mapping[str, Any]) -> None:
     result(json.dumps(value, ensure_ascii=False))
 
 
+def findings(found: Sequence[Finding], form: Format) -> None:
+    """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
+    from paycli.toolchain.findings import render
+
+    rendered = render(found, form)
+    if rendered:
+        result(rendered)
+
+
 def progress(text: str) -> None:
     """Tell a person what is going on, apart from the result."""
     print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing in a pipe; call it with how much is done and of how much."""
+    drawn = False
+
+    def draw(done: int, of_all: int) -> None:
+        nonlocal drawn
+        if sys.stderr.isatty():
+            share = done / of_all if of_all else 1.0
+            bar = "#" * round(share * _BAR_WIDTH)
+            sys.stderr.write(f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}")
+            sys.stderr.flush()
+            drawn = True
+
+    try:
+        yield draw
+    finally:
+        if drawn:
+            sys.stderr.write("\n")
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:

@@ -11,7 +11,6 @@ import typer
 from paycli.cli import options, output
 from paycli.errors import InputError
 
-DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 READY = "Payment Processing Service ready!"
 
 
@@ -29,15 +28,19 @@ def serve(
     ] = None,
     store: Annotated[
         str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
-    ] = DEFAULT_STORE,
+    ] = options.DEFAULT_STORE,
     drain_timeout: Annotated[
+        float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
+    ] = 10.0,
+    authorization_ttl: Annotated[
         float,
-        typer.Option(
-            min=0,
-            max=options.SECONDS_MAX,
-            callback=options.finite,
-            help="Seconds that calls in flight get at a stop.",
+        options.seconds(
+            "Seconds after which an authorization that was not captured is given back.",
+            envvar="PAYCLI_AUTHORIZATION_TTL",
         ),
+    ] = 7 * 24 * 3600.0,
+    processor_timeout: Annotated[
+        float, options.seconds("Seconds that the processor gets to answer.")
     ] = 10.0,
     allow_unprotected: Annotated[
         bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
@@ -60,8 +63,10 @@ def serve(
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    listen = server_host.Options(host, port, port_file, drain_timeout)
-    _run(server_host.serve(listen, partial(open_store, store), _say_ready))
+    settings = server_host.Options(
+        host, port, port_file, drain_timeout, authorization_ttl, processor_timeout
+    )
+    _run(server_host.serve(settings, partial(open_store, store), _say_ready))
 
 
 def _say_ready(addresses: Sequence[str]) -> None:

@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 _REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
-_LOST: Final = (
-    grpc.StatusCode.UNAVAILABLE,
-    grpc.StatusCode.DEADLINE_EXCEEDED,
-    grpc.StatusCode.CANCELLED,
-)
+_LOST: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 _BUSY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
@@ -35,7 +31,7 @@ def failure_of(call: grpc.RpcError, method: str) -> PaycliError:
         error = RemoteError(f"The service does not offer {method}.", status=code.name)
     elif code in _BUSY and info is not None:
         error = Unreachable(said)
-    elif code in _LOST and info is None:
+    elif code is grpc.StatusCode.DEADLINE_EXCEEDED or (code in _LOST and info is None):
         error = OutcomeUnknown(
             f"No answer came ({code.name}: {said}). It may have been carried out: "
             "send it again with the same key (or order id) to learn the outcome."

@@ -37,7 +37,7 @@ class Create(NamedTuple):
 class Change(NamedTuple):
     """Capture, void, expire or refund part or all of a payment. `amount` 0 means all that is left.
 
-    `final` on a capture gives the rest back; `refund_id` names the refund to be made.
+    `final` on a capture gives the rest back. `currency` is the amount's, "" when there is none.
     """
 
     request_key: str
@@ -46,11 +46,28 @@ class Change(NamedTuple):
     now_us: int
     amount: int = 0
     final: bool = False
-    refund_id: str = ""
     reason: str = ""
+    currency: str = ""
 
 
-Command = Create | Change
+class Intend(NamedTuple):
+    """Record that the processor is about to be asked, so that a crash cannot forget it."""
+
+    create: Create
+
+    @property
+    def request_key(self) -> str:
+        """The idempotency key of what is intended."""
+        return self.create.request_key
+
+
+class Withdraw(NamedTuple):
+    """Take an intent back: the processor did nothing."""
+
+    request_key: str
+
+
+Command = Create | Change | Intend | Withdraw
 
 
 def create(
@@ -118,6 +135,29 @@ def check_create(
         "order_id",
         "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
     )
+
+
+def change(
+    *,
+    payment_id: str,
+    action: Action,
+    now_us: int,
+    request_id: str,
+    amount: int = 0,
+    final: bool = False,
+    reason: str = "",
+    currency: str = "",
+) -> Change:
+    """A checked Change. Raises InvalidPayment."""
+    _check_text("reason", reason)
+    key = request_key(request_id)
+    return Change(key, payment_id, action, now_us, amount, final, reason, currency)
+
+
+def expire(payment_id: str, now_us: int) -> Change:
+    """The Change that an authorization gets when its time has run out."""
+    key = f"expire{_SEPARATOR}{payment_id}"
+    return Change(key, payment_id, Action.EXPIRE, now_us)
 
 
 def request_key(request_id: str) -> str:

@@ -9,7 +9,7 @@ A rule that says no raises a PaymentError. `seq` is the entry's number in the jo
 
 from __future__ import annotations
 
-from paycli.errors import StateForbids
+from paycli.errors import InvalidPayment, StateForbids
 from paycli.payments.commands import Change, Create
 from paycli.payments.money import decimal_from_minor
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment
@@ -33,6 +33,7 @@ def create(command: Create, seq: int) -> tuple[Payment, Entry]:
         kind, authorized, captured = Kind.CHARGED, command.amount, command.amount
     payment = Payment(
         command.payment_id,
+        seq,
         command.order_id,
         command.customer_id,
         command.currency,
@@ -62,7 +63,6 @@ def create(command: Create, seq: int) -> tuple[Payment, Entry]:
         command.amount,
         0,
         command.request_key,
-        "",
         command.decline_reason,
         command.now_us,
     )
@@ -72,14 +72,18 @@ def create(command: Create, seq: int) -> tuple[Payment, Entry]:
 def change(payment: Payment, command: Change, seq: int) -> tuple[Payment, Entry]:
     """Capture, void, expire or refund. Raises StateForbids."""
     action = command.action
+    if command.currency not in ("", payment.currency):
+        raise _other_currency(payment, command.currency)
     if action not in ALLOWED[state_of(payment)]:
         raise _forbidden(payment, action)
+    if action is Action.CAPTURE and 0 < payment.expires_us <= command.now_us:
+        raise _ran_out(payment)
     amount, released = _moved(payment, command)
     changed = payment._replace(
         captured=payment.captured + (amount if action is Action.CAPTURE else 0),
         voided=payment.voided + (amount if action in (Action.VOID, Action.EXPIRE) else released),
         refunded=payment.refunded + (amount if action is Action.REFUND else 0),
-        expired=int(action is Action.EXPIRE or payment.expired),
+        expired=int(action is Action.EXPIRE and not payment.captured),
         version=payment.version + 1,
         updated_us=command.now_us,
     )
@@ -96,7 +100,6 @@ def change(payment: Payment, command: Change, seq: int) -> tuple[Payment, Entry]
         command.amount,
         command.final,
         command.request_key,
-        command.refund_id,
         command.reason,
         command.now_us,
     )
@@ -109,34 +112,34 @@ def answer(payment: Payment, entry: Entry) -> Payment:
         captured=entry.captured,
         voided=entry.voided,
         refunded=entry.refunded,
-        expired=int(entry.kind == Kind.EXPIRED),
+        expired=int(entry.kind == Kind.EXPIRED and not entry.captured),
         version=entry.version,
         updated_us=entry.created_us,
     )
 
 
+_ASKED_BY_CREATE = ("order_id", "customer_id", "amount", "currency", "capture_method")
+
+
 def differing_fields(payment: Payment, entry: Entry, command: Create | Change) -> list[str]:
     """The names of the fields in which a repeated key asks for something else than at first."""
     if isinstance(command, Create):
-        if entry.version != 1:
-            return ["method"]
-        pairs = {
-            "order_id": (payment.order_id, command.order_id),
-            "customer_id": (payment.customer_id, command.customer_id),
-            "amount": (payment.amount, command.amount),
-            "currency": (payment.currency, command.currency),
-            "capture_method": (payment.capture_method, command.capture_method),
-        }
-    else:
-        if entry.kind != _KIND_OF[command.action]:
-            return ["method"]
-        pairs = {
-            "payment": (payment.payment_id, command.payment_id),
-            "amount": (entry.requested, command.amount),
-            "final": (bool(entry.final), command.final),
-            "reason": (entry.reason, command.reason),
-        }
+        return differing_creation(payment, command) if entry.version == 1 else ["method"]
+    if entry.kind != _KIND_OF[command.action]:
+        return ["method"]
+    pairs = {
+        "payment": (payment.payment_id, command.payment_id),
+        "amount": (entry.requested, command.amount),
+        "final": (bool(entry.final), command.final),
+        "reason": (entry.reason, command.reason),
+        "currency": (payment.currency, command.currency or payment.currency),
+    }
     return [name for name, (first, now) in pairs.items() if first != now]
+
+
+def differing_creation(first: Payment | Create, command: Create) -> list[str]:
+    """The same for a creation against what was created, or is about to be."""
+    return [name for name in _ASKED_BY_CREATE if getattr(first, name) != getattr(command, name)]
 
 
 def _moved(payment: Payment, command: Change) -> tuple[int, int]:
@@ -158,6 +161,26 @@ def _forbidden(payment: Payment, action: Action) -> StateForbids:
         f"Payment {payment.payment_id} is {state}; it cannot {action}. You can {can}.",
         metadata={"state": state, "action": action, "paymentId": payment.payment_id},
     )
+
+
+def _other_currency(payment: Payment, currency: str) -> InvalidPayment:
+    return InvalidPayment(
+        "amount",
+        f"Payment {payment.payment_id} is in {payment.currency}, not {currency}; "
+        f"give the amount in {payment.currency}.",
+        reason="CURRENCY_MISMATCH",
+        currency=payment.currency,
+    )
+
+
+def _ran_out(payment: Payment) -> StateForbids:
+    ran_out = StateForbids(
+        f"The authorization of payment {payment.payment_id} ran out; nothing more can be captured. "
+        "Authorize again.",
+        metadata={"paymentId": payment.payment_id, "expireTimeUs": str(payment.expires_us)},
+    )
+    ran_out.reason = "AUTHORIZATION_EXPIRED"
+    return ran_out
 
 
 def _exceeds(payment: Payment, action: Action, amount: int, left: int) -> StateForbids:

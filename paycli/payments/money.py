@@ -67,17 +67,22 @@ def minor_from_decimal(text: str, currency: str) -> int:
     exact = Decimal(f"{whole}.{fraction or 0}")
     if exact <= 0:
         raise _not_positive(written)
+    if exact * 10**exponent > MINOR_UNITS_MAX:
+        raise _too_large(written, currency)
     if len(digits) > exponent:
         nearest = int((exact * 10**exponent).to_integral_value())
         raise _not_representable(written, currency, nearest)
-    minor = int(whole + digits.ljust(exponent, "0"))
-    if minor > MINOR_UNITS_MAX:
-        raise _too_large(written, currency)
-    return minor
+    return int(whole + digits.ljust(exponent, "0"))
 
 
 def minor_from_units_nanos(units: int, nanos: int, currency: str) -> int:
     """Minor units of a `google.type.Money`."""
+    scale = _SCALES.get(currency)
+    if scale is None:
+        raise _unknown_currency(currency, "amount.currency_code")
+    minor, rest = divmod(units * _NANOS_PER_UNIT + nanos, _NANOS_PER_UNIT // scale)
+    if 0 <= nanos < _NANOS_PER_UNIT and 0 < minor <= MINOR_UNITS_MAX and not rest:
+        return minor
     if not -_NANOS_PER_UNIT < nanos < _NANOS_PER_UNIT or units * nanos < 0:
         raise InvalidPayment(
             "amount",
@@ -105,7 +110,7 @@ def decimal_from_minor(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-exponent):.{exponent}f}"
 
 
-def _unknown_currency(currency: str) -> InvalidPayment:
+def _unknown_currency(currency: str, field: str = "currency") -> InvalidPayment:
     import difflib  # start-up time: only this refusal needs it
 
     if not currency:
@@ -116,7 +121,7 @@ def _unknown_currency(currency: str) -> InvalidPayment:
         close = difflib.get_close_matches(currency.upper(), EXPONENTS, n=1)
         instead = f"did you mean {close[0]}?" if close else "give one such as EUR, USD or JPY."
         message = f"'{currency[:20]}' is not an ISO 4217 currency that can be paid in; {instead}"
-    return InvalidPayment("currency", message, reason="CURRENCY_UNKNOWN", currency=currency[:20])
+    return InvalidPayment(field, message, reason="CURRENCY_UNKNOWN", currency=currency[:20])
 
 
 def _not_a_number(written: str) -> InvalidPayment:

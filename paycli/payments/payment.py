@@ -43,9 +43,14 @@ class Kind(IntEnum):
 
 
 class Payment(NamedTuple):
-    """A payment as it stands: four counters and what never changes."""
+    """A payment as it stands: four counters and what never changes.
+
+    `created_seq` is the seq of its first entry. `expired` is the terminal flag: what was never
+    captured was given back because time ran out, not because somebody voided it.
+    """
 
     payment_id: str
+    created_seq: int
     order_id: str
     customer_id: str
     currency: str
@@ -82,7 +87,6 @@ class Entry(NamedTuple):
     refunded: int
     requested: int
     final: int
-    request_key: str | None
-    refund_id: str
+    request_key: str
     reason: str
     created_us: int

@@ -18,6 +18,8 @@ from typing import Final, NamedTuple
 from paycli.payments.payment import Entry, Kind, Payment
 
 MERCHANT: Final = "merchant"
+CUSTOMER: Final = "customer/"
+HOLD: Final = "hold/"
 
 _TRANSFER: Final = {
     Kind.CHARGED: ("customer", "merchant"),
@@ -39,27 +41,31 @@ class Posting(NamedTuple):
 
 def customer_account(customer_id: str) -> str:
     """The account that the customer's money comes from and goes back to."""
-    return f"customer/{customer_id}"
+    return CUSTOMER + customer_id
 
 
 def hold_account(payment_id: str) -> str:
     """The account that holds what is authorized on one payment."""
-    return f"hold/{payment_id}"
+    return HOLD + payment_id
 
 
 def postings_of(payment: Payment, entry: Entry) -> list[Posting]:
     """The postings of one entry: none for a decline, else two or four."""
+    transfer = _TRANSFER.get(Kind(entry.kind))
+    if transfer is None:
+        return []
     names = {
-        "customer": customer_account(payment.customer_id),
-        "hold": hold_account(payment.payment_id),
+        "customer": CUSTOMER + payment.customer_id,
+        "hold": HOLD + payment.payment_id,
         "merchant": MERCHANT,
     }
+    debit, credit = transfer
+    currency = payment.currency
     postings: list[Posting] = []
-    transfers = [(_TRANSFER.get(Kind(entry.kind)), entry.amount)]
-    transfers.append((("hold", "customer"), entry.released))
-    for transfer, amount in transfers:
-        if transfer is not None and amount:
-            debit, credit = transfer
-            postings.append(Posting(names[debit], -amount, payment.currency))
-            postings.append(Posting(names[credit], amount, payment.currency))
+    if entry.amount:
+        postings.append(Posting(names[debit], -entry.amount, currency))
+        postings.append(Posting(names[credit], entry.amount, currency))
+    if entry.released:
+        postings.append(Posting(names["hold"], -entry.released, currency))
+        postings.append(Posting(names["customer"], entry.released, currency))
     return postings

@@ -30,12 +30,15 @@ class OwnServer:
 
 
 @contextmanager
-def own_server() -> Iterator[OwnServer]:
-    """Start a server on a free port with a temporary store; always stop it. Raises StartError."""
+def own_server(store: Path | None = None) -> Iterator[OwnServer]:
+    """Start a server on a free port, with a temporary store unless one is named; always stop it.
+
+    Raises StartError.
+    """
     with tempfile.TemporaryDirectory(prefix="paycli-") as folder:
         port_file, log = Path(folder, "port"), Path(folder, "log")
         arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
-        arguments += ["--store", f"sqlite:///{folder}/store.db"]
+        arguments += ["--store", f"sqlite:///{store or Path(folder, 'store.db')}"]
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
         process = None
         try:

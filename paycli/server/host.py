@@ -9,6 +9,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
@@ -16,24 +17,32 @@ from grpc_reflection.v1alpha import reflection
 
 from paycli.errors import StartError
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
 from paycli.payments.store import Store
+from paycli.server.engine import Engine
+from paycli.server.payments_servicer import PaymentsServicer
 from paycli.server.seed_servicer import SeedServicer
+from paycli.server.simulator import Simulator
 from paycli.server.transport import bind, make_server
+from paycli.server.upkeep import upkeep
 
-_SEED = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
-_SERVICES = (_SEED, health.SERVICE_NAME, reflection.SERVICE_NAME)
+_SEED: Final = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
+_PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_name
+_SERVICES: Final = (_SEED, _PAYMENTS, health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen and how to stop."""
+    """Where to listen, how to stop, and how long things may take."""
 
     host: str
     port: int
     port_file: Path | None
     drain_timeout_s: float
+    authorization_ttl_s: float
+    processor_timeout_s: float
 
 
 async def serve(
@@ -53,25 +62,36 @@ async def serve(
     tasks = set()
 
     async def report(status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
-        for service in ("", _SEED):
+        for service in ("", _SEED, _PAYMENTS):
             await health_servicer.set(service, status)
 
     def store_failed() -> None:
         tasks.add(asyncio.ensure_future(report(health_pb2.HealthCheckResponse.NOT_SERVING)))
 
     store = open_store(store_failed)
+    engine = Engine(
+        store,
+        Simulator(),
+        authorization_ttl_s=options.authorization_ttl_s,
+        processor_timeout_s=options.processor_timeout_s,
+    )
+    payments = PaymentsServicer(engine, store)
     try:
-        payment_pb2_grpc.add_PaymentServiceServicer_to_server(SeedServicer(store), server)
+        payment_pb2_grpc.add_PaymentServiceServicer_to_server(SeedServicer(engine), server)
+        payments_pb2_grpc.add_PaymentsServicer_to_server(payments, server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         reflection.enable_server_reflection(_SERVICES, server)
         await report(health_pb2.HealthCheckResponse.SERVING)
         await server.start()
-        with _port_file(options.port_file, addresses):
-            on_ready(addresses)
-            await stop.wait()
-            await _drain(server, health_servicer, options.drain_timeout_s, stop)
+        async with upkeep(store, engine):
+            with _port_file(options.port_file, addresses):
+                on_ready(addresses)
+                await stop.wait()
+                payments.drain()
+                await _drain(server, health_servicer, options.drain_timeout_s, stop)
     finally:
         await server.stop(0)  # at once after a drain; a start that failed has none
+        await engine.close()
         await store.close()
 
 

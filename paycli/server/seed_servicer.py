@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
 import grpc
 
 from paycli.errors import PaymentError
 from paycli.generated import payment_pb2, payment_pb2_grpc
-from paycli.payments import commands, simulator
 from paycli.payments.money import minor_from_double
-from paycli.payments.store import Store
-from paycli.server.ids import new_payment_id
-from paycli.server.status import abort
+from paycli.server.engine import Engine
+from paycli.server.status import REPLAYED, abort
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-REPLAYED: Final = ("idempotency-replayed", "true")
 DECLINE_REASON: Final = "decline-reason"
 
 
 class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
-    """Charges through the store; a retried order is answered with its first answer."""
+    """Charges through the engine; a retried order is answered with its first answer."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
-    async def ProcessPayment(  # noqa: N802 - the contract's name
+    async def ProcessPayment(
         self,
         request: payment_pb2.PaymentRequest,
         context: grpc.aio.ServicerContext[payment_pb2.PaymentRequest, payment_pb2.PaymentResponse],
     ) -> payment_pb2.PaymentResponse:
         """Charge one payment: SUCCESS, or FAILED when it was declined."""
         try:
-            receipt = await self._store.execute(_command(request, context))
+            currency = request.currency
+            create = self._engine.creation(
+                order_id=request.order_id,
+                customer_id=request.user_id,
+                currency=currency,
+                amount=minor_from_double(request.amount, currency),
+                request_id=_idempotency_key(context),
+                customer_field="user_id",
+            )
+            receipt = await self._engine.create(create, context.time_remaining())
         except PaymentError as error:
             await abort(context, error)
         payment = receipt.payment
@@ -46,24 +51,6 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
         return payment_pb2.PaymentResponse(
             payment_id=payment.payment_id, status="FAILED" if declined else "SUCCESS"
         )
-
-
-def _command(
-    request: payment_pb2.PaymentRequest,
-    context: grpc.aio.ServicerContext[payment_pb2.PaymentRequest, payment_pb2.PaymentResponse],
-) -> commands.Create:
-    customer_id = request.user_id
-    return commands.create(
-        payment_id=new_payment_id(),
-        order_id=request.order_id,
-        customer_id=customer_id,
-        currency=request.currency,
-        amount=minor_from_double(request.amount, request.currency),
-        now_us=time.time_ns() // 1000,
-        request_id=_idempotency_key(context),
-        decline_reason=simulator.decline_reason(customer_id),
-        customer_field="user_id",
-    )
 
 
 def _idempotency_key(

@@ -8,19 +8,29 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from paycli.errors import InvalidPayment, PaymentError, StateForbids, Unavailable
+from paycli.errors import InvalidPayment, PaymentError, StateForbids
 
 DOMAIN: Final = "paycli.dev"
+REPLAYED: Final = ("idempotency-replayed", "true")  # trailing metadata of an answer given again
 _DETAILS_KEY = "grpc-status-details-bin"
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError) -> NoReturn:
     """End the call with the status, the sentence and the machine-readable details of `error`."""
-    assert error.status is not None
-    code = grpc.StatusCode[error.status]
-    status = status_pb2.Status(code=code.value[0], message=error.message, details=_details(error))
-    await context.abort(code, error.message, ((_DETAILS_KEY, status.SerializeToString()),))
+    details = ((_DETAILS_KEY, status_of(error).SerializeToString()),)
+    await context.abort(_code(error), error.message, details)
     raise AssertionError("abort returned")
+
+
+def status_of(error: PaymentError) -> status_pb2.Status:
+    """The status that a call would end with, as a message."""
+    code: int = _code(error).value[0]
+    return status_pb2.Status(code=code, message=error.message, details=_details(error))
+
+
+def _code(error: PaymentError) -> grpc.StatusCode:
+    assert error.status is not None
+    return grpc.StatusCode[error.status]
 
 
 def _details(error: PaymentError) -> list[any_pb2.Any]:
@@ -39,7 +49,7 @@ def _details(error: PaymentError) -> list[any_pb2.Any]:
             description=error.message,
         )
         details.append(error_details_pb2.PreconditionFailure(violations=[broken]))
-    elif isinstance(error, Unavailable):
+    if error.retry_after_s is not None:
         delay = duration_pb2.Duration()
         delay.FromMilliseconds(round(error.retry_after_s * 1000))
         details.append(error_details_pb2.RetryInfo(retry_delay=delay))

@@ -1,7 +1,8 @@
 """Group commit: requests that arrive while a commit runs form the next batch.
 
 One durable commit then serves many callers: the busier the server, the larger the batches. Each
-caller gets its own outcome, and a caller that gave up is dropped before the write.
+caller gets its own outcome. A caller that gave up, or whose deadline passed, is dropped before the
+write; more waiting than the bounds allow is refused at once.
 
 With a crowd of callers the processor is the limit, not the disk, and every commit saved is time for
 them: then the batch waits a few milliseconds while more keep arriving. Measured at 64 in flight:
@@ -13,16 +14,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from paycli.errors import Draining, Overloaded, PaymentError, StoreUnavailable
-from paycli.payments.batch import Outcome, Receipt
-from paycli.payments.commands import Command
+from paycli.errors import (
+    DeadlinePassed,
+    Draining,
+    OutcomeOpen,
+    Overloaded,
+    PaymentError,
+    StoreUnavailable,
+)
+from paycli.payments.batch import Outcome
+from paycli.payments.commands import Command, Intend
 
 BATCH_MAX: Final = 1000
-WAITING_MAX: Final = 20_000  # a command is at most about 1.5 kB, so this bounds the memory too
+WAITING_MAX: Final = 20_000
+WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _CROWD: Final = 12  # a batch of so many was worth a wait
 _FORGET: Final = 0.9  # how slowly a small batch makes us forget a large one
@@ -32,30 +42,62 @@ _WAITS_MAX: Final = 3
 
 _log = logging.getLogger(__name__)
 
-Commit = Callable[[Sequence[Command]], Awaitable[list[Outcome]]]
+Outcomes = list[Outcome]
+
+
+class CommitFailed(Exception):
+    """The store broke during a commit: nobody knows whether the batch is on disk."""
+
+
+class _Waiting(NamedTuple):
+    """What one caller wants committed together, and how long it waits (loop time)."""
+
+    commands: Sequence[Command]
+    size: int
+    deadline: float
+    future: asyncio.Future[Outcomes]
 
 
 class GroupCommit:
     """Feeds one `commit` with batches; belongs to the event loop that it was made in."""
 
-    def __init__(self, commit: Commit, on_failure: Callable[[], None]) -> None:
-        """`commit` raises StoreUnavailable when the store broke; then `on_failure` is called."""
+    def __init__(
+        self,
+        commit: Callable[[Sequence[Command]], Awaitable[Outcomes]],
+        on_failure: Callable[[], None],
+    ) -> None:
+        """`commit` raises CommitFailed when the store broke; then `on_failure` is called."""
         self._commit = commit
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
-        self._waiting: deque[tuple[Command, asyncio.Future[Receipt]]] = deque()
+        self._queue: deque[_Waiting] = deque()
+        self._count = 0
+        self._bytes = 0
         self._wake = asyncio.Event()
         self._refusal: PaymentError | None = None
+        self._committing: list[_Waiting] = []
         self._task = self._loop.create_task(self._run(), name="group commit")
+        self._task.add_done_callback(self._ended)
 
-    def submit(self, command: Command) -> asyncio.Future[Receipt]:
-        """Queue a command; the future is its Receipt or the PaymentError that refused it."""
+    def submit(
+        self, commands: Sequence[Command], timeout_s: float | None
+    ) -> asyncio.Future[Outcomes]:
+        """Queue commands that share a commit; the future is their outcomes in order.
+
+        Raises, or fails the future with, the PaymentError that concerns them all.
+        """
         if self._refusal is not None:
             raise self._refusal
-        if len(self._waiting) >= WAITING_MAX:
+        if timeout_s is not None and timeout_s <= 0:
+            raise _too_late()
+        size = sum(map(_size_of, commands))
+        if self._count + len(commands) > WAITING_MAX or self._bytes + size > WAITING_BYTES_MAX:
             raise Overloaded("More payments are waiting than this server takes; try again shortly.")
-        future: asyncio.Future[Receipt] = self._loop.create_future()
-        self._waiting.append((command, future))
+        future: asyncio.Future[Outcomes] = self._loop.create_future()
+        deadline = math.inf if timeout_s is None else self._loop.time() + timeout_s
+        self._queue.append(_Waiting(commands, size, deadline, future))
+        self._count += len(commands)
+        self._bytes += size
         self._wake.set()
         return future
 
@@ -63,61 +105,82 @@ class GroupCommit:
         """Refuse what comes from now on, commit what is waiting, and stop."""
         self._refusal = self._refusal or Draining("The server is stopping; try again shortly.")
         self._wake.set()
-        await self._task
+        await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
         crowd, commits = 0.0, 0
-        while self._waiting or self._refusal is None:
+        while self._queue or self._refusal is None:
             await self._wake.wait()
             commits += 1
-            if crowd >= _CROWD or (len(self._waiting) > 1 and commits % _PROBE_EVERY == 0):
+            if crowd >= _CROWD or (len(self._queue) > 1 and commits % _PROBE_EVERY == 0):
                 await self._wait_for_more()
-            batch = self._next_batch()
+            batch = self._committing = self._next_batch()
             crowd = max(len(batch), crowd * _FORGET)
             if not batch:
                 self._wake.clear()
                 continue
-            try:
-                outcomes = await self._commit([command for command, _ in batch])
-            except StoreUnavailable as failure:
-                self._fail(batch, failure)
-                return
-            for (_, future), outcome in zip(batch, outcomes, strict=True):
-                _resolve(future, outcome)
+            outcomes = await self._commit([one for each in batch for one in each.commands])
+            start = 0
+            for commands, _, _, future in batch:
+                if not future.done():  # else the caller gave up meanwhile
+                    future.set_result(outcomes[start : start + len(commands)])
+                start += len(commands)
 
     async def _wait_for_more(self) -> None:
         for _ in range(_WAITS_MAX):
-            before = len(self._waiting)
+            before = len(self._queue)
             await asyncio.sleep(_WAIT_S)
-            if len(self._waiting) == before or before >= BATCH_MAX:
+            if len(self._queue) == before or self._count >= BATCH_MAX:
                 return
 
-    def _next_batch(self) -> list[tuple[Command, asyncio.Future[Receipt]]]:
-        batch: list[tuple[Command, asyncio.Future[Receipt]]] = []
-        while self._waiting and len(batch) < BATCH_MAX:
-            item = self._waiting.popleft()
-            if not item[1].cancelled():
-                batch.append(item)
+    def _next_batch(self) -> list[_Waiting]:
+        batch: list[_Waiting] = []
+        commands = 0
+        now = self._loop.time()
+        while self._queue and commands < BATCH_MAX:
+            each = self._queue.popleft()
+            self._count -= len(each.commands)
+            self._bytes -= each.size
+            if each.future.cancelled():
+                continue
+            if each.deadline <= now:
+                each.future.set_exception(_too_late())
+                continue
+            batch.append(each)
+            commands += len(each.commands)
         return batch
 
-    def _fail(
-        self,
-        batch: list[tuple[Command, asyncio.Future[Receipt]]],
-        failure: StoreUnavailable,
-    ) -> None:
+    def _ended(self, task: asyncio.Task[None]) -> None:
         """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
-        _log.critical("the store stopped taking payments: %s", failure)
-        self._refusal = failure
-        for _, future in (*batch, *self._waiting):
-            _resolve(future, failure)
-        self._waiting.clear()
+        failure = None if task.cancelled() else task.exception()
+        if failure is None:
+            return
+        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
+        said = str(failure) if isinstance(failure, CommitFailed) else "The store failed."
+        self._refusal = StoreUnavailable(f"{said} The server takes no more payments.")
+        for each in self._queue:
+            _refuse(each, self._refusal)
+        self._queue.clear()
+        unknown = OutcomeOpen(
+            f"{said} Whether this was written is not known; send it again with the same key once "
+            "the service is back.",
+            reason="STORE_OUTCOME_UNKNOWN",
+        )
+        for each in self._committing:
+            _refuse(each, unknown)
         self._on_failure()
 
 
-def _resolve(future: asyncio.Future[Receipt], outcome: Outcome) -> None:
-    if future.done():  # the caller gave up meanwhile
-        return
-    if isinstance(outcome, PaymentError):
-        future.set_exception(outcome)
-    else:
-        future.set_result(outcome)
+def _refuse(waiting: _Waiting, refusal: PaymentError) -> None:
+    if not waiting.future.done():
+        waiting.future.set_exception(refusal)
+
+
+def _too_late() -> DeadlinePassed:
+    return DeadlinePassed("The deadline passed before the payment was begun; nothing was written.")
+
+
+def _size_of(command: Command) -> int:
+    """About the memory that a waiting command takes, in bytes."""
+    fields = command.create if isinstance(command, Intend) else command
+    return 300 + sum(len(each) for each in fields if isinstance(each, str))

@@ -1,4 +1,4 @@
-"""Numbered SQL files per backend: `sql/<backend>/0001_<what>.sql`, applied in order, once."""
+"""SQL files per backend: numbered ones (`sql/sqlite/0001_<what>.sql`) are applied in order, once."""
 
 from __future__ import annotations
 
@@ -26,3 +26,9 @@ def migrations(backend: str) -> tuple[Migration, ...]:
     )
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
     return steps
+
+
+@cache
+def statement(backend: str, name: str) -> str:
+    """A statement that is kept in a file of its own, because it is worth reading there."""
+    return (_SQL / backend / f"{name}.sql").read_text(encoding="utf-8")

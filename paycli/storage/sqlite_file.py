@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,8 @@ from paycli.errors import StoreError
 from paycli.storage.migrations import migrations
 
 APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is never touched
+SCHEMA_VERSION: Final = len(migrations("sqlite"))
+_BUSY_MS: Final = 10_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 8192  # checkpoint at 32 MiB: fewer random writes into the file under load
 
 
@@ -20,29 +24,73 @@ class SqliteFile:
     """One database file held by this process, or one in memory (`path` None)."""
 
     def __init__(self, path: Path | None) -> None:
+        """Raises StoreError when another process holds the file."""
         self._path = path
         self._lock = _lock(path) if path is not None else None
+        self._connections: list[apsw.Connection] = []
+        self.version_before = 0
 
-    def connect(self) -> apsw.Connection:
-        """A durable read-write connection to a file with the current schema."""
-        try:
-            connection = apsw.Connection(str(self._path or ":memory:"))
-            _check_ownership(connection, self._path)
+    def connect(self, *, migrate: bool = False) -> apsw.Connection:
+        """A durable read-write connection to a file with the current schema. Raises StoreError.
+
+        An empty file becomes a store; an older schema is only changed with `migrate`.
+        """
+        with explained(self._path):
+            connection = self._open()
+            check_ownership(connection, self._path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
-            connection.pragma(
-                "foreign_keys", False
-            )  # the batch keeps them; a check costs a look-up
+            # The batch keeps foreign keys; a check would cost a look-up per row.
+            connection.pragma("foreign_keys", False)
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
-            _migrate(connection)
-        except apsw.Error as problem:
-            raise _unusable(self._path, problem) from problem
+            current = self.version_before = schema_version(connection)
+            if current and not migrate:
+                check_schema_version(current, self._path)
+            _migrate(connection, current)
+        return connection
+
+    def connect_reader(self) -> apsw.Connection:
+        """A connection that cannot write."""
+        connection = self._open()
+        connection.pragma("query_only", True)
         return connection
 
     def close(self) -> None:
-        """Let another process have the file."""
+        """Close all connections and let another process have the file."""
+        for connection in self._connections:
+            with suppress(apsw.Error):  # a sick disk: what was committed is in the WAL all the same
+                connection.close()
         if self._lock is not None:
             os.close(self._lock)
+
+    def _open(self) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path or ":memory:"))
+        connection.set_busy_timeout(_BUSY_MS)
+        self._connections.append(connection)
+        return connection
+
+
+def migrate(path: Path) -> tuple[int, int]:
+    """Bring the schema up to date; returns the version before and after. Raises StoreError."""
+    with explained(path):
+        if not path.is_file():
+            raise StoreError(f"There is no store {path}. 'paycli serve' makes one.")
+    with closing(SqliteFile(path)) as file:
+        connection = file.connect(migrate=True)
+        before, after = file.version_before, schema_version(connection)
+    return before, after
+
+
+def is_held(path: Path) -> bool:
+    """Whether a server is using the store."""
+    try:
+        with open(f"{path.resolve()}.lock", "rb") as lock:  # noqa: PTH123 - the lock's name is text
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _lock(path: Path) -> int:
@@ -57,9 +105,7 @@ def _lock(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as problem:
-        raise StoreError(
-            f"The store {path} cannot be opened: {problem.strerror}. Name another with --store."
-        ) from problem
+        raise _unreachable(path, problem) from problem
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as problem:
@@ -71,9 +117,16 @@ def _lock(path: Path) -> int:
     return lock
 
 
-def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:
+def check_ownership(connection: apsw.Connection, path: Path | None) -> None:
+    """Refuse the database of another program, and one that a newer paycli wrote."""
     application_id = connection.pragma("application_id")
     if application_id == APPLICATION_ID:
+        current = schema_version(connection)
+        if current > SCHEMA_VERSION:
+            raise StoreError(
+                f"The store {path} has schema version {current}; this paycli knows "
+                f"{SCHEMA_VERSION}. Use the newer paycli that wrote it."
+            )
         return
     if application_id or connection.execute("SELECT count(*) FROM sqlite_schema").get:
         raise StoreError(
@@ -81,24 +134,51 @@ def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:
         )
 
 
-def _migrate(connection: apsw.Connection) -> None:
-    current = connection.pragma("user_version")
-    steps = migrations("sqlite")
-    if current > len(steps):
+def check_schema_version(current: int, path: Path | None) -> None:
+    """Refuse an older schema."""
+    if current < SCHEMA_VERSION:
         raise StoreError(
-            f"The store has schema version {current}; this paycli knows {len(steps)}. "
-            "Use the newer paycli that wrote it."
+            f"The store {path} has schema version {current}; this paycli needs {SCHEMA_VERSION}. "
+            "Back it up, then run 'paycli db migrate'."
         )
+
+
+def schema_version(connection: apsw.Connection) -> int:
+    """How many migrations the file has had; 0 for an empty one."""
+    version: int = connection.pragma("user_version")
+    return version
+
+
+@contextmanager
+def explained(path: Path | None) -> Iterator[None]:
+    """SQLite's and the system's errors about a file as one sentence each."""
+    try:
+        yield
+    except apsw.Error as problem:
+        raise _unusable(path, problem) from problem
+    except OSError as problem:
+        raise _unreachable(path, problem) from problem
+
+
+def _migrate(connection: apsw.Connection, current: int) -> None:
     with connection:  # one transaction: a crash leaves the schema as it was
         connection.pragma("application_id", APPLICATION_ID)
-        for step in steps[current:]:
+        for step in migrations("sqlite")[current:]:
             connection.execute(step.sql)
             connection.pragma("user_version", step.version)
+
+
+def _unreachable(path: Path | None, problem: OSError) -> StoreError:
+    return StoreError(
+        f"The store {path} cannot be opened: {problem.strerror}. Name another with --store."
+    )
 
 
 def _unusable(path: Path | None, problem: apsw.Error) -> StoreError:
     if isinstance(problem, apsw.NotADBError):
         return StoreError(f"{path} is not a SQLite database. Name another file with --store.")
+    if isinstance(problem, apsw.CorruptError):
+        return StoreError(f"The store {path} is damaged: {problem}. Restore a backup.")
     if isinstance(problem, apsw.ReadOnlyError | apsw.CantOpenError):
         return StoreError(
             f"The store {path} cannot be written. Check the permissions of its folder."

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
 from paycli.payments.store import Store
 
+# Backends are imported where they are used: a process that opens no store loads no driver.
+if TYPE_CHECKING:
+    from paycli.storage.sqlite_status import Status
+    from paycli.storage.sqlite_verify import Verified
+
 _SQLITE: Final = "sqlite:///"
+_MEMORY: Final = ":memory:"
+
+Progress = Callable[[int, int], None]
 
 
 def open_store(url: str, on_failure: Callable[[], None]) -> Store:
@@ -17,10 +25,56 @@ def open_store(url: str, on_failure: Callable[[], None]) -> Store:
 
     `on_failure` is called once if the store breaks later. Raises InputError and StoreError.
     """
+    path = _path_of(url)
+    from paycli.storage.sqlite import SqliteStore
+
+    return SqliteStore(None if path == Path(_MEMORY) else path, on_failure)
+
+
+def migrate_store(url: str) -> tuple[int, int]:
+    """Bring a store's schema up to date; returns the version before and after. Raises StoreError."""
+    from paycli.storage.sqlite_file import migrate
+
+    return migrate(_file_of(url))
+
+
+def verify_store(url: str, progress: Progress) -> Verified:
+    """Check every invariant. Raises CheckFailed with the first violation, StoreError."""
+    from paycli.storage.sqlite_verify import verify
+
+    return verify(_file_of(url), progress)
+
+
+def backup_store(url: str, copy: Path, progress: Progress) -> int:
+    """Copy a store, in use or not; returns the bytes. Raises StoreError."""
+    from paycli.storage.sqlite_backup import backup
+
+    return backup(_file_of(url), copy, progress)
+
+
+def restore_store(copy: Path, url: str, progress: Progress) -> int:
+    """Make a store of a backup where there is none; returns the bytes. Raises StoreError."""
+    from paycli.storage.sqlite_backup import restore
+
+    return restore(copy, _file_of(url), progress)
+
+
+def store_status(url: str) -> Status:
+    """What is in a store. Raises StoreError."""
+    from paycli.storage.sqlite_status import status
+
+    return status(_file_of(url))
+
+
+def _file_of(url: str) -> Path:
+    path = _path_of(url)
+    if path == Path(_MEMORY):
+        raise InputError("A store in memory ends with its server; name a file: sqlite:///FILE.")
+    return path
+
+
+def _path_of(url: str) -> Path:
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not path:
         raise InputError(f"'{url}' is not a store; write sqlite:///FILE or sqlite:///:memory:.")
-    # Imported here so that a process that never opens a store does not load a driver.
-    from paycli.storage.sqlite import SqliteStore
-
-    return SqliteStore(None if path == ":memory:" else Path(path), on_failure)
+    return Path(path)

@@ -6,19 +6,24 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
+from paycli.toolchain.excerpt import display_column, excerpt, source_lines
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2
 _POSITION: Final = re.compile(r"(?P<name>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? ")
+
+_UNUSED: Final = re.compile(
+    r"^(?P<path>.+?):(?:\d+:\d+:)? warning: Import (?P<imported>.+) is unused\.$", re.MULTILINE
+)
 
 
 def compile_python(workspace: Workspace) -> dict[str, str]:
@@ -42,21 +47,49 @@ def compile_descriptors(workspace: Workspace) -> FileDescriptorSet:
 
     Raises InputError as `compile_python` does.
     """
+    return describe(workspace).files
+
+
+class Description(NamedTuple):
+    """A descriptor set, and what protoc noticed beside: file name → imports that it does not use."""
+
+    files: FileDescriptorSet
+    unused_imports: Mapping[str, frozenset[str]]
+
+
+def describe(workspace: Workspace) -> Description:
+    """`compile_descriptors`, with the imports that are of no use."""
     with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
         file = Path(folder, "set.binpb")
         wanted = [f"--descriptor_set_out={file}", "--include_imports", "--include_source_info"]
-        _protoc(workspace, wanted)
-        return FileDescriptorSet.FromString(file.read_bytes())
+        said = _protoc(workspace, wanted)
+        files = FileDescriptorSet.FromString(file.read_bytes())
+    return Description(files, _unused_imports(said, workspace))
 
 
-def _protoc(workspace: Workspace, wanted: list[str]) -> None:
+def _protoc(workspace: Workspace, wanted: list[str]) -> str:
+    """Run protoc and return its warnings."""
     includes = [f"-I{path}" for path in workspace.includes]
     with tempfile.TemporaryFile() as stderr:
         with _stderr_into(stderr):
             failed = protoc.main(["protoc", *includes, *wanted, *workspace.names])
-        if failed:
-            stderr.seek(0)
-            raise InputError(_explain(stderr.read().decode(errors="replace"), workspace))
+        stderr.seek(0)
+        said = stderr.read().decode(errors="replace")
+    if failed:
+        raise InputError(_explain(said, workspace))
+    return said
+
+
+def _unused_imports(said: str, workspace: Workspace) -> dict[str, frozenset[str]]:
+    complaints = list(_UNUSED.finditer(said))
+    if not complaints:
+        return {}
+    names = {str(workspace.path_of(name)): name for name in workspace.names}
+    unused: dict[str, frozenset[str]] = {}
+    for complaint in complaints:
+        name = names.get(str(Path(complaint["path"])), complaint["path"])
+        unused[name] = unused.get(name, frozenset()) | {complaint["imported"]}
+    return unused
 
 
 def _unpack(archive: str) -> dict[str, str]:
@@ -97,9 +130,7 @@ def _locate(complaint: str, workspace: Workspace) -> str:
     if found["line"] is None:
         return f"{path}: {message}"
     line, column = int(found["line"]), int(found["column"])
-    where = f"{path}:{line}:{column}: {message}"
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    if not 0 < line <= len(lines):
-        return where
-    source = lines[line - 1].replace("\t", " ")
-    return f"{where}\n    {source}\n    {' ' * (column - 1)}^"
+    lines = source_lines(path)
+    if 0 < line <= len(lines):
+        column = display_column(lines[line - 1], column)
+    return f"{path}:{line}:{column}: {message}\n{excerpt(path, line, column)}".rstrip("\n")

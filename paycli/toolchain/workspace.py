@@ -31,6 +31,10 @@ class Workspace:
         paths = (root / name for root in self.roots)
         return next((path for path in paths if path.is_file()), None)
 
+    def is_installed(self, name: str) -> bool:
+        """Whether a file comes with an installed package, as the well-known types do."""
+        return any((include / name).is_file() for include in _installed_includes())
+
 
 def find_workspace(roots: Sequence[Path], protos: Sequence[Path]) -> Workspace:
     """The tree below `roots`, or only the given files of it. Raises InputError."""

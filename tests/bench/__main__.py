@@ -1,13 +1,18 @@
-"""Run every comparison and print what was found beside what is wanted."""
+"""Run the comparisons and print what was found beside what is wanted.
+
+`python -m tests.bench` runs them all, `python -m tests.bench batch gen` some; `--payments N` is how
+many payments the `stored` store holds.
+"""
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from pathlib import Path
 
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import processes, unary
+from tests.bench import batch, processes, stored, unary
 
 
 def row(what: str, ratio: float, wanted: str, figures: str) -> None:
@@ -17,28 +22,87 @@ def row(what: str, ratio: float, wanted: str, figures: str) -> None:
     print(f"{what:44} {ratio:6.2f}  {wanted:8} {'ok  ' if met else 'MISS'}  {figures}", flush=True)  # noqa: T201 - a report
 
 
+def _unary(_: Path, __: int) -> None:
+    with own_server() as server:
+        load = unary.compare(server.target, server.pid)
+    rates = f"{load.subject.rate:,.0f}/s against {load.baseline.rate:,.0f}/s"
+    row("ProcessPayment, 64 in flight: rate / echo", load.rate_ratio, ">= 0.90", rates)
+    p99 = f"{load.subject.p99_ms:.1f} ms against {load.baseline.p99_ms:.1f} ms"
+    row("  its p99 / echo's", load.p99_ratio, "<= 2.00", p99)
+    cpu = f"{load.subject.server_cpu_us:.0f} us against {load.baseline.server_cpu_us:.0f} us"
+    row("  server CPU per call / echo's", load.cpu_ratio, "<= 1.15", cpu)
+
+
+def _batch(folder: Path, _: int) -> None:
+    found = batch.compare(folder, 50_000)
+    rates = f"{found.subject:,.0f}/s against {found.baseline:,.0f}/s"
+    row("BatchCreatePayments / tight loop of inserts", found.ratio, ">= 0.50", rates)
+
+
+def _stored(folder: Path, payments: int) -> None:
+    found = stored.measure(folder, payments)
+    held = f"{payments:,} stored"
+    row("ProcessPayment, full store / empty", found.unary_ratio, ">= 0.85", held)
+    row("BatchCreatePayments, full store / empty", found.batch_ratio, ">= 0.85", held)
+    row("a page of a list, full store / empty", found.page_ratio, "<= 1.50", held)
+    memory = f"{found.rss_mb:.0f} MB, filled at {found.fill_rate:,.0f}/s"
+    row("memory when full / at a fifth of it", found.memory_ratio, "<= 1.10", memory)
+    rate = f"{found.verify_rate:,.0f}/s against 200,000/s"
+    row("db verify, payments a second", found.verify_rate / 200_000, ">= 1.00", rate)
+
+
+def _command_row(what: str, found: processes.Comparison, limit: float) -> None:
+    seconds = f"{found.subject_s * 1000:.0f} ms against {found.baseline_s * 1000:.0f} ms"
+    row(what, found.ratio, f"<= {limit:.2f}", seconds)
+
+
+def _help(folder: Path, _: int) -> None:
+    found = processes.help_text(folder, len(COMMANDS))
+    _command_row("paycli --help / bare Typer app", found, 1.10)
+
+
+def _pay(folder: Path, _: int) -> None:
+    with own_server() as server:
+        found = processes.one_payment(folder, server.target)
+    _command_row("paycli pay --amount 1 / grpcio script", found, 1.35)
+
+
+def _gen(folder: Path, _: int) -> None:
+    found = processes.code_generation(folder, 200)
+    _command_row("paycli gen, 200 protos, cold / protoc", found, 1.30)
+
+
+def _lint(folder: Path, _: int) -> None:
+    found = processes.linting(folder, 200)
+    _command_row("paycli lint, 200 protos / buf lint", found, 1.00)
+
+
+def _breaking(folder: Path, _: int) -> None:
+    found = processes.breaking(folder, 200)
+    _command_row("paycli breaking, 200 protos / buf breaking", found, 1.00)
+
+
+SUBJECTS = {
+    "unary": _unary,
+    "batch": _batch,
+    "stored": _stored,
+    "help": _help,
+    "pay": _pay,
+    "gen": _gen,
+    "lint": _lint,
+    "breaking": _breaking,
+}
+
+
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory() as name, own_server() as server:
-        folder = Path(name)
-        load = unary.compare(server.target, server.pid)
-        rates = f"{load.subject.rate:,.0f}/s against {load.baseline.rate:,.0f}/s"
-        row("ProcessPayment, 64 in flight: rate / echo", load.rate_ratio, ">= 0.90", rates)
-        p99 = f"{load.subject.p99_ms:.1f} ms against {load.baseline.p99_ms:.1f} ms"
-        row("  its p99 / echo's", load.p99_ratio, "<= 2.00", p99)
-        cpu = f"{load.subject.server_cpu_us:.0f} us against {load.baseline.server_cpu_us:.0f} us"
-        row("  server CPU per call / echo's", load.cpu_ratio, "<= 1.15", cpu)
-        for what, found, wanted in (
-            ("paycli --help / bare Typer app", processes.help_text(folder, len(COMMANDS)), 1.10),
-            (
-                "paycli pay --amount 1 / grpcio script",
-                processes.one_payment(folder, server.target),
-                1.35,
-            ),
-            ("paycli gen, 200 protos, cold / protoc", processes.code_generation(folder, 200), 1.30),
-        ):
-            seconds = f"{found.subject_s * 1000:.0f} ms against {found.baseline_s * 1000:.0f} ms"
-            row(what, found.ratio, f"<= {wanted:.2f}", seconds)
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=", ".join(SUBJECTS))
+    parser.add_argument("--payments", type=int, default=200_000, help="held by `stored`")
+    given = parser.parse_args()
+    for name in given.subjects or SUBJECTS:
+        with tempfile.TemporaryDirectory() as folder:
+            SUBJECTS[name](Path(folder), given.payments)
 
 
 if __name__ == "__main__":

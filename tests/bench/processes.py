@@ -90,6 +90,37 @@ def code_generation(folder: Path, protos: int) -> Comparison:
     return compare(_from_nothing(outs[0], gen), _from_nothing(outs[1], [*protoc, *names]), rounds=5)
 
 
+def linting(folder: Path, protos: int) -> Comparison:
+    """`paycli lint` against `buf lint`, over a tree in which both find four things a file."""
+    tree = folder / f"lint{protos}"
+    _write_tree(tree, protos)
+    (tree / "buf.yaml").write_text("version: v2\n", encoding="utf-8")
+    buf = str(Path(sys.executable).with_name("buf"))
+    return compare(
+        _with_findings(tree, _paycli("lint"), 1), _with_findings(tree, [buf, "lint"], 100)
+    )
+
+
+def breaking(folder: Path, protos: int) -> Comparison:
+    """`paycli breaking` against `buf breaking`: a field deleted in the middle of a tree, and a set."""
+    tree, old = folder / f"breaking{protos}", folder / f"breaking{protos}.binpb"
+    names = _write_tree(tree, protos)
+    protoc = [sys.executable, "-m", "grpc_tools.protoc", f"-I{tree}", "--include_imports"]
+    subprocess.run(
+        [*protoc, f"--descriptor_set_out={old}", *names], check=True, capture_output=True
+    )
+    changed = tree / names[protos // 2]
+    text = changed.read_text(encoding="utf-8")
+    changed.write_text(text.replace(" int64 count = 2;", "", 1), encoding="utf-8")
+    ours = _paycli("breaking", "-I", ".", "--against", str(old))
+    theirs = [str(Path(sys.executable).with_name("buf")), "breaking", "--against", str(old)]
+    return compare(_with_findings(tree, ours, 1), _with_findings(tree, theirs, 100))
+
+
+def _with_findings(folder: Path, command: list[str], exit_code: int) -> list[str]:
+    return ["sh", "-c", f"cd {folder}; {shlex.join(command)}; test $? -eq {exit_code}"]
+
+
 def _from_nothing(out: Path, command: list[str]) -> list[str]:
     return ["sh", "-c", f"rm -rf {out}; mkdir {out}; exec {shlex.join(command)}"]
 

@@ -84,7 +84,9 @@ def echo_server() -> Iterator[tuple[str, int]]:
 def compare(target: str, pid: int) -> Comparison:
     """Alternate rounds on the server and on the echo; the first round of each is thrown away."""
     with echo_server() as (echo_target, echo_pid):
-        rounds = [(_round(target, pid), _round(echo_target, echo_pid)) for _ in range(ROUNDS + 1)]
+        rounds = [
+            (one_round(target, pid), one_round(echo_target, echo_pid)) for _ in range(ROUNDS + 1)
+        ]
     pairs = rounds[1:]
     return Comparison(
         _medians([subject for subject, _ in pairs]),
@@ -95,7 +97,8 @@ def compare(target: str, pid: int) -> Comparison:
     )
 
 
-def _round(target: str, pid: int) -> Load:
+def one_round(target: str, pid: int | None = None) -> Load:
+    """One round of load; the processor time is 0 when no process is named."""
     cpu_before = _cpu_s(pid)
     latencies, elapsed_s = asyncio.run(_load(target))
     calls = len(latencies)
@@ -135,7 +138,9 @@ async def _load(target: str) -> tuple[list[float], float]:
     return latencies, elapsed_s
 
 
-def _cpu_s(pid: int) -> float:
+def _cpu_s(pid: int | None) -> float:
+    if pid is None:
+        return 0.0
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

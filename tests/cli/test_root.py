@@ -21,7 +21,13 @@ def test_nothing_at_all_is_answered_with_the_help() -> None:
 
 @pytest.mark.parametrize("seconds", ["nan", "inf", "-inf", "1e300", "-1", "soon"])
 @pytest.mark.parametrize(
-    "command", [("serve", "--drain-timeout"), ("pay", "--amount", "5", "--timeout")]
+    "command",
+    [
+        ("serve", "--drain-timeout"),
+        ("serve", "--authorization-ttl"),
+        ("serve", "--processor-timeout"),
+        ("pay", "--amount", "5", "--timeout"),
+    ],
 )
 def test_a_number_of_seconds_is_finite(
     command: tuple[str, ...], seconds: str, tmp_path: Path

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paycli.errors import KeyReused, PaymentError, PaymentNotFound, StateForbids
-from paycli.payments import commands, decide, simulator
-from paycli.payments.batch import Receipt, Stored, apply
+from paycli.errors import KeyReused, PaymentNotFound, StateForbids
+from paycli.payments import commands, decide
+from paycli.payments.batch import Outcome, Receipt, Stored, apply
 from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import CaptureMethod, Entry, Payment, State
 from paycli.payments.postings import hold_account, postings_of
@@ -91,7 +91,7 @@ def test_every_history_keeps_the_books(
     assert [_told(each) for each in whole.outcomes] == [_told(each) for each in outcomes]
 
 
-def _told(outcome: Receipt | PaymentError) -> object:
+def _told(outcome: Outcome) -> object:
     return outcome.payment if isinstance(outcome, Receipt) else str(outcome)
 
 
@@ -170,11 +170,3 @@ def test_a_refusal_leaves_its_neighbours_unharmed() -> None:
 
 def test_a_key_made_from_an_order_is_no_key_that_a_caller_can_send() -> None:
     assert commands.request_key("o1") != make("o1").request_key
-
-
-def test_every_decline_of_the_table_declines() -> None:
-    for reason in simulator.DECLINE_REASONS:
-        assert simulator.decline_reason(f"sim_decline_{reason.lower()}") == reason
-        assert reason.lower() in str(simulator.__doc__)
-    assert simulator.decline_reason("ada") == ""
-    assert simulator.decline_reason("sim_decline_nonsense") == ""

@@ -301,10 +301,10 @@ def test_a_broken_store_is_told_to_health_checks_and_payers(
     with contextlib.closing(sqlite3.connect(server.store)) as connection:
         connection.execute("DROP VIEW posting")
         connection.execute("DROP TABLE entry")
-    for _ in range(2):
-        status, reason, _, details = error_of(channel)
-        assert (status, reason) == ("UNAVAILABLE", "STORE_UNAVAILABLE")
-        assert details == {"ErrorInfo", "RetryInfo"}
+    first, later = error_of(channel), error_of(channel)
+    assert first[1] == "STORE_OUTCOME_UNKNOWN"
+    assert later[:2] == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+    assert later[3] == {"ErrorInfo", "RetryInfo"}
     check = health_pb2_grpc.HealthStub(channel).Check
     assert check(health_pb2.HealthCheckRequest()).status == 2
     refused = run_paycli("pay", "--amount", "5", "--target", server.target)

@@ -16,6 +16,7 @@ from paycli.errors import (
     Draining,
     InputError,
     KeyReused,
+    OutcomeOpen,
     Overloaded,
     StoreError,
     StoreUnavailable,
@@ -26,6 +27,7 @@ from paycli.payments.commands import Change, Create
 from paycli.payments.payment import CaptureMethod, State
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
+from paycli.storage import sqlite_file
 from paycli.storage.migrations import Migration, migrations
 from paycli.storage.sqlite_file import SqliteFile
 from paycli.storage.stores import open_store
@@ -97,8 +99,11 @@ def test_concurrent_duplicates_make_one_payment(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
 
     async def pay_twice(store: Store) -> list[Receipt]:
-        same = [store.execute(make("o1", payment_id=f"pay_{n}")) for n in range(20)]
-        other = store.execute(make("o1", amount=101))
+        same = [
+            asyncio.ensure_future(store.execute(make("o1", payment_id=f"pay_{n}")))
+            for n in range(20)
+        ]
+        other = asyncio.ensure_future(store.execute(make("o1", amount=101)))
         with pytest.raises(KeyReused):
             await other
         return list(await asyncio.gather(*same))
@@ -168,6 +173,25 @@ def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path)
     assert len(postings(path)) == 10
 
 
+def test_a_program_that_keeps_the_file_to_itself_costs_an_error_and_not_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
+    path = tmp_path / "s.db"
+
+    async def beside_another(store: Store) -> None:
+        await store.execute(make("o1"))
+        with contextlib.closing(apsw.Connection(str(path))) as other:
+            other.execute("BEGIN IMMEDIATE")
+            with pytest.raises(StoreUnavailable, match="holds the store"):
+                await store.execute(make("o2"))
+            assert await store.payment("pay_o1") is not None
+            other.execute("ROLLBACK")
+        assert not (await store.execute(make("o2"))).replayed
+
+    in_store(path, beside_another)
+
+
 def test_a_store_in_memory_needs_no_file() -> None:
     async def main() -> None:
         store = open_store("sqlite:///:memory:", lambda: None)
@@ -196,6 +220,7 @@ def test_a_second_holder_through_a_link_is_refused(tmp_path: Path) -> None:
     async def open_again(_: Store) -> None:
         with pytest.raises(StoreError, match="Another paycli server"):
             open_store(f"sqlite:///{link}", lambda: None)
+        assert sqlite_file.is_held(link)
 
     in_store(path, open_again)
     in_store(link, nothing)
@@ -273,9 +298,10 @@ def test_a_broken_store_takes_no_more_payments_and_says_so_once(tmp_path: Path) 
         with contextlib.closing(sqlite3.connect(path)) as connection:
             connection.execute("DROP VIEW posting")
             connection.execute("DROP TABLE entry")
-        for order in ("o2", "o3"):
-            with pytest.raises(StoreUnavailable, match="no such table"):
-                await store.execute(make(order))
+        with pytest.raises(OutcomeOpen):
+            await store.execute(make("o2"))
+        with pytest.raises(StoreUnavailable):
+            await store.execute(make("o3"))
         await store.close()
 
     asyncio.run(main())
@@ -288,10 +314,9 @@ def test_more_than_may_wait_is_refused_at_once(
     monkeypatch.setattr("paycli.storage.group_commit.WAITING_MAX", 3)
 
     async def crowd(store: Store) -> None:
-        waiting = [store.execute(make(f"o{n}")) for n in range(3)]
-        with pytest.raises(Overloaded):
-            store.execute(make("too many"))
-        await asyncio.gather(*waiting)
+        at_once = (store.execute(make(f"o{n}")) for n in range(5))
+        outcomes = await asyncio.gather(*at_once, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Receipt] * 3 + [Overloaded] * 2
 
     in_store(tmp_path / "s.db", crowd)
 

@@ -1,0 +1,105 @@
+"""`paycli db`: keep the books. Each command works on a store by its URL, without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paycli.cli import options, output
+
+app = typer.Typer(
+    help="Keep the books: migrate, verify, back up, restore, look.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+def migrate(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
+    """Bring the schema of a store up to date; nothing else changes. Stop its server first."""
+    from paycli.storage.stores import migrate_store
+
+    before, after = migrate_store(store)
+    if json:
+        output.document({"from": before, "to": after})
+    elif before == after:
+        output.result(f"Nothing to do: the schema has version {after}.")
+    else:
+        output.result(f"Migrated the schema from version {before} to {after}.")
+
+
+def verify(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
+    """Check every payment, posting and balance; exit 1 at the first that is wrong."""
+    from paycli.storage.stores import verify_store
+
+    with output.progress_bar("payments") as progress:
+        verified = verify_store(store, progress)
+    if json:
+        output.document({"verdict": "right", **verified._asdict()})
+    else:
+        output.result(
+            f"All is right: {verified.payments:,} payments, {verified.entries:,} journal entries."
+        )
+
+
+def backup(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="Must not exist yet.")],
+    *,
+    store: options.Store = options.DEFAULT_STORE,
+    json: options.Json = False,
+) -> None:
+    """Copy a store as it is at this moment, while its server goes on."""
+    from paycli.storage.stores import backup_store
+
+    with output.progress_bar("pages") as progress:
+        size = backup_store(store, copy, progress)
+    _say_copied(f"Backed up {store} to {copy}", size, as_json=json)
+
+
+def restore(
+    copy: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
+    *,
+    store: options.Store = options.DEFAULT_STORE,
+    json: options.Json = False,
+) -> None:
+    """Make a store of a backup; refuses if there is one already."""
+    from paycli.storage.stores import restore_store
+
+    with output.progress_bar("pages") as progress:
+        size = restore_store(copy, store, progress)
+    _say_copied(f"Restored {store} from {copy}", size, as_json=json)
+
+
+def status(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
+    """Say what is in a store and whether a server uses it."""
+    from paycli.storage.stores import store_status
+
+    found = store_status(store)
+    if json:
+        output.document(found._asdict())
+        return
+    migration = "; run 'paycli db migrate'" if found.needs_migration else ""
+    rows = {
+        "store": found.path,
+        "schema": f"version {found.schema_version}{migration}",
+        "served": "yes" if found.served else "no",
+        "payments": f"{found.payments:,}",
+        "newest event": f"{found.last_seq:,}",
+        "open authorizations": f"{found.open_authorizations:,}",
+        "open at the processor": f"{found.open_intents:,}",
+        "size": f"{found.bytes / 1e6:,.1f} MB",
+    }
+    for what, value in rows.items():
+        output.result(f"{what:22} {value}")
+
+
+def _say_copied(what: str, size: int, *, as_json: bool) -> None:
+    if as_json:
+        output.document({"bytes": size})
+    else:
+        output.result(f"{what} ({size / 1e6:,.1f} MB).")
+
+
+for command in (migrate, verify, backup, restore, status):
+    app.command(epilog=options.EXIT_CODES)(command)

@@ -1,0 +1,34 @@
+"""`paycli lint`: check the style of protos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paycli.cli import options, output
+from paycli.toolchain.formats import Format
+
+
+def lint(
+    protos: Annotated[
+        list[Path] | None, typer.Argument(metavar="[PROTO]...", help="Default: all of the tree.")
+    ] = None,
+    *,
+    roots: options.ProtoRoots = None,
+    config: options.BufConfigFile = None,
+    form: options.FindingsFormat = Format.TEXT,
+    json: options.Json = False,
+) -> None:
+    """Check protos against buf's style rules, as an existing buf.yaml says or with its defaults."""
+    from paycli.toolchain.buf_config import load_buf_config
+    from paycli.toolchain.lint.run import lint as run_lint
+
+    found = run_lint(load_buf_config(config, roots or []), protos or [])
+    output.findings(found, Format.JSON if json else form)
+    if found:
+        files = len({finding.path for finding in found})
+        output.progress(f"{len(found)} findings in {files} files.")
+        raise typer.Exit(1)
+    output.progress("No findings.")

@@ -1,0 +1,356 @@
+"""The rich contract: `paycli.payments.v1.Payments`, over the same engine as the seed contract."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import wraps
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+
+from paycli.errors import Draining, InvalidPayment, PaymentError, PaymentNotFound, RefundNotFound
+from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
+from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
+from paycli.payments import commands
+from paycli.payments.batch import Receipt
+from paycli.payments.commands import Create
+from paycli.payments.payment import CaptureMethod, Kind, Payment
+from paycli.payments.postings import CUSTOMER, HOLD, MERCHANT, postings_of
+from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
+from paycli.payments.states import Action
+from paycli.payments.store import Store
+from paycli.server import messages
+from paycli.server.engine import Engine, now_us
+from paycli.server.pages import cursor_of, page_size, page_token
+from paycli.server.status import REPLAYED, abort, status_of
+
+BATCH_MAX = 1000
+_EVENTS_AT_ONCE = 200
+
+_Request = TypeVar("_Request", bound=Message)
+_Response = TypeVar("_Response", bound=Message)
+_Context = grpc.aio.ServicerContext[Any, Any]
+_Method = Callable[["PaymentsServicer", _Request, _Context], Awaitable[_Response]]
+
+
+def _answering(method: _Method[_Request, _Response]) -> _Method[_Request, _Response]:
+    """A unary method whose PaymentErrors end the call with their status."""
+
+    @wraps(method)
+    async def call(servicer: PaymentsServicer, request: _Request, context: _Context) -> _Response:
+        try:
+            return await method(servicer, request, context)
+        except PaymentError as error:
+            await abort(context, error)
+
+    return call
+
+
+class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
+    """Messages to commands and queries, and their outcomes back to messages."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+        self._draining = asyncio.Event()
+
+    def drain(self) -> None:
+        """End the streams, which would not end by themselves."""
+        self._draining.set()
+
+    @_answering
+    async def CreatePayment(
+        self, request: pb.CreatePaymentRequest, context: _Context
+    ) -> pb.Payment:
+        """Charge or authorize."""
+        create = self._creation(request)
+        receipt = await self._engine.create(create, context.time_remaining())
+        _mark(context, receipt)
+        return messages.payment_message(receipt.payment)
+
+    @_answering
+    async def BatchCreatePayments(
+        self, request: pb.BatchCreatePaymentsRequest, context: _Context
+    ) -> pb.BatchCreatePaymentsResponse:
+        """Charge or authorize many; result i answers request i."""
+        if not 0 < len(request.requests) <= BATCH_MAX:
+            raise InvalidPayment(
+                "requests",
+                f"requests has {len(request.requests)} payments; send 1 to {BATCH_MAX}.",
+                reason="BATCH_SIZE_INVALID",
+                maximum=BATCH_MAX,
+            )
+        checked = [self._checked(each) for each in request.requests]
+        creates = [each for each in checked if isinstance(each, Create)]
+        outcomes = iter(await self._engine.create_all(creates, context.time_remaining()))
+        return pb.BatchCreatePaymentsResponse(
+            results=[
+                _result(next(outcomes) if isinstance(each, Create) else each) for each in checked
+            ]
+        )
+
+    @_answering
+    async def GetPayment(self, request: pb.GetPaymentRequest, context: _Context) -> pb.Payment:
+        """One payment."""
+        return messages.payment_message(await self._payment(request.name, "name"))
+
+    @_answering
+    async def ListPayments(
+        self, request: pb.ListPaymentsRequest, context: _Context
+    ) -> pb.ListPaymentsResponse:
+        """Payments, newest first."""
+        wanted = PaymentFilter(
+            request.order_id,
+            request.customer_id,
+            messages.state_from(request.state),
+            messages.microseconds(request.created_from, up=True),
+            # Before 1970 is nothing, but 0 would mean that there is no end.
+            messages.microseconds(request.created_before, up=True)
+            or int(request.HasField("created_before")),
+        )
+        before = cursor_of(request.page_token, wanted)
+        size = page_size(request.page_size)
+        payments, cursor = await self._store.payments(wanted, before, size)
+        return pb.ListPaymentsResponse(
+            payments=map(messages.payment_fields, payments),
+            next_page_token=page_token(cursor, wanted),
+        )
+
+    @_answering
+    async def CapturePayment(
+        self, request: pb.CapturePaymentRequest, context: _Context
+    ) -> pb.Payment:
+        """Take part or all of what is authorized."""
+        amount = _optional_amount(request)
+        receipt = await self._change(request, context, Action.CAPTURE, amount, final=request.final)
+        return messages.payment_message(receipt.payment)
+
+    @_answering
+    async def VoidPayment(self, request: pb.VoidPaymentRequest, context: _Context) -> pb.Payment:
+        """Give back what is authorized and not captured."""
+        receipt = await self._change(request, context, Action.VOID)
+        return messages.payment_message(receipt.payment)
+
+    @_answering
+    async def RefundPayment(self, request: pb.RefundPaymentRequest, context: _Context) -> pb.Refund:
+        """Give back part or all of what was captured."""
+        amount = _optional_amount(request)
+        receipt = await self._change(request, context, Action.REFUND, amount, reason=request.reason)
+        return messages.refund_message(receipt.payment, receipt.entry)
+
+    @_answering
+    async def GetRefund(self, request: pb.GetRefundRequest, context: _Context) -> pb.Refund:
+        """One refund."""
+        payment_id, version = messages.refund_of(request.name)
+        payment = await self._store.payment(payment_id)
+        entry = await self._store.entry(payment_id, version)
+        if payment is None or entry is None or entry.kind != Kind.REFUNDED:
+            raise RefundNotFound(request.name)
+        return messages.refund_message(payment, entry)
+
+    @_answering
+    async def ListRefunds(
+        self, request: pb.ListRefundsRequest, context: _Context
+    ) -> pb.ListRefundsResponse:
+        """The refunds of a payment, oldest first."""
+        payment = await self._payment(request.parent, "parent")
+        after = int(cursor_of(request.page_token, payment.payment_id) or 0)
+        size = page_size(request.page_size)
+        entries = await self._store.refunds(payment.payment_id, after, size + 1)
+        cursor = str(entries[size - 1].version) if len(entries) > size else ""
+        return pb.ListRefundsResponse(
+            refunds=[messages.refund_message(payment, entry) for entry in entries[:size]],
+            next_page_token=page_token(cursor, payment.payment_id),
+        )
+
+    @_answering
+    async def GetBalance(self, request: pb.GetBalanceRequest, context: _Context) -> pb.Balance:
+        """What an account holds."""
+        account = request.account
+        if account.startswith(HOLD):
+            payment = await self._held(account)
+            held = payment.authorized - payment.captured - payment.voided
+            was_held = payment.capture_method == CaptureMethod.MANUAL and payment.authorized
+            amounts = [(payment.currency, held)] if was_held else []
+        elif account == MERCHANT or account.startswith(CUSTOMER):
+            amounts = await self._store.balances(account)
+        else:
+            raise _no_account(account)
+        return pb.Balance(
+            account=account,
+            amounts=[messages.money(minor, currency) for currency, minor in amounts],
+        )
+
+    @_answering
+    async def ListPostings(
+        self, request: pb.ListPostingsRequest, context: _Context
+    ) -> pb.ListPostingsResponse:
+        """Postings of a payment or an account."""
+        account = request.account
+        payment_id, customer_id = "", ""
+        if bool(request.payment) == bool(account):
+            raise InvalidPayment("account", "Give either payment or account.")
+        if request.payment:
+            payment_id = (await self._payment(request.payment, "payment")).payment_id
+        elif account.startswith(HOLD):
+            payment_id = (await self._held(account)).payment_id
+        elif account.startswith(CUSTOMER) and account != CUSTOMER:
+            customer_id = account.removeprefix(CUSTOMER)
+        elif account != MERCHANT:
+            raise _no_account(account)
+        query = (request.payment, account)
+        size = page_size(request.page_size)
+        after = _entry_cursor(cursor_of(request.page_token, query))
+        found = await self._store.journal(payment_id, customer_id, after, size + 1)
+        last = found[size - 1].entry if len(found) > size else None
+        cursor = f"{last.payment_id}:{last.version}" if last else ""
+        return pb.ListPostingsResponse(
+            postings=[
+                messages.posting_fields(each, posting)
+                for each in found[:size]
+                for posting in postings_of(*each)
+                if not account or posting.account == account
+            ],
+            next_page_token=page_token(cursor, query),
+        )
+
+    async def WatchEvents(
+        self, request: pb.WatchEventsRequest, context: _Context
+    ) -> AsyncIterator[pb.Event]:
+        """What happens, in order and without a gap, until the caller or the server goes."""
+        try:
+            after = request.after_sequence
+            wanted = self._watched(request)
+            while True:
+                # Only as fast as the caller reads: each page is fetched when the last one is sent.
+                found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
+                for each in found:
+                    yield messages.event_message(each)
+                await self._more(after)
+        except PaymentError as error:
+            await abort(context, error)
+
+    def _watched(self, request: pb.WatchEventsRequest) -> EventFilter:
+        newest = self._store.last_seq
+        if not 0 <= request.after_sequence <= newest:
+            raise InvalidPayment(
+                "after_sequence",
+                f"after_sequence {request.after_sequence} is not one of this store, whose newest "
+                f"event is {newest}. Begin with 0 if the store was made anew.",
+                reason="SEQUENCE_UNKNOWN",
+                newestSequence=newest,
+            )
+        return EventFilter(
+            messages.payment_id_of(request.payment, "payment") if request.payment else "",
+            request.order_id,
+            request.customer_id,
+            messages.kinds_from(list(request.kinds)),
+        )
+
+    async def _more(self, after: int) -> None:
+        """Wait until there are later events. Raises Draining when the server stops first."""
+        if after >= self._store.last_seq:
+            await self._news(after)
+        if self._draining.is_set():
+            raise Draining("The server is stopping; watch again with the last sequence you saw.")
+
+    async def _news(self, after: int) -> None:
+        waits = (
+            asyncio.ensure_future(self._store.news(after)),
+            asyncio.ensure_future(self._draining.wait()),
+        )
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
+    def _creation(self, request: pb.CreatePaymentRequest) -> Create:
+        currency = request.amount.currency_code
+        return self._engine.creation(
+            order_id=request.order_id,
+            customer_id=request.customer_id,
+            currency=currency,
+            amount=messages.minor_of(request.amount, currency),
+            request_id=request.request_id,
+            capture_method=messages.capture_method_from(request.capture_method),
+        )
+
+    def _checked(self, request: pb.CreatePaymentRequest) -> Create | PaymentError:
+        try:
+            return self._creation(request)
+        except PaymentError as refusal:
+            return refusal
+
+    async def _change(
+        self,
+        request: pb.CapturePaymentRequest | pb.VoidPaymentRequest | pb.RefundPaymentRequest,
+        context: _Context,
+        action: Action,
+        amount: tuple[int, str] = (0, ""),
+        *,
+        final: bool = False,
+        reason: str = "",
+    ) -> Receipt:
+        change = commands.change(
+            payment_id=messages.payment_id_of(request.name),
+            action=action,
+            now_us=now_us(),
+            request_id=request.request_id,
+            amount=amount[0],
+            currency=amount[1],
+            final=final,
+            reason=reason,
+        )
+        receipt = await self._store.execute(change, context.time_remaining())
+        _mark(context, receipt)
+        return receipt
+
+    async def _payment(self, name: str, field: str) -> Payment:
+        payment_id = messages.payment_id_of(name, field)
+        payment = await self._store.payment(payment_id)
+        if payment is None:
+            raise PaymentNotFound(payment_id)
+        return payment
+
+    async def _held(self, account: str) -> Payment:
+        payment_id = account.removeprefix(HOLD)
+        if not payment_id or "/" in payment_id:
+            raise _no_account(account)
+        return await self._payment(f"payments/{payment_id}", "account")
+
+
+def _mark(context: _Context, receipt: Receipt) -> None:
+    if receipt.replayed:
+        context.set_trailing_metadata((REPLAYED,))
+
+
+def _result(outcome: Receipt | PaymentError) -> messages.Fields:
+    if isinstance(outcome, PaymentError):
+        return {"error": status_of(outcome)}
+    return {"payment": messages.payment_fields(outcome.payment), "replayed": outcome.replayed}
+
+
+def _optional_amount(
+    request: pb.CapturePaymentRequest | pb.RefundPaymentRequest,
+) -> tuple[int, str]:
+    """Minor units and currency; 0 when the request has no amount, which means all that is left."""
+    if not request.HasField("amount"):
+        return 0, ""
+    currency = request.amount.currency_code
+    return messages.minor_of(request.amount, currency), currency
+
+
+def _entry_cursor(cursor: str) -> EntryCursor:
+    payment_id, _, version = cursor.partition(":")
+    return EntryCursor(payment_id, int(version or 0))
+
+
+def _no_account(account: str) -> InvalidPayment:
+    return InvalidPayment(
+        "account",
+        f"'{account[:80]}' is not an account; write {MERCHANT}, {CUSTOMER}ID or {HOLD}PAYMENT.",
+        reason="NAME_INVALID",
+    )

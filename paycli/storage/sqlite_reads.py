@@ -1,0 +1,217 @@
+"""Reading a SQLite store: each query as a function of a connection.
+
+Every page starts at a place in an index and looks at a bounded number of rows, so it costs the same
+with ten payments stored as with ten million.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import apsw
+
+from paycli.payments.commands import Create
+from paycli.payments.payment import Entry, Kind, Payment, State
+from paycli.payments.queries import EntryCursor, EventFilter, Found, PaymentFilter
+
+PAYMENT_COLUMNS: Final = ", ".join(f"payment.{name}" for name in Payment._fields)
+ENTRY_COLUMNS: Final = ", ".join(f"entry.{name}" for name in Entry._fields)
+
+_LOOKED_AT_MAX: Final = 10_000  # rows that one page passes over before it ends short
+_AFTER_ALL_IDS: Final = "~"  # ids are ASCII letters, digits and "_"
+_MICROSECONDS: Final = 1000
+
+# S608 sees built SQL; it is built from our own column names and fixed conditions only.
+_PAYMENT = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE payment_id = ?"  # noqa: S608
+_FIRST_ENTRY = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = ?"  # noqa: S608
+_LATER_ENTRIES = (
+    f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
+    "WHERE payment_id = ? AND version > 1 AND version > ? ORDER BY version LIMIT ?"
+)
+_REFUNDS = (
+    f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
+    "WHERE payment_id = ? AND version > 1 AND version > ? AND kind = ? ORDER BY version LIMIT ?"
+)
+_EVENTS = (
+    f"SELECT {PAYMENT_COLUMNS}, {ENTRY_COLUMNS} FROM entry JOIN payment USING (payment_id) "  # noqa: S608
+    "WHERE entry.seq > ? ORDER BY entry.seq LIMIT ?"
+)
+_NEW_ENTRIES = (
+    f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
+    "WHERE payment_id = ? AND version > 1 AND seq > ? ORDER BY version LIMIT ?"
+)
+
+
+def intents(connection: apsw.Connection) -> list[Create]:
+    """What the processor was to be asked."""
+    columns = ", ".join(Create._fields)
+    return [Create(*row) for row in connection.execute(f"SELECT {columns} FROM intent")]  # noqa: S608
+
+
+def payment(connection: apsw.Connection, payment_id: str) -> Payment | None:
+    """One payment."""
+    return next((Payment(*row) for row in connection.execute(_PAYMENT, (payment_id,))), None)
+
+
+def payments(
+    connection: apsw.Connection, wanted: PaymentFilter, before: str, limit: int
+) -> tuple[list[Payment], str]:
+    """See `payments.store.Store.payments`."""
+    end = _id_at(wanted.created_before_us + _MICROSECONDS - 1) if wanted.created_before_us else ""
+    before = min(before or _AFTER_ALL_IDS, end or _AFTER_ALL_IDS)
+    found: list[Payment] = []
+    for _ in range(0, _LOOKED_AT_MAX, limit + 1):
+        rows = _candidates(connection, wanted, before, limit + 1)
+        found += filter(wanted.matches, rows)
+        if len(found) > limit:
+            return found[:limit], found[limit - 1].payment_id
+        if len(rows) <= limit:
+            return found, ""
+        before = rows[-1].payment_id
+    return found, before
+
+
+def journal(
+    connection: apsw.Connection,
+    payment_id: str,
+    customer_id: str,
+    after: EntryCursor,
+    limit: int,
+) -> list[Found]:
+    """See `payments.store.Store.journal`."""
+    found: list[Found] = []
+    for each in _payments_from(connection, payment_id, customer_id, after.payment_id):
+        passed = after.version if each.payment_id == after.payment_id else 0
+        entries = _entries(connection, each, passed, limit - len(found))
+        found += (Found(each, one) for one in entries)
+        if len(found) >= limit:
+            break
+    return found
+
+
+def entry(connection: apsw.Connection, payment_id: str, version: int) -> Entry | None:
+    """One entry of a payment's journal."""
+    owner = payment(connection, payment_id)
+    if owner is None:
+        return None
+    return next(iter(_entries(connection, owner, version - 1, 1)), None)
+
+
+def refunds(
+    connection: apsw.Connection, payment_id: str, after_version: int, limit: int
+) -> list[Entry]:
+    """The refunds of a payment, oldest first."""
+    given = (payment_id, after_version, Kind.REFUNDED, limit)
+    return [Entry(*row) for row in connection.execute(_REFUNDS, given)]
+
+
+def balances(connection: apsw.Connection, account: str) -> list[tuple[str, int]]:
+    """(currency, minor units) of an account."""
+    query = "SELECT currency, amount FROM balance WHERE account = ? ORDER BY currency"
+    return [(currency, amount) for currency, amount in connection.execute(query, (account,))]
+
+
+def events(
+    connection: apsw.Connection, after_seq: int, wanted: EventFilter, limit: int
+) -> tuple[list[Found], int]:
+    """See `payments.store.Store.events`."""
+    if wanted.payment_id or wanted.order_id:
+        return _events_of_few(connection, after_seq, wanted, limit)
+    found: list[Found] = []
+    width = len(Payment._fields)
+    rows = connection.execute(_EVENTS, (after_seq, _LOOKED_AT_MAX))
+    for row in rows:
+        each = Found(Payment(*row[:width]), Entry(*row[width:]))
+        after_seq = each.entry.seq
+        if wanted.matches(*each):
+            found.append(each)
+            if len(found) == limit:
+                break
+    return found, after_seq
+
+
+def due(connection: apsw.Connection, now_us: int, limit: int) -> list[str]:
+    """Ids of payments whose authorization has run out and is still open."""
+    query = (
+        "SELECT payment_id FROM payment WHERE expires_us > 0 AND expires_us <= ? "
+        "AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') ORDER BY expires_us LIMIT ?"
+    )
+    return [payment_id for (payment_id,) in connection.execute(query, (now_us, limit))]
+
+
+def _candidates(
+    connection: apsw.Connection, wanted: PaymentFilter, before: str, limit: int
+) -> list[Payment]:
+    """The next rows of the index that fits `wanted` best."""
+    conditions, given = (
+        ["payment_id < ?", "payment_id >= ?"],
+        [before, _id_at(wanted.created_from_us)],
+    )
+    if wanted.order_id:
+        conditions.append("order_id = ?")
+        given.append(wanted.order_id)
+    elif wanted.customer_id:
+        conditions.append("customer_id = ?")
+        given.append(wanted.customer_id)
+    elif wanted.state is not None and wanted.state is not State.CAPTURED:
+        conditions.append("state = ? AND state <> 'CAPTURED'")
+        given.append(wanted.state)
+    query = (
+        f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {' AND '.join(conditions)} "  # noqa: S608
+        "ORDER BY payment_id DESC LIMIT ?"
+    )
+    return [Payment(*row) for row in connection.execute(query, (*given, limit))]
+
+
+def _id_at(time_us: int) -> str:
+    """An id that stands before those of the time's millisecond and after all older ones."""
+    return f"pay_{time_us // _MICROSECONDS:012x}" if time_us else ""
+
+
+def _payments_from(
+    connection: apsw.Connection, payment_id: str, customer_id: str, from_id: str
+) -> Iterator[Payment]:
+    """One payment, or a customer's, or all, in order of their ids."""
+    if payment_id:
+        yield from filter(None, (payment(connection, payment_id),))
+        return
+    where, given = ("customer_id = ? AND ", [customer_id]) if customer_id else ("", [])
+    query = (
+        f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where} payment_id >= ? "  # noqa: S608
+        "ORDER BY payment_id"
+    )
+    for row in connection.execute(query, (*given, from_id)):
+        yield Payment(*row)
+
+
+def _entries(
+    connection: apsw.Connection, owner: Payment, after_version: int, limit: int
+) -> list[Entry]:
+    found: list[Entry] = []
+    if after_version < 1:
+        found += [Entry(*row) for row in connection.execute(_FIRST_ENTRY, (owner.created_seq,))]
+    if owner.version > 1 and limit > len(found):
+        given = (owner.payment_id, after_version, limit - len(found))
+        found += [Entry(*row) for row in connection.execute(_LATER_ENTRIES, given)]
+    return found
+
+
+def _events_of_few(
+    connection: apsw.Connection, after_seq: int, wanted: EventFilter, limit: int
+) -> tuple[list[Found], int]:
+    """Through the payments that are watched, which are few, instead of through the journal."""
+    newest: int = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").get
+    where = "payment_id = ?" if wanted.payment_id else "order_id = ?"
+    query = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where}"  # noqa: S608
+    found: list[Found] = []
+    for row in connection.execute(query, (wanted.payment_id or wanted.order_id,)):
+        owner = Payment(*row)
+        entries = [] if owner.created_seq <= after_seq else _entries(connection, owner, 0, 1)
+        given = (owner.payment_id, after_seq, limit + 1)
+        entries += [Entry(*each) for each in connection.execute(_NEW_ENTRIES, given)]
+        found += (Found(owner, one) for one in entries if wanted.matches(owner, one))
+    found.sort(key=lambda each: each.entry.seq)
+    if len(found) > limit:
+        return found[:limit], found[limit - 1].entry.seq
+    return found, max(newest, after_seq)

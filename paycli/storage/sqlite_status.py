@@ -1,0 +1,48 @@
+"""What is in a SQLite store, at a glance."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import NamedTuple
+
+from paycli.storage.sqlite_backup import open_existing
+from paycli.storage.sqlite_file import SCHEMA_VERSION, explained, is_held, schema_version
+
+
+class Status(NamedTuple):
+    """Counts of rows and bytes; `last_seq` is the newest event, 0 for none."""
+
+    path: str
+    schema_version: int
+    needs_migration: bool
+    served: bool
+    payments: int
+    last_seq: int
+    open_authorizations: int
+    open_intents: int
+    bytes: int
+
+
+def status(path: Path) -> Status:
+    """Look at a store, served or not. Raises StoreError."""
+    with explained(path), contextlib.closing(open_existing(path)) as connection, connection:
+        version = schema_version(connection)
+        counts = (
+            "SELECT (SELECT count(*) FROM payment), (SELECT coalesce(max(seq), 0) FROM entry), "
+            "(SELECT count(*) FROM payment WHERE state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') "
+            "AND state <> 'CAPTURED'), (SELECT count(*) FROM intent)"
+        )
+        payments, last_seq, authorizations, intents = connection.execute(counts).get
+    files = (path, Path(f"{path}-wal"))
+    return Status(
+        str(path),
+        version,
+        version < SCHEMA_VERSION,
+        is_held(path),
+        payments,
+        last_seq,
+        authorizations,
+        intents,
+        sum(each.stat().st_size for each in files if each.exists()),
+    )

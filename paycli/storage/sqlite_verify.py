@@ -1,0 +1,166 @@
+"""Every invariant over a whole SQLite store, a slice at a time.
+
+SQL passes over the payments that are plainly right; the rest goes before the auditor of the domain.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import apsw
+
+from paycli.errors import CheckFailed
+from paycli.payments.audit import violation
+from paycli.payments.queries import EntryCursor
+from paycli.storage import sqlite_reads as reads
+from paycli.storage.migrations import migrations, statement
+from paycli.storage.sqlite_backup import open_existing
+from paycli.storage.sqlite_file import check_schema_version, explained, schema_version
+
+_SLICE: Final = 50_000
+_ALL: Final = 2**62
+
+Progress = Callable[[int, int], None]  # (payments looked at, of all)
+
+
+class Verified(NamedTuple):
+    """What was looked at and found right."""
+
+    payments: int
+    entries: int
+
+
+def verify(path: Path, progress: Progress) -> Verified:
+    """Check the store as it is at this moment. Raises CheckFailed with the first violation."""
+    with explained(path), contextlib.closing(open_existing(path)) as connection, connection:
+        check_schema_version(schema_version(connection), path)
+        failed_checks = _check_structure(connection)
+        payments, versions = _check_payments(connection, progress)
+        entries = _check_journal(connection, versions)
+        _check_keys(connection)
+        _check_balances(connection)
+        for said in failed_checks:  # of what none of the above looks at
+            raise CheckFailed(f"A row breaks the rules of its table: {said}. Restore a backup.")
+    return Verified(payments, entries)
+
+
+def _check_structure(connection: apsw.Connection) -> list[str]:
+    """I3, I6: the file is sound, and all that holds the rules (indexes, triggers) is in place.
+
+    Returns which CHECKs fail; the checks after this one can say of which payment.
+    """
+    failed_checks = []
+    for (said,) in connection.execute("PRAGMA quick_check"):
+        if said.startswith("CHECK constraint failed"):
+            failed_checks.append(said)
+        elif said != "ok":
+            raise CheckFailed(f"The file is damaged: {' '.join(said.split())}. Restore a backup.")
+    changed = _schema(connection) ^ _schema_made()
+    if changed:
+        _check_duplicates(connection)
+        kind, name, _ = min(changed)
+        raise CheckFailed(
+            f"I3: the {kind} {name} is not as paycli made it; somebody changed the schema. "
+            "Restore a backup."
+        )
+    return failed_checks
+
+
+def _check_duplicates(connection: apsw.Connection) -> None:
+    """I6 where somebody took the unique index away."""
+    query = "SELECT min(seq), max(seq) FROM entry GROUP BY request_key HAVING count(*) > 1 LIMIT 1"
+    for first, second in connection.execute(query):
+        raise CheckFailed(f"Entries {first} and {second} break I6: both have one idempotency key.")
+
+
+def _check_payments(connection: apsw.Connection, progress: Progress) -> tuple[int, int]:
+    """I1, I2, I4, I5, I8 of every payment; returns how many there are and the sum of versions."""
+    of_all: int = connection.execute("SELECT count(*) FROM payment").get
+    done, versions, after = 0, 0, ""
+    slice_ = (
+        "SELECT count(*), sum(version), min(payment_id), max(payment_id) FROM (SELECT payment_id, "
+        "version FROM payment WHERE payment_id > ? ORDER BY payment_id LIMIT ?)"
+    )
+    while True:
+        count, total, first, last = connection.execute(slice_, (after, _SLICE)).get
+        if not count:
+            return done, versions
+        suspects = connection.execute(
+            statement("sqlite", "to_audit"), {"first": first, "last": last}
+        )
+        for (payment_id,) in suspects:
+            _audit(connection, payment_id)
+        done, versions, after = done + count, versions + total, last
+        progress(done, of_all)
+
+
+def _audit(connection: apsw.Connection, payment_id: str) -> None:
+    payment = reads.payment(connection, payment_id)
+    assert payment is not None
+    found = reads.journal(connection, payment_id, "", EntryCursor(), _ALL)
+    broken = violation(payment, [each.entry for each in found])
+    if broken is not None:
+        raise CheckFailed(f"Payment {payment_id} breaks {broken}.")
+
+
+def _check_journal(connection: apsw.Connection, versions: int) -> int:
+    """I5: as many entries as transitions, numbered without a gap; so no entry is without payment."""
+    count, least, most = connection.execute("SELECT count(*), min(seq), max(seq) FROM entry").get
+    if count != versions:
+        query = (
+            "SELECT seq, entry.payment_id FROM entry LEFT JOIN payment USING (payment_id) "
+            "WHERE payment.payment_id IS NULL OR entry.version > payment.version "
+            "OR (entry.version = 1 AND entry.seq <> payment.created_seq) LIMIT 1"
+        )
+        for seq, payment_id in connection.execute(query):
+            raise CheckFailed(
+                f"Entry {seq} breaks I5: it is of no version of payment {payment_id}."
+            )
+        raise CheckFailed(f"The journal breaks I5: {count} entries for {versions} transitions.")
+    if count and (least, most) != (1, count):
+        raise CheckFailed(f"The journal breaks I5: {count} entries are numbered {least} to {most}.")
+    return count or 0
+
+
+def _check_keys(connection: apsw.Connection) -> None:
+    """I6: a key that its index does not lead to could be used again."""
+    # The + keeps SQLite from looking entries up by seq, which would find them all.
+    query = (
+        "SELECT seq FROM entry AS one NOT INDEXED WHERE NOT EXISTS (SELECT 1 FROM entry AS found "
+        "WHERE found.request_key = one.request_key AND +found.seq = one.seq) LIMIT 1"
+    )
+    for (seq,) in connection.execute(query):
+        raise CheckFailed(
+            f"Entry {seq} breaks I6: the index does not lead to its idempotency key. Restore a "
+            "backup."
+        )
+
+
+def _check_balances(connection: apsw.Connection) -> None:
+    """I4: every balance is the sum of its postings. Then each currency sums to zero as well."""
+    for account, currency, stored, owed in connection.execute(
+        statement("sqlite", "wrong_balances")
+    ):
+        raise CheckFailed(
+            f"Account {account} breaks I4: its balance is {stored} minor units of {currency}, its "
+            f"postings sum to {owed}."
+        )
+
+
+def _schema(connection: apsw.Connection) -> set[tuple[str, str, str]]:
+    query = (
+        "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
+    )
+    return {(kind, name, sql) for kind, name, sql in connection.execute(query)}
+
+
+@cache
+def _schema_made() -> set[tuple[str, str, str]]:
+    with contextlib.closing(apsw.Connection(":memory:")) as connection:
+        for step in migrations("sqlite"):
+            connection.execute(step.sql)
+        return _schema(connection)

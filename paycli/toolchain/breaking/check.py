@@ -1,0 +1,66 @@
+"""The comparison of a workspace with what it was, by the settings of a project."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from paycli.toolchain.against import Former
+from paycli.toolchain.breaking.catalogue import catalogue
+from paycli.toolchain.breaking.compare import Breakage, find_breakages
+from paycli.toolchain.breaking.registry import FILE
+from paycli.toolchain.breaking.schema import File, Schema
+from paycli.toolchain.buf_config import BufConfig, Module
+from paycli.toolchain.compile import compile_descriptors
+from paycli.toolchain.findings import Finding, as_displayed
+from paycli.toolchain.rule_choice import Selection
+from paycli.toolchain.stability import Stability, version_of
+from paycli.toolchain.workspace import Workspace
+
+
+class _Judge(NamedTuple):
+    """What one module wants to know of its files."""
+
+    module: Module
+    selection: Selection
+
+    def excuses(self, rule: str, file: File, path: Path) -> bool:
+        may_change = self.module.breaking.ignore_unstable_packages
+        if may_change and version_of(file.package) == Stability.UNSTABLE:
+            return True
+        return self.selection.excuses(rule, path)
+
+
+def find_breaking(workspace: Workspace, former: Former, config: BufConfig) -> list[Finding]:
+    """What the workspace breaks of its former self. Raises InputError if it does not compile.
+
+    A finding about a file that is gone stands at the path that it would have.
+    """
+    present = {name: path for name in workspace.names if (path := workspace.path_of(name))}
+    paths = former.paths | present
+    known = catalogue(config.version)
+    judges = [
+        _Judge(module, module.breaking.rules.select(known, FILE)) for module in config.modules
+    ]
+    old = Schema(former.descriptors, former.paths.keys())
+    new = Schema(compile_descriptors(workspace), present.keys())
+    chosen = frozenset[str]().union(*(judge.selection.rules for judge in judges))
+    found: set[Finding] = set()
+    for breakage in find_breakages(old, new, chosen):
+        name = breakage.former.name
+        for judge in judges:
+            if judge.module.root / name == paths[name] and judge.module.covers(name):
+                found |= _judged(judge, breakage, paths)
+                break
+    return as_displayed(found)
+
+
+def _judged(judge: _Judge, breakage: Breakage, paths: dict[str, Path]) -> set[Finding]:
+    rule, former, (at, what, effect) = breakage
+    files = [former] if at.file is None else [former, at.file]
+    if rule not in judge.selection.rules:
+        return set()
+    if any(judge.excuses(rule, file, paths[file.name]) for file in files):
+        return set()
+    path = paths[(at.file or former).name]
+    return {Finding(path, at.line, at.column, rule, f"{what}: {effect}.")}

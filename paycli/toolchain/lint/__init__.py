@@ -1,0 +1,1 @@
+"""Style rules for protos, with buf's ids and categories."""

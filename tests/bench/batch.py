@@ -1,0 +1,146 @@
+"""BatchCreatePayments end to end against the least work that the same rows can take.
+
+The baseline is a tight loop in one process: multi-row inserts with conflict handling into the same
+schema with the same durability, without a rule, a message or a socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import time
+from pathlib import Path
+from statistics import median
+from typing import NamedTuple
+
+import apsw
+import grpc
+
+from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
+from paycli.payments import commands, decide
+from paycli.payments.payment import Entry, Payment
+from paycli.scenarios.own_server import own_server
+from paycli.storage.stores import open_store
+
+BATCH = 1000
+IN_FLIGHT = 4
+ROUNDS = 5
+CUSTOMERS = 10_000
+
+
+class Comparison(NamedTuple):
+    """Median payments per second of both, and the median of their ratios."""
+
+    subject: float
+    baseline: float
+    ratio: float
+
+
+def compare(folder: Path, payments: int) -> Comparison:
+    """Alternate rounds of `payments` on a fresh server and on a fresh file; the first is not counted."""
+    pairs = []
+    for number in range(ROUNDS + 1):
+        with own_server() as server:
+            subject = payments / asyncio.run(send(server.target, payments))
+        pairs.append((subject, payments / tight_loop(folder / f"tight{number}.db", payments)))
+    pairs = pairs[1:]
+    return Comparison(
+        median(pair[0] for pair in pairs),
+        median(pair[1] for pair in pairs),
+        median(pair[0] / pair[1] for pair in pairs),
+    )
+
+
+async def send(target: str, payments: int, *, customers: int = CUSTOMERS) -> float:
+    """Create so many payments in batches, some in flight together; returns the seconds it took.
+
+    Messages are made before the clock starts: the client's own work is not what is measured.
+    """
+    run = os.urandom(4).hex()
+    batches = [
+        pb.BatchCreatePaymentsRequest(
+            requests=[
+                {
+                    "order_id": f"{run}-{n}",
+                    "customer_id": f"customer-{n * 7919 % customers}",
+                    "amount": {"currency_code": "EUR", "units": 12, "nanos": 340_000_000},
+                }
+                for n in range(start, start + BATCH)
+            ]
+        ).SerializeToString()
+        for start in range(0, payments, BATCH)
+    ]
+    method = "/paycli.payments.v1.Payments/BatchCreatePayments"
+    async with grpc.aio.insecure_channel(target) as channel:
+        call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
+        waiting = iter(batches)
+        answers: list[bytes] = []
+
+        async def worker() -> None:
+            answers.extend([await call(batch) for batch in waiting])
+
+        started = time.perf_counter()
+        await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+        elapsed_s = time.perf_counter() - started
+    for answer in (answers[0], answers[-1]):
+        results = pb.BatchCreatePaymentsResponse.FromString(answer).results
+        assert len(results) == BATCH
+        assert all(each.payment.state == pb.PAYMENT_STATE_CAPTURED for each in results)
+    assert len(answers) == payments // BATCH
+    return elapsed_s
+
+
+def tight_loop(path: Path, payments: int) -> float:
+    """Write the same rows as fast as SQLite takes them; returns the seconds it took."""
+
+    async def make_schema() -> None:
+        await open_store(f"sqlite:///{path}", lambda: None).close()
+
+    asyncio.run(make_schema())
+    inserts = {
+        table: f"INSERT INTO {table} VALUES ({', '.join('?' * width)}) ON CONFLICT DO NOTHING"
+        for table, width in (("payment", len(Payment._fields)), ("entry", len(Entry._fields)))
+    }
+    add = (
+        "INSERT INTO balance VALUES (?, 'EUR', ?) "
+        "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+    )
+    batches = [_rows(start) for start in range(0, payments, BATCH)]
+    with contextlib.closing(apsw.Connection(str(path))) as connection:
+        connection.pragma("synchronous", "full")
+        connection.pragma("wal_autocheckpoint", 8192)
+        started = time.perf_counter()
+        for rows, entries in batches:
+            connection.execute("BEGIN IMMEDIATE")
+            keys = json.dumps([entry.request_key for entry in entries])
+            found = "SELECT * FROM json_each(?) JOIN entry ON request_key = value"
+            assert not list(connection.execute(found, (keys,)))
+            connection.executemany(inserts["payment"], rows)
+            connection.executemany(inserts["entry"], entries)
+            spent: dict[str, int] = {"merchant": sum(row.amount for row in rows)}
+            for row in rows:
+                account = f"customer/{row.customer_id}"
+                spent[account] = spent.get(account, 0) - row.amount
+            connection.executemany(add, sorted(spent.items()))
+            connection.execute("COMMIT")
+        return time.perf_counter() - started
+
+
+def _rows(start: int) -> tuple[list[Payment], list[Entry]]:
+    made = [
+        decide.create(
+            commands.create(
+                payment_id=f"pay_{1_700_000_000_000 + n:012x}{n * 7919 % 2**80:020x}",
+                order_id=f"order-{n}",
+                customer_id=f"customer-{n * 7919 % CUSTOMERS}",
+                currency="EUR",
+                amount=1234,
+                now_us=(1_700_000_000_000 + n) * 1000,
+            ),
+            n,
+        )
+        for n in range(start + 1, start + BATCH + 1)
+    ]
+    return [payment for payment, _ in made], [entry for _, entry in made]

@@ -1,0 +1,388 @@
+"""What every store promises, in domain words: one suite, whatever is behind the URL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from paycli.errors import (
+    DeadlinePassed,
+    KeyReused,
+    Overloaded,
+    PaymentError,
+    PaymentNotFound,
+    StateForbids,
+)
+from paycli.payments import commands
+from paycli.payments.audit import violation
+from paycli.payments.batch import Intended, Receipt
+from paycli.payments.commands import Change, Create
+from paycli.payments.money import MINOR_UNITS_MAX
+from paycli.payments.payment import CaptureMethod, Kind, State
+from paycli.payments.postings import hold_account, postings_of
+from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
+from paycli.payments.states import Action, state_of
+from paycli.payments.store import Store
+from paycli.storage.stores import open_store
+
+MANUAL = CaptureMethod.MANUAL
+T0 = 1_800_000_000_000_000
+
+
+def make(number: int, amount: int = 100, **changes: object) -> Create:
+    """Creation number `number`, made a millisecond after the one before."""
+    now_us = T0 + number * 1000
+    fields: dict[str, object] = {
+        "payment_id": f"pay_{now_us // 1000:012x}{number:020x}",
+        "order_id": f"order-{number}",
+        "customer_id": "ada",
+        "currency": "EUR",
+        "amount": amount,
+        "now_us": now_us,
+    }
+    return commands.create(**(fields | changes))  # type: ignore[arg-type] # plain keyword data
+
+
+def do(create: Create, action: Action, amount: int = 0, *, key: str, at: int = 9) -> Change:
+    return Change(key, create.payment_id, action, create.now_us + at, amount)
+
+
+@pytest.fixture(params=["file", "memory"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty store."""
+    return f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[Store]:
+    store = open_store(url, lambda: None)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def everything(store: Store) -> list[str]:
+    """Ids of all payments, in pages of three."""
+    ids: list[str] = []
+    cursor = ""
+    while True:
+        page, cursor = await store.payments(PaymentFilter(), cursor, 3)
+        ids += [payment.payment_id for payment in page]
+        if not cursor:
+            return ids
+
+
+def test_many_at_once_each_get_their_own_answer(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            creates = [make(1), make(1, 101), make(1), make(2)]
+            outcomes = await store.execute_all(creates)
+            assert [type(each) for each in outcomes] == [Receipt, KeyReused, Receipt, Receipt]
+            assert isinstance(outcomes[2], Receipt)
+            assert outcomes[2].replayed
+            assert await store.balances("merchant") == [("EUR", 200)]
+
+    asyncio.run(main())
+
+
+def test_a_command_that_the_database_refuses_does_not_fail_its_batch(url: str) -> None:
+    """The balance of an account is a 64-bit number; the command that would pass it is to blame."""
+
+    async def main() -> None:
+        async with opened(url) as store:
+            full = (2**63 - 1) // MINOR_UNITS_MAX
+            huge = [make(n, MINOR_UNITS_MAX) for n in range(full)]
+            for start in range(0, full, 1000):
+                await store.execute_all(huge[start : start + 1000])
+            outcomes = await asyncio.gather(
+                store.execute(make(10_001)),
+                store.execute(make(10_002, MINOR_UNITS_MAX)),
+                store.execute(make(10_003)),
+                return_exceptions=True,
+            )
+            assert [type(each) for each in outcomes] == [Receipt, StateForbids, Receipt]
+            assert isinstance(outcomes[1], StateForbids)
+            assert outcomes[1].reason == "BALANCE_LIMIT"
+            assert "2^63" in str(outcomes[1])
+            assert await store.payment(make(10_002).payment_id) is None
+            assert (await store.payment(make(10_003).payment_id)) is not None
+
+    asyncio.run(main())
+
+
+def test_lists_are_paged_newest_first_and_filtered(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            creates = [
+                make(
+                    n,
+                    customer_id=f"c{n % 3}",
+                    order_id=f"o{n % 5}",
+                    request_id=f"r{n}",
+                    capture_method=MANUAL if n % 4 == 0 else CaptureMethod.AUTOMATIC,
+                )
+                for n in range(40)
+            ]
+            await store.execute_all(creates)
+            await store.execute(do(creates[8], Action.VOID, key="v"))
+            assert await everything(store) == [c.payment_id for c in reversed(creates)]
+
+            async def found(**wanted: Any) -> list[int]:
+                numbers: list[int] = []
+                cursor = ""
+                while True:
+                    page, cursor = await store.payments(
+                        PaymentFilter(**wanted),
+                        cursor,
+                        2,
+                    )
+                    numbers += [int(each.payment_id[-20:], 16) for each in page]
+                    if not cursor:
+                        return numbers
+
+            assert await found(customer_id="c1") == [n for n in range(39, -1, -1) if n % 3 == 1]
+            assert await found(order_id="o2") == [37, 32, 27, 22, 17, 12, 7, 2]
+            assert await found(order_id="o2", customer_id="c1") == [37, 22, 7]
+            assert await found(state=State.VOIDED) == [8]
+            assert await found(state=State.AUTHORIZED, customer_id="c0") == [36, 24, 12, 0]
+            assert await found(state=State.CAPTURED, order_id="o0") == [35, 30, 25, 15, 10, 5]
+            at = creates[20].now_us
+            assert await found(created_from_us=at, created_before_us=at + 2000) == [21, 20]
+            assert await found(created_from_us=at + 1, created_before_us=at + 1001) == [21]
+            assert await found(created_before_us=creates[1].now_us) == [0]
+
+    asyncio.run(main())
+
+
+def test_the_journal_is_paged_in_the_middle_of_a_payment(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            first, second = make(1, capture_method=MANUAL), make(2, customer_id="grace")
+            await store.execute_all([first, second])
+            for n in range(5):
+                await store.execute(do(first, Action.CAPTURE, 10, key=f"c{n}"))
+            await store.execute(do(first, Action.REFUND, 7, key="r"))
+            whole: list[tuple[str, int]] = []
+            cursor = EntryCursor()
+            while page := await store.journal("", "", cursor, 2):
+                whole += [(each.payment.order_id, each.entry.version) for each in page]
+                cursor = EntryCursor(page[-1].payment.payment_id, page[-1].entry.version)
+            assert whole == [("order-1", n) for n in range(1, 8)] + [("order-2", 1)]
+            ada = await store.journal("", "ada", EntryCursor(), 100)
+            assert {each.payment.order_id for each in ada} == {"order-1"}
+            (refund,) = await store.refunds(first.payment_id, 0, 10)
+            assert (refund.amount, refund.version) == (7, 7)
+            assert await store.refunds(first.payment_id, 7, 10) == []
+            assert await store.entry(first.payment_id, 7) == refund
+            assert await store.entry(first.payment_id, 8) is None
+            payment = await store.payment(first.payment_id)
+            assert payment is not None
+            assert violation(payment, [each.entry for each in ada]) is None
+
+    asyncio.run(main())
+
+
+def test_balances_are_the_sums_of_the_postings(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            held = make(1, 500, capture_method=MANUAL, customer_id="grace")
+            await store.execute_all([held, make(2, 70), make(3, 30, currency="USD")])
+            await store.execute(Change("f", held.payment_id, Action.CAPTURE, 1, 200, final=True))
+            await store.execute(do(held, Action.REFUND, 50, key="r"))
+            sums: Counter[tuple[str, str]] = Counter()
+            for found in await store.journal("", "", EntryCursor(), 100):
+                for account, amount, currency in postings_of(*found):
+                    sums[account, currency] += amount
+            accounts = ("merchant", "customer/ada", "customer/grace")
+            stored = {
+                (account, currency): amount
+                for account in accounts
+                for currency, amount in await store.balances(account)
+            }
+            assert sums.pop((hold_account(held.payment_id), "EUR")) == 0
+            assert stored == dict(sums)
+            assert await store.balances("customer/nobody") == []
+
+    asyncio.run(main())
+
+
+def test_events_come_in_order_and_a_watcher_is_told_of_news(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            watched = asyncio.ensure_future(store.news(0))
+            await asyncio.sleep(0)
+            assert not watched.done()
+            held = make(1, capture_method=MANUAL)
+            await store.execute(held)
+            await asyncio.wait_for(watched, 5)
+            await store.execute_all([make(n, customer_id="grace") for n in range(2, 12)])
+            await store.execute(do(held, Action.VOID, key="v"))
+            assert store.last_seq == 12
+
+            async def seen(**wanted: Any) -> list[int]:
+                seqs: list[int] = []
+                after = 0
+                while after < store.last_seq:
+                    found, after = await store.events(
+                        after,
+                        EventFilter(**wanted),
+                        3,
+                    )
+                    seqs += [each.entry.seq for each in found]
+                return seqs
+
+            assert await seen() == list(range(1, 13))
+            assert await seen(customer_id="grace") == list(range(2, 12))
+            assert await seen(payment_id=held.payment_id) == [1, 12]
+            assert await seen(order_id="order-1") == [1, 12]
+            assert await seen(kinds=frozenset({Kind.VOIDED, Kind.AUTHORIZED})) == [1, 12]
+            assert await seen(order_id="order-1", kinds=frozenset({Kind.CHARGED})) == []
+
+    asyncio.run(main())
+
+
+def test_what_ran_out_is_due_once(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            soon = make(1, capture_method=MANUAL, expires_us=T0 + 50_000)
+            later = make(2, capture_method=MANUAL, expires_us=T0 + 90_000)
+            await store.execute_all([soon, later, make(3)])
+            assert await store.due(T0 + 49_999, 10) == []
+            assert await store.due(T0 + 50_000, 10) == [soon.payment_id]
+            late = do(soon, Action.CAPTURE, key="late", at=49_000)
+            with pytest.raises(StateForbids, match="ran out") as refusal:
+                await store.execute(late)
+            assert refusal.value.reason == "AUTHORIZATION_EXPIRED"
+            receipt = await store.execute(commands.expire(soon.payment_id, T0 + 50_001))
+            assert state_of(receipt.payment) is State.EXPIRED
+            assert await store.due(T0 + 99_999, 10) == [later.payment_id]
+
+    asyncio.run(main())
+
+
+def test_an_intent_is_kept_until_it_is_settled_or_withdrawn(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            first = make(1, request_id="k")
+            assert await store.intend(first) == Intended(first)
+            retry = first._replace(payment_id="pay_other", now_us=first.now_us + 5)
+            assert await store.intend(retry) == Intended(first)
+            with pytest.raises(KeyReused) as reused:
+                await store.intend(first._replace(amount=101))
+            assert reused.value.metadata["differingFields"] == "amount"
+            with pytest.raises(KeyReused):
+                await store.execute(Change(first.request_key, "pay_x", Action.VOID, 1))
+            assert await store.intents() == [first]
+            receipt = await store.execute(retry._replace(decline_reason="LOST_CARD"))
+            assert receipt.payment.payment_id == first.payment_id
+            assert state_of(receipt.payment) is State.DECLINED
+            assert await store.intents() == []
+            replay = await store.intend(first)
+            assert isinstance(replay, Receipt)
+            assert replay.replayed
+            await store.intend(make(2))
+            await store.withdraw(make(2).request_key)
+            assert await store.intents() == []
+            assert await store.payment(make(2).payment_id) is None
+
+    asyncio.run(main())
+
+
+def test_intents_survive_a_restart(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def main() -> None:
+        async with opened(url) as store:
+            await store.intend(make(1))
+        async with opened(url) as store:
+            assert await store.intents() == [make(1)]
+
+    asyncio.run(main())
+
+
+def test_a_deadline_that_passed_is_not_begun(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            with pytest.raises(DeadlinePassed):
+                await store.execute(make(1), timeout_s=0)
+            late = asyncio.ensure_future(store.execute(make(2), timeout_s=1e-9))
+            with pytest.raises(DeadlinePassed):
+                await late
+            await store.execute(make(3), timeout_s=60)
+            assert await everything(store) == [make(3).payment_id]
+
+    asyncio.run(main())
+
+
+def test_more_than_the_bounds_is_refused_and_the_rest_is_carried_out(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            crowd = [
+                asyncio.ensure_future(store.execute_all([make(i * 1000 + n) for n in range(1000)]))
+                for i in range(25)
+            ]
+            outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+            refused = [each for each in outcomes if isinstance(each, PaymentError)]
+            assert {type(each) for each in refused} == {Overloaded}
+            assert len(refused) == 5
+            assert len(await everything(store)) == 20_000
+
+    asyncio.run(main())
+
+
+def test_the_bound_counts_bytes_too(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            long = "x" * 255
+            crowd = [
+                asyncio.ensure_future(
+                    store.execute_all(
+                        [
+                            make(
+                                n,
+                                order_id=f"{long[:240]}{i}-{n}",
+                                request_id=f"{long[:240]}{i}-{n}",
+                                payment_id=f"pay_{i}-{n}",
+                                customer_id=long,
+                            )
+                            for n in range(1000)
+                        ]
+                    )
+                )
+                for i in range(40)
+            ]
+            outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+            assert any(isinstance(each, Overloaded) for each in outcomes)
+            assert sum(isinstance(each, list) for each in outcomes) < 20
+
+    asyncio.run(main())
+
+
+def test_reads_go_on_beside_writes_and_see_what_was_answered(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+
+            async def write_then_read(number: int) -> None:
+                create = make(number)
+                await store.execute(create)
+                assert await store.payment(create.payment_id) is not None
+
+            await asyncio.gather(*(write_then_read(n) for n in range(300)))
+
+    asyncio.run(main())
+
+
+def test_an_unknown_payment_cannot_be_changed(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            with pytest.raises(PaymentNotFound):
+                await store.execute(do(make(1), Action.CAPTURE, key="k"))
+
+    asyncio.run(main())

@@ -1,0 +1,196 @@
+"""The output folder: how it differs from what it should be, and the step between.
+
+Nothing is touched before everything is ready: the new files wait in a folder beside the old ones,
+the manifest notes what is about to be written, and only then they are moved into place. Whenever a
+run is killed, the next one can tell what is its own and what is still to do.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from paycli.errors import InputError
+from paycli.toolchain.manifest import MANIFEST, Manifest, digest, read_manifest, render
+
+INIT: Final = "__init__.py"
+_STAGING: Final = ".paycli-gen.partial"
+_PROTOC_MARK: Final = b"enerated by the "  # stands in the first lines of all that protoc writes
+_MARK_WITHIN: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How a tree differs from what it should be; names relative to the output folder.
+
+    `edited` and `kept` were changed by hand; `kept` are no longer generated.
+    """
+
+    stale: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    left_over: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    foreign: tuple[str, ...] = ()
+    interrupted: bool = False
+
+    @property
+    def empty(self) -> bool:
+        """Whether the tree is as it should be."""
+        return not (self.interrupted or any(names for _, names in self.named()))
+
+    def named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """What people call each kind, and the files."""
+        yield "stale", self.stale
+        yield "edited by hand", self.edited
+        yield "missing", self.missing
+        yield "left over", self.left_over
+        yield "left over, but edited by hand", self.kept
+        yield "in the way, not written by gen", self.foreign
+
+
+def find_drift(wanted: Mapping[str, str], manifest: Manifest, out: Path) -> Drift:
+    """Compare `out` with the wanted digests and with what an earlier run left there."""
+    kinds: dict[str, list[str]] = {}
+    for name in sorted({*wanted, *manifest.files, *manifest.unfinished}):
+        kind = _kind(name, wanted.get(name), manifest, out)
+        kinds.setdefault(kind, []).append(name)
+    kinds.pop("", None)
+    named = {kind: tuple(names) for kind, names in kinds.items()}
+    return replace(Drift(**named), interrupted=bool(manifest.unfinished))  # type: ignore[arg-type] # names of fields
+
+
+def write(
+    contents: Mapping[str, bytes], drift: Drift, before: Manifest, after: Manifest, out: Path
+) -> bool:
+    """Bring `out` in line; False if another run has been here since `before` was read.
+
+    Raises InputError, with nothing changed, if something is in the way.
+    """
+    changed = (*drift.stale, *drift.edited, *drift.missing)
+    _refuse_what_is_in_the_way(drift, changed, out)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with _locked(out):
+            if read_manifest(out) != before:
+                return False
+            if changed or drift.left_over:
+                _replace_all({name: contents[name] for name in changed}, drift, before, out)
+            if drift.interrupted or before != after or not (out / MANIFEST).exists():
+                _replace(out / MANIFEST, render(after).encode())
+            shutil.rmtree(out / _STAGING, ignore_errors=True)
+    except OSError as problem:
+        where = problem.filename or out
+        raise InputError(f"Cannot write into {out}: {where}: {problem.strerror}.") from problem
+    return True
+
+
+def digest_of(path: Path) -> str | None:
+    """The digest of a file, None if there is none. Raises InputError if it cannot be read."""
+    try:
+        return digest(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as problem:
+        raise InputError(f"{path} cannot be read: {problem.strerror}.") from problem
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that is whole at every moment. Raises InputError."""
+    try:
+        _replace(path, content)
+    except OSError as problem:
+        raise InputError(f"Cannot write {path}: {problem.strerror}.") from problem
+
+
+def _kind(name: str, wanted: str | None, manifest: Manifest, out: Path) -> str:
+    found = digest_of(out / name)
+    if found == wanted:
+        return ""
+    if wanted is None:
+        assert found is not None
+        if manifest.is_own(name, found):
+            return "left_over"
+        return "" if PurePosixPath(name).name == INIT else "kept"  # a filled __init__.py is theirs
+    if found is None:
+        return "missing"
+    if manifest.is_own(name, found):
+        return "stale"
+    if name in manifest.files:
+        return "edited"
+    with (out / name).open("rb") as file:
+        return "stale" if _PROTOC_MARK in file.read(_MARK_WITHIN) else "foreign"
+
+
+def _refuse_what_is_in_the_way(drift: Drift, changed: tuple[str, ...], out: Path) -> None:
+    if drift.foreign:
+        raise InputError(
+            f"{out / drift.foreign[0]} was not written by gen. Move it, or choose another --out."
+        )
+    folders: set[Path] = set()
+    for name in (*changed, *drift.left_over, MANIFEST):
+        if (out / name).is_dir():
+            raise InputError(f"{out / name} is a folder, where a file is to go. Move it.")
+        folders |= {out / parent for parent in PurePosixPath(name).parents}
+    for folder in sorted(folders):
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder} is a file, where a folder is to go. Move it.")
+        if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+            raise InputError(f"Cannot write into {folder}: no permission.")
+        if folder != out and not folder.resolve().is_relative_to(out.resolve()):
+            raise InputError(f"{folder} is a link out of {out}, to {folder.resolve()}. Remove it.")
+
+
+def _replace_all(contents: Mapping[str, bytes], drift: Drift, before: Manifest, out: Path) -> None:
+    staging = out / _STAGING
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir()
+    try:
+        for number, content in enumerate(contents.values()):
+            (staging / str(number)).write_bytes(content)
+        for folder in {(out / name).parent for name in contents}:
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    planned = {name: digest(content) for name, content in contents.items()}
+    arrived = {n: hashed for n, hashed in before.unfinished.items() if digest_of(out / n) == hashed}
+    unfinished = {**before.unfinished, **planned, **dict.fromkeys(drift.left_over, "")}
+    noted = replace(before, files={**before.files, **arrived}, unfinished=unfinished)
+    _replace(out / MANIFEST, render(noted).encode())
+    for number, name in enumerate(contents):
+        (staging / str(number)).replace(out / name)
+    for name in drift.left_over:
+        (out / name).unlink(missing_ok=True)
+        _remove_empty_folders((out / name).parent, out)
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, even when interrupted."""
+    partial = path.with_name(f"{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def _remove_empty_folders(folder: Path, out: Path) -> None:
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    while folder != out and not any(folder.iterdir()):
+        folder.rmdir()
+        folder = folder.parent
+
+
+@contextmanager
+def _locked(out: Path) -> Iterator[None]:
+    """Runs take turns; the lock is on the folder itself, so that no lock file is left behind."""
+    handle = os.open(out, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -129,7 +129,7 @@ def _watch(job: _Job) -> None:
 
 def _finish(made: Generated, job: _Job) -> None:
     """Warn of runtimes that will refuse the code; prove that it imports, if wanted."""
-    from paycli.toolchain.versions import demanded_versions, find_skews
+    from paycli.toolchain import versions
 
     one_of_each = {
         ending: job.out / name
@@ -138,7 +138,11 @@ def _finish(made: Generated, job: _Job) -> None:
         if name.endswith(ending)
     }
     texts = [path.read_text(encoding="utf-8") for path in one_of_each.values()]
-    for skew in find_skews(demanded_versions(texts), job.out):
+    demanded = versions.demanded_versions(texts)
+    skews = versions.find_declared_skews(demanded, job.out)
+    if made.compiled:  # else the compiler installed here made it, and brought what it needs
+        skews += versions.find_installed_skews(demanded)
+    for skew in skews:
         output.progress(f"Warning: {skew}")
     if job.verify:
         from paycli.toolchain.verify import find_import_failures

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from paycli.errors import InputError
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
-from paycli.toolchain.tree import INIT, Drift, digest_of, find_drift, write
+from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
 from paycli.toolchain.workspace import Workspace
 
 # Folders that installed packages share or own (grpc/health/v1 is one): an __init__.py of ours in
@@ -87,10 +87,11 @@ def _generate(
         path = workspace.imported_path(name)
         return digest_of(path) if path else None
 
+    present = Present(out)
     compiled = set(names)
     if not everything:
         compiled = before.changed(names, source_digest)
-        compiled |= _damaged(names - compiled, before, out)
+        compiled |= _damaged(names - compiled, before, present)
     for name in compiled:
         source_digest(name)
     contents: dict[str, bytes] = {}
@@ -112,25 +113,25 @@ def _generate(
             for name, imports in code.imports.items()
         }
     after = _manifest_after(before, names, sources, contents, whole_tree)
-    markers = {name for name in _package_markers(after.files) if _is_ours(name, before, out)}
+    markers = {name for name in _package_markers(after.files) if _is_ours(name, before, present)}
     after = replace(after, files={**after.files, **dict.fromkeys(markers, _EMPTY)})
     contents |= dict.fromkeys(markers, b"")
     wanted, known = after.files, before
     if not whole_tree:
         wanted = {name: after.files[name] for name in contents}
         known = replace(before, files={n: d for n, d in before.files.items() if n in contents})
-    drift = find_drift(wanted, known, out)
+    drift = find_drift(wanted, known, present)
     return Generated(tuple(sorted(compiled)), contents, descriptors, before, after, drift)
 
 
-def _damaged(names: Iterable[str], before: Manifest, out: Path) -> set[str]:
+def _damaged(names: Iterable[str], before: Manifest, present: Present) -> set[str]:
     """Protos whose code is not on the disk as it was written."""
     files = _files_by_stem(before.files)
     return {
         name
         for name in names
         if any(
-            digest_of(out / file) != hashed
+            present.digest(file) != hashed
             for file, hashed in files.get(_stem_of(name), {"": ""}).items()
         )
     }
@@ -189,13 +190,21 @@ def _files_by_stem(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
 
 
 def _package_markers(files: Iterable[str]) -> set[str]:
-    folders = {parent for name in files for parent in PurePosixPath(name).parents}
-    return {str(folder / INIT) for folder in folders if not _SHARED.intersection(folder.parts[:1])}
+    folders = {name.rpartition("/")[0] for name in files}
+    for folder in list(folders):
+        while folder:
+            folder = folder.rpartition("/")[0]
+            folders.add(folder)
+    return {
+        f"{folder}/{INIT}" if folder else INIT
+        for folder in folders
+        if folder.partition("/")[0] not in _SHARED
+    }
 
 
-def _is_ours(marker: str, before: Manifest, out: Path) -> bool:
+def _is_ours(marker: str, before: Manifest, present: Present) -> bool:
     """An __init__.py that somebody else wrote, or wrote into, is left to them."""
-    found = digest_of(out / marker)
+    found = present.digest(marker)
     return found is None or (found == _EMPTY and before.is_own(marker, _EMPTY))
 
 

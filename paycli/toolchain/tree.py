@@ -55,12 +55,27 @@ class Drift:
         yield "in the way, not written by gen", self.foreign
 
 
-def find_drift(wanted: Mapping[str, str], manifest: Manifest, out: Path) -> Drift:
-    """Compare `out` with the wanted digests and with what an earlier run left there."""
+class Present:
+    """The digests of what is in the output folder; each file is read once."""
+
+    def __init__(self, out: Path) -> None:
+        self.out = out
+        self._known: dict[str, str | None] = {}
+
+    def digest(self, name: str) -> str | None:
+        """The digest of a file, None if it does not exist."""
+        if name not in self._known:
+            self._known[name] = digest_of(f"{self.out}/{name}")
+        return self._known[name]
+
+
+def find_drift(wanted: Mapping[str, str], manifest: Manifest, present: Present) -> Drift:
+    """Compare what is present with the wanted digests and with what an earlier run left there."""
     kinds: dict[str, list[str]] = {}
     for name in sorted({*wanted, *manifest.files, *manifest.unfinished}):
-        kind = _kind(name, wanted.get(name), manifest, out)
-        kinds.setdefault(kind, []).append(name)
+        if present.digest(name) != wanted.get(name):
+            kind = _kind(name, wanted.get(name), manifest, present)
+            kinds.setdefault(kind, []).append(name)
     kinds.pop("", None)
     named = {kind: tuple(names) for kind, names in kinds.items()}
     return replace(Drift(**named), interrupted=bool(manifest.unfinished))  # type: ignore[arg-type] # names of fields
@@ -91,10 +106,11 @@ def write(
     return True
 
 
-def digest_of(path: Path) -> str | None:
+def digest_of(path: Path | str) -> str | None:
     """The digest of a file, None if there is none. Raises InputError if it cannot be read."""
     try:
-        return digest(path.read_bytes())
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - hundreds a run
+            return digest(file.read())
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as problem:
@@ -109,10 +125,8 @@ def write_whole(path: Path, content: bytes) -> None:
         raise InputError(f"Cannot write {path}: {problem.strerror}.") from problem
 
 
-def _kind(name: str, wanted: str | None, manifest: Manifest, out: Path) -> str:
-    found = digest_of(out / name)
-    if found == wanted:
-        return ""
+def _kind(name: str, wanted: str | None, manifest: Manifest, present: Present) -> str:
+    found = present.digest(name)
     if wanted is None:
         assert found is not None
         if manifest.is_own(name, found):
@@ -124,7 +138,7 @@ def _kind(name: str, wanted: str | None, manifest: Manifest, out: Path) -> str:
         return "stale"
     if name in manifest.files:
         return "edited"
-    with (out / name).open("rb") as file:
+    with (present.out / name).open("rb") as file:
         return "stale" if _PROTOC_MARK in file.read(_MARK_WITHIN) else "foreign"
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -54,19 +53,12 @@ def demanded_versions(code: Iterable[str]) -> dict[str, str]:
     return newest
 
 
-def find_skews(demanded: Mapping[str, str], folder: Path) -> list[Skew]:
-    """What is installed here, and what the pyproject.toml around `folder` allows, but is too old.
-
-    Raises DocumentError when that pyproject.toml cannot be read.
-    """
+def find_declared_skews(demanded: Mapping[str, str], folder: Path) -> list[Skew]:
+    """What the pyproject.toml around `folder` allows, but is too old. Raises DocumentError."""
     project = _project_around(folder)
     declared = _lower_bounds(project) if project else {}
     skews: list[Skew] = []
     for package, version in sorted(demanded.items()):
-        installed = installed_version(package)
-        if installed is not None and release(installed) < release(version):
-            found = f"{installed} is installed; run 'pip install {package}>={version}'"
-            skews.append(Skew(package, version, found))
         if package in declared and release(declared[package]) < release(version):
             allowed = f"as old as {declared[package]}" if declared[package] != "0" else "of any age"
             found = f'{project} allows one {allowed}; write "{package}>={version}" there'
@@ -74,8 +66,21 @@ def find_skews(demanded: Mapping[str, str], folder: Path) -> list[Skew]:
     return skews
 
 
+def find_installed_skews(demanded: Mapping[str, str]) -> list[Skew]:
+    """What is installed here, but is too old."""
+    skews: list[Skew] = []
+    for package, version in sorted(demanded.items()):
+        installed = installed_version(package)
+        if installed is not None and release(installed) < release(version):
+            found = f"{installed} is installed; run 'pip install {package}>={version}'"
+            skews.append(Skew(package, version, found))
+    return skews
+
+
 def installed_version(package: str) -> str | None:
     """The version of a distribution in this environment."""
+    from importlib import metadata  # as slow to load as a run that finds nothing to do
+
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import DocumentError
-from paycli.toolchain.versions import demanded_versions, find_skews, installed_version, release
+from paycli.toolchain.versions import (
+    demanded_versions,
+    find_declared_skews,
+    find_installed_skews,
+    installed_version,
+    release,
+)
 
 ROOT = Path(__file__).parents[2]
 DEMANDED = {"grpcio": "1.85.1", "protobuf": "7.35.1"}
@@ -30,7 +36,7 @@ def test_the_stamps_of_our_own_generated_code_are_read() -> None:
 
 def test_our_own_pyproject_declares_what_our_code_demands() -> None:
     code = [path.read_text() for path in (ROOT / "paycli/generated").glob("*.py")]
-    assert find_skews(demanded_versions(code), ROOT / "paycli/generated") == []
+    assert find_declared_skews(demanded_versions(code), ROOT / "paycli/generated") == []
 
 
 def test_the_newest_stamp_counts() -> None:
@@ -58,7 +64,7 @@ def test_the_newest_stamp_counts() -> None:
 def test_a_declaration_that_allows_too_old_a_version(
     tmp_path: Path, declared: str, said: str | None
 ) -> None:
-    skews = find_skews(DEMANDED, project(tmp_path, declared))
+    skews = find_declared_skews(DEMANDED, project(tmp_path, declared))
     if said is None:
         assert skews == []
         return
@@ -71,13 +77,13 @@ def test_a_declaration_that_allows_too_old_a_version(
 
 def test_the_oldest_of_several_lines_is_what_some_user_gets(tmp_path: Path) -> None:
     lines = ("grpcio>=1.90; python_version>='3.13'", "grpcio>=1.60; python_version<'3.13'")
-    [skew] = find_skews(DEMANDED, project(tmp_path, *lines))
+    [skew] = find_declared_skews(DEMANDED, project(tmp_path, *lines))
     assert "as old as 1.60" in str(skew)
 
 
-def test_an_installed_version_that_is_too_old(tmp_path: Path) -> None:
+def test_an_installed_version_that_is_too_old() -> None:
     installed = installed_version("protobuf")
-    [skew] = find_skews({"protobuf": "999.1"}, project(tmp_path))
+    [skew] = find_installed_skews({"protobuf": "999.1"})
     assert f"{installed} is installed; run 'pip install protobuf>=999.1'" in str(skew)
 
 
@@ -87,9 +93,9 @@ def test_a_strange_pyproject_is_no_traceback(tmp_path: Path, text: str) -> None:
     (tmp_path / "pyproject.toml").write_text(text)
     if text == "[project\n":
         with pytest.raises(DocumentError, match=r"pyproject\.toml: cannot be read"):
-            find_skews(DEMANDED, inside)
+            find_declared_skews(DEMANDED, inside)
     else:
-        assert find_skews(DEMANDED, inside) == []
+        assert find_declared_skews(DEMANDED, inside) == []
 
 
 def test_versions_are_compared_as_numbers() -> None:

@@ -22,6 +22,8 @@ from paycli.toolchain.imports import RelativeImports, make_relative, mend_keywor
 from paycli.toolchain.workspace import Workspace
 
 _DESCRIPTOR: Final = re.compile(r"AddSerializedFile\((b'.*')\)$", re.MULTILINE)
+_OWN_MODULE: Final = ".BuildTopDescriptorsAndMessages(DESCRIPTOR, {}, _globals)"
+_REAL_MODULE: Final = _OWN_MODULE.format("__name__")
 
 
 class Code(NamedTuple):
@@ -73,7 +75,9 @@ def _mend(
         stem, depth = module.replace(".", "/"), module.count(".")
         imports = by_depth.get(depth) or RelativeImports(modules, depth)
         by_depth[depth] = imports
-        mended[f"{stem}.py"] = imports.mend(code[f"{stem}.py"])
+        # The classes' module is where they are, so that pickle and friends find them.
+        messages = code[f"{stem}.py"].replace(_OWN_MODULE.format(repr(module)), _REAL_MODULE)
+        mended[f"{stem}.py"] = imports.mend(messages)
         grpc = imports.mend(code[f"{stem}_grpc.py"])
         mended[f"{stem}_grpc.py"] = mend_keywords(grpc) if _has_keywords(file) else grpc
         mended[f"{stem}.pyi"] = make_relative(code[f"{stem}.pyi"], module, modules)

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from paycli.errors import InputError
 from paycli.toolchain.imports import module_of
@@ -25,8 +24,7 @@ _SHARED: Final = {"google", "grpc", "opentelemetry", "buf"}
 _EMPTY: Final = digest(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Generated:
+class Generated(NamedTuple):
     """What the output folder should be, and how far it is from that.
 
     `contents` are the files that were made again, `after.files` all of them. `descriptors` is a
@@ -114,12 +112,12 @@ def _generate(
         }
     after = _manifest_after(before, names, sources, contents, whole_tree)
     markers = {name for name in _package_markers(after.files) if _is_ours(name, before, present)}
-    after = replace(after, files={**after.files, **dict.fromkeys(markers, _EMPTY)})
+    after = after._replace(files={**after.files, **dict.fromkeys(markers, _EMPTY)})
     contents |= dict.fromkeys(markers, b"")
     wanted, known = after.files, before
     if not whole_tree:
         wanted = {name: after.files[name] for name in contents}
-        known = replace(before, files={n: d for n, d in before.files.items() if n in contents})
+        known = before._replace(files={n: d for n, d in before.files.items() if n in contents})
     drift = find_drift(wanted, known, present)
     return Generated(tuple(sorted(compiled)), contents, descriptors, before, after, drift)
 
@@ -153,7 +151,7 @@ def _manifest_after(
     if not whole_tree:
         same = before.made_with == toolchain_stamp()
         others = before.protos.keys() - names
-        protos |= {n: known[n] if same else replace(known[n], digest="") for n in others}
+        protos |= {n: known[n] if same else known[n]._replace(digest="") for n in others}
         own = {file for name in names for file in files[_stem_of(name)]}
         unfinished = {n: d for n, d in before.unfinished.items() if n not in own}
     return Manifest(

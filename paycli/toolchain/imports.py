@@ -15,7 +15,6 @@ from collections.abc import Set as AbstractSet
 from keyword import iskeyword
 from typing import Final
 
-_OWN_MODULE: Final = re.compile(r"(\.BuildTopDescriptorsAndMessages\(DESCRIPTOR, )'[^'\n]+'")
 _IMPORTS_END: Final = ("\nDESCRIPTOR = ", "\nGRPC_GENERATED_VERSION = ")
 _FALLBACK: Final = "except AttributeError:"  # of an import that another file passes on
 
@@ -61,8 +60,7 @@ class RelativeImports:
             else:
                 mended.append(self._lines.get(line, line))
             before = line
-        # The classes' own module, so that pickle and friends find it where it is.
-        code = "\n".join(mended) + _OWN_MODULE.sub(r"\1__name__", code[end:])
+        code = "\n".join(mended) + code[end:]
         for alias in self._unsafe:
             code = code.replace(alias, re.sub(r"\W", "_", alias))
         return code

@@ -11,9 +11,9 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Final
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from paycli import __version__
 from paycli.errors import InputError
@@ -22,23 +22,21 @@ MANIFEST: Final = ".paycli-gen.json"
 _BY: Final = "paycli gen; do not edit"
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """A proto as it was when it was compiled: the hash of its text, and what it imports."""
 
     digest: str
     imports: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
+class Manifest(NamedTuple):
     """What the last run wrote. `imported` are protos from outside of the tree."""
 
     made_with: str = ""
-    protos: Mapping[str, Source] = field(default_factory=dict)
-    imported: Mapping[str, Source] = field(default_factory=dict)
-    files: Mapping[str, str] = field(default_factory=dict)
-    unfinished: Mapping[str, str] = field(default_factory=dict)
+    protos: Mapping[str, Source] = MappingProxyType({})
+    imported: Mapping[str, Source] = MappingProxyType({})
+    files: Mapping[str, str] = MappingProxyType({})
+    unfinished: Mapping[str, str] = MappingProxyType({})
 
     def is_own(self, name: str, digest: str) -> bool:
         """Whether gen wrote this content, in the last run or in one that was interrupted."""

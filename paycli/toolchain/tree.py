@@ -12,9 +12,8 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final
+from typing import Final, NamedTuple
 
 from paycli.errors import InputError
 from paycli.toolchain.manifest import MANIFEST, Manifest, digest, read_manifest, render
@@ -25,8 +24,7 @@ _PROTOC_MARK: Final = b"enerated by the "  # stands in the first lines of all th
 _MARK_WITHIN: Final = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Drift:
+class Drift(NamedTuple):
     """How a tree differs from what it should be; names relative to the output folder.
 
     `edited` and `kept` were changed by hand; `kept` are no longer generated.
@@ -60,12 +58,17 @@ class Present:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self._listed: dict[str, frozenset[str]] = {}
         self._known: dict[str, str | None] = {}
 
     def digest(self, name: str) -> str | None:
         """The digest of a file, None if it does not exist."""
         if name not in self._known:
-            self._known[name] = digest_of(f"{self.out}/{name}")
+            folder, _, file = name.rpartition("/")
+            if folder not in self._listed:  # one look at a folder is cheaper than one at each file
+                self._listed[folder] = _list(self.out / folder)
+            exists = file in self._listed[folder]
+            self._known[name] = digest_of(f"{self.out}/{name}") if exists else None
         return self._known[name]
 
 
@@ -76,9 +79,19 @@ def find_drift(wanted: Mapping[str, str], manifest: Manifest, present: Present) 
         if present.digest(name) != wanted.get(name):
             kind = _kind(name, wanted.get(name), manifest, present)
             kinds.setdefault(kind, []).append(name)
-    kinds.pop("", None)
-    named = {kind: tuple(names) for kind, names in kinds.items()}
-    return replace(Drift(**named), interrupted=bool(manifest.unfinished))  # type: ignore[arg-type] # names of fields
+
+    def of(kind: str) -> tuple[str, ...]:
+        return tuple(kinds.get(kind, ()))
+
+    return Drift(
+        stale=of("stale"),
+        edited=of("edited"),
+        missing=of("missing"),
+        left_over=of("left_over"),
+        kept=of("kept"),
+        foreign=of("foreign"),
+        interrupted=bool(manifest.unfinished),
+    )
 
 
 def write(
@@ -125,6 +138,15 @@ def write_whole(path: Path, content: bytes) -> None:
         raise InputError(f"Cannot write {path}: {problem.strerror}.") from problem
 
 
+def _list(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 - names, not paths
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError as problem:
+        raise InputError(f"{folder} cannot be read: {problem.strerror}.") from problem
+
+
 def _kind(name: str, wanted: str | None, manifest: Manifest, present: Present) -> str:
     found = present.digest(name)
     if wanted is None:
@@ -147,12 +169,12 @@ def _refuse_what_is_in_the_way(drift: Drift, changed: tuple[str, ...], out: Path
         raise InputError(
             f"{out / drift.foreign[0]} was not written by gen. Move it, or choose another --out."
         )
-    folders: set[Path] = set()
+    folders = {""}
     for name in (*changed, *drift.left_over, MANIFEST):
-        if (out / name).is_dir():
+        if os.path.isdir(f"{out}/{name}"):  # noqa: PTH112 - hundreds a run
             raise InputError(f"{out / name} is a folder, where a file is to go. Move it.")
-        folders |= {out / parent for parent in PurePosixPath(name).parents}
-    for folder in sorted(folders):
+        folders |= _folders_of(name)
+    for folder in (out / name for name in sorted(folders)):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file, where a folder is to go. Move it.")
         if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
@@ -167,22 +189,30 @@ def _replace_all(contents: Mapping[str, bytes], drift: Drift, before: Manifest, 
     staging.mkdir()
     try:
         for number, content in enumerate(contents.values()):
-            (staging / str(number)).write_bytes(content)
-        for folder in {(out / name).parent for name in contents}:
-            folder.mkdir(parents=True, exist_ok=True)
+            with open(f"{staging}/{number}", "xb", buffering=0) as file:  # noqa: PTH123 - hundreds
+                file.write(content)
+        for folder in {name.rpartition("/")[0] for name in contents}:
+            (out / folder).mkdir(parents=True, exist_ok=True)
     except OSError:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    planned = {name: digest(content) for name, content in contents.items()}
     arrived = {n: hashed for n, hashed in before.unfinished.items() if digest_of(out / n) == hashed}
+    planned = {name: digest(content) for name, content in contents.items()}
     unfinished = {**before.unfinished, **planned, **dict.fromkeys(drift.left_over, "")}
-    noted = replace(before, files={**before.files, **arrived}, unfinished=unfinished)
+    noted = before._replace(files={**before.files, **arrived}, unfinished=unfinished)
     _replace(out / MANIFEST, render(noted).encode())
     for number, name in enumerate(contents):
-        (staging / str(number)).replace(out / name)
+        os.replace(f"{staging}/{number}", f"{out}/{name}")  # noqa: PTH105 - hundreds a run
     for name in drift.left_over:
         (out / name).unlink(missing_ok=True)
         _remove_empty_folders((out / name).parent, out)
+
+
+def _folders_of(name: str) -> set[str]:
+    folders: set[str] = set()
+    while name := name.rpartition("/")[0]:
+        folders.add(name)
+    return folders
 
 
 def _replace(path: Path, content: bytes) -> None:

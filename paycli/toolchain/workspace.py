@@ -10,10 +10,9 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from paycli.errors import InputError
 
@@ -22,8 +21,7 @@ _NOT_OURS: Final = {"node_modules", "__pycache__"}  # nor hidden folders and vir
 _SITE_FOLDERS: Final = {"site-packages", "dist-packages"}
 
 
-@dataclass(frozen=True, slots=True)
-class Workspace:
+class Workspace(NamedTuple):
     """Roots to import from, and the names of the files to compile."""
 
     roots: tuple[Path, ...]

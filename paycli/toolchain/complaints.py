@@ -61,7 +61,7 @@ def explain(said: str, workspace: Workspace) -> str:
     found = [(line, _parse(line)) for line in lines]
     complaints = [complaint for _, complaint in found if complaint]
     missing = {each.name for each in complaints if not each.line and each.text == _NOT_FOUND}
-    causes = list(dict.fromkeys(_causes(complaints, missing)))
+    causes = list(dict.fromkeys(_causes(complaints, missing, workspace.names)))
     shown = [_place(each, workspace) for each in causes]
     shown += [line for line, complaint in found if complaint is None]
     return "\n".join(shown or lines) or "protoc failed without a word."
@@ -76,14 +76,16 @@ def _parse(line: str) -> _Complaint | None:
     )
 
 
-def _causes(complaints: list[_Complaint], missing: set[str]) -> Iterator[_Complaint]:
+def _causes(
+    complaints: list[_Complaint], missing: set[str], names: Collection[str]
+) -> Iterator[_Complaint]:
     import_failed = any(_FAILED_IMPORT.match(each.text) for each in complaints)
     not_ascii: set[tuple[str, int]] = set()
     for each in complaints:
         failed = _FAILED_IMPORT.match(each.text)
         if failed:
             if failed["imported"] in missing:
-                hint = _hint(failed["imported"])
+                hint = _hint(failed["imported"], names)
                 yield each._replace(text=f'Import "{failed["imported"]}" was not found: {hint}.')
         elif _NOT_ASCII in each.text:
             if (each.name, each.line) not in not_ascii:
@@ -104,7 +106,11 @@ def _is_consequence(
     return import_failed and any(text in complaint.text for text in _CONSEQUENCES)
 
 
-def _hint(name: str) -> str:
+def _hint(name: str, names: Collection[str]) -> str:
+    file = name.rpartition("/")[2]
+    alike = [other for other in names if other.rpartition("/")[2] == file]
+    if alike:
+        return f'the tree has "{alike[0]}"; imports are written from the root'
     return next((hint for folder, hint in _SOURCES.items() if name.startswith(folder)), _ELSEWHERE)
 
 

@@ -90,7 +90,7 @@ def find_drift(wanted: Mapping[str, str], manifest: Manifest, present: Present) 
         left_over=of("left_over"),
         kept=of("kept"),
         foreign=of("foreign"),
-        interrupted=bool(manifest.unfinished),
+        interrupted=bool(manifest.unfinished) or (present.out / _STAGING).exists(),
     )
 
 
@@ -169,6 +169,9 @@ def _refuse_what_is_in_the_way(drift: Drift, changed: tuple[str, ...], out: Path
         raise InputError(
             f"{out / drift.foreign[0]} was not written by gen. Move it, or choose another --out."
         )
+    blocked = next((path for path in (out, *out.parents) if path.exists()), out)
+    if blocked.exists() and not blocked.is_dir():
+        raise InputError(f"{blocked} is a file, where a folder is to go. Choose another --out.")
     folders = {""}
     for name in (*changed, *drift.left_over, MANIFEST):
         if os.path.isdir(f"{out}/{name}"):  # noqa: PTH112 - hundreds a run

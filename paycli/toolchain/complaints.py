@@ -23,7 +23,9 @@ _NOT_ASCII: Final = "non ascii codepoint"
 _CONSEQUENCES: Final = ("is not defined", "seems to be defined in")
 
 # Where the protos that people import most are to be had; only the first ships its .proto files.
-_GOOGLEAPIS: Final = "run 'pip install googleapis-common-protos', which has it"
+_GOOGLEAPIS: Final = (
+    "run 'pip install --upgrade googleapis-common-protos', or name its root with -I"
+)
 _SOURCES: Final = {
     "google/protobuf/": "the well-known types come with grpcio-tools, and none has this name",
     **dict.fromkeys(

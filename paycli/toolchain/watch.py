@@ -16,8 +16,13 @@ _State = dict[str, tuple[int, int, int]]
 
 
 def changes(roots: Sequence[Path], protos: Sequence[Path]) -> Iterator[list[str]]:
-    """The names of the protos that were saved, added or removed, each time that happens."""
-    state = _look(roots, protos)
+    """The names of the protos that were saved, added or removed since this call, and so on."""
+    return _differences(roots, protos, _look(roots, protos))
+
+
+def _differences(
+    roots: Sequence[Path], protos: Sequence[Path], state: _State
+) -> Iterator[list[str]]:
     while True:
         time.sleep(_POLL_S)
         now = _look(roots, protos)

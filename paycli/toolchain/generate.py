@@ -16,7 +16,7 @@ from paycli.errors import InputError
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
 from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.workspace import Workspace, comes_with_protobuf
 
 # Folders that installed packages share or own (grpc/health/v1 is one): an __init__.py of ours in
 # them would hide the installed ones wherever the output folder is on sys.path.
@@ -51,8 +51,11 @@ def generate(
     names = frozenset(workspace.names)
     while True:
         made = _generate(workspace, out, before, names, whole_tree, everything)
-        generated = made.after.protos.keys()
-        also = {name for name in made.after.imported if workspace.path_of(name)} - generated
+        also = {
+            name
+            for name in made.after.imported
+            if workspace.path_of(name) and not comes_with_protobuf(name)
+        }
         if not also:
             return made
         names |= also  # files that were named alone need what they import from the tree

@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 from paycli.errors import InputError
 
 _SUFFIX: Final = ".proto"
+_WELL_KNOWN: Final = "google/protobuf/"
 _NOT_OURS: Final = {"node_modules", "__pycache__"}  # nor hidden folders and virtual environments
 _SITE_FOLDERS: Final = {"site-packages", "dist-packages"}
 
@@ -55,6 +56,17 @@ def find_workspace(roots: Sequence[Path], protos: Sequence[Path]) -> Workspace:
     return Workspace(tuple(roots), tuple(sorted(names)))
 
 
+def comes_with_protobuf(name: str) -> bool:
+    """Whether the runtime has the code. A copy of another release would not load beside it."""
+    if not name.startswith(_WELL_KNOWN):
+        return False
+    runtime = importlib.util.find_spec("google.protobuf")
+    assert runtime is not None
+    assert runtime.origin is not None
+    code = name.removeprefix(_WELL_KNOWN).removesuffix(_SUFFIX) + "_pb2.py"
+    return Path(runtime.origin).parent.joinpath(code).is_file()
+
+
 @cache
 def installed_includes() -> tuple[Path, ...]:
     """The well-known types of grpcio-tools, and whatever installed packages ship beside their code.
@@ -80,6 +92,8 @@ def _names_below(roots: Sequence[Path]) -> set[str]:
     for root in roots:
         for path in _walk(root, roots):
             name = path.relative_to(root).as_posix()
+            if comes_with_protobuf(name):
+                continue
             first = found.setdefault(name, path)
             if first != path and first.read_bytes() != path.read_bytes():
                 raise InputError(
@@ -145,4 +159,7 @@ def _name_of(path: Path, roots: Sequence[Path]) -> str:
         searched = ", ".join(map(str, roots))
         raise InputError(f"{path} lies outside of {searched}; name its root with -I DIR.")
     innermost = max(around, key=lambda root: len(root.resolve().parts))
-    return place.relative_to(innermost.resolve()).as_posix()
+    name = place.relative_to(innermost.resolve()).as_posix()
+    if comes_with_protobuf(name):
+        raise InputError(f"{path} is not compiled: protobuf brings its code, and takes no second.")
+    return name

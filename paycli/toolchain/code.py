@@ -40,15 +40,18 @@ def make_code(
     names: AbstractSet[str],
     generated: AbstractSet[str],
     beside: Mapping[str, Path],
+    former: Iterable[Path] = (),
 ) -> Code:
     """Code of the protos `names`; imports of all that are `generated` become relative.
 
-    `beside` is the unchanged code of other protos. protoc does not see them, so a name that one of
-    them defines already would go unnoticed; then everything is compiled, and protoc explains.
+    `beside` is the unchanged code of other protos, `former` the former code of these. protoc does
+    not see the others, so a name that one of them defines already would go unnoticed; then
+    everything is compiled, and protoc explains.
     """
     made = compile_python(workspace, sorted(names))
     files = FileDescriptorSet.FromString(made.descriptors)
-    if beside and _clash([file for file in files.file if file.name in names], beside.values()):
+    compiled = (file for file in files.file if file.name in names)
+    if beside and _clash(compiled, former, beside.values()):
         return make_code(workspace, names | beside.keys(), generated, {})
     contents = _mend(made.files, files, names, generated)
     return Code(
@@ -95,22 +98,38 @@ def _has_keywords(file: FileDescriptorProto) -> bool:
     )
 
 
-def _clash(compiled: Iterable[FileDescriptorProto], beside: Iterable[Path]) -> bool:
-    """Whether two files define the same thing, or one a package and the other a thing of a name."""
+def _clash(
+    compiled: Iterable[FileDescriptorProto], former: Iterable[Path], beside: Iterable[Path]
+) -> bool:
+    """Whether two files define the same thing, or one a package and the other a thing of a name.
+
+    What was defined before did not clash, so only what is new is looked for.
+    """
     ours: set[str] = set()
     packages: set[str] = set()
     for file in compiled:
         ours.update(_definitions(file))
         packages.update(_packages(file))
+    for path in former:
+        if old := _descriptor_in(path):
+            ours.difference_update(_definitions(old))
+            packages.difference_update(_packages(old))
+    if not ours and not packages:
+        return False
     for path in beside:
-        found = _DESCRIPTOR.search(path.read_text(encoding="utf-8"))
-        if found is None:
+        other = _descriptor_in(path)
+        if other is None:
             return True
-        file = FileDescriptorProto.FromString(ast.literal_eval(found[1]))
-        theirs = set(_definitions(file))
-        if theirs & ours or theirs & packages or ours & set(_packages(file)):
+        theirs = set(_definitions(other))
+        if theirs & ours or theirs & packages or ours & set(_packages(other)):
             return True
     return False
+
+
+def _descriptor_in(path: Path) -> FileDescriptorProto | None:
+    """The descriptor that stands in generated code."""
+    found = _DESCRIPTOR.search(path.read_text(encoding="utf-8"))
+    return FileDescriptorProto.FromString(ast.literal_eval(found[1])) if found else None
 
 
 def _packages(file: FileDescriptorProto) -> Iterator[str]:

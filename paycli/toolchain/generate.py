@@ -107,7 +107,13 @@ def _generate(
             for name in generated - compiled
             if workspace.path_of(name)
         }
-        code = make_code(workspace, compiled, generated, beside)
+        files = {name: f"{_stem_of(name)}.py" for name in compiled & before.protos.keys()}
+        former = [
+            out / file
+            for file in files.values()
+            if present.digest(file) == before.files.get(file, "")
+        ]
+        code = make_code(workspace, compiled, generated, beside, former)
         compiled, contents, descriptors = set(code.names), code.contents, code.descriptors
         sources = {
             name: Source(source_digest(name) or "", imports)

@@ -11,7 +11,8 @@ import hashlib
 import importlib.util
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from pathlib import Path, PurePosixPath
+from json.encoder import encode_basestring as quoted  # as dumps quotes it, without its overhead
+from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -91,15 +92,15 @@ def read_manifest(out: Path) -> Manifest:
 def render(manifest: Manifest) -> str:
     """The manifest as text: one entry a line, so that changes are easy to read and to merge."""
     parts = {
-        "by": json.dumps(_BY),
-        "made_with": json.dumps(manifest.made_with),
+        "by": quoted(_BY),
+        "made_with": quoted(manifest.made_with),
         "protos": _lines(_lists(manifest.protos)),
         "imported": _lines(_lists(manifest.imported)),
-        "files": _lines(manifest.files),
+        "files": _lines(_strings(manifest.files)),
     }
     if manifest.unfinished:
-        parts["unfinished"] = _lines(manifest.unfinished)
-    body = ",\n".join(f"  {json.dumps(key)}: {text}" for key, text in parts.items())
+        parts["unfinished"] = _lines(_strings(manifest.unfinished))
+    body = ",\n".join(f"  {quoted(key)}: {text}" for key, text in parts.items())
     return f"{{\n{body}\n}}\n"
 
 
@@ -125,18 +126,21 @@ def _sources(entries: Mapping[str, list[str]]) -> Iterator[tuple[str, Source]]:
 def _inside(files: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Only what lies in the output folder: nothing else is ever read, written or removed."""
     for name, hashed in files.items():
-        path = PurePosixPath(name)
-        if not path.is_absolute() and ".." not in path.parts:
+        if not name.startswith("/") and ".." not in name.split("/"):
             yield name, hashed
 
 
-def _lists(sources: Mapping[str, Source]) -> dict[str, list[str]]:
-    return {name: [source.digest, *source.imports] for name, source in sources.items()}
+def _lists(sources: Mapping[str, Source]) -> dict[str, str]:
+    return {
+        name: f"[{', '.join(map(quoted, (source.digest, *source.imports)))}]"
+        for name, source in sources.items()
+    }
 
 
-def _lines(entries: Mapping[str, object]) -> str:
-    lines = [
-        f"    {json.dumps(name, ensure_ascii=False)}: {json.dumps(entry, ensure_ascii=False)}"
-        for name, entry in sorted(entries.items())
-    ]
+def _strings(entries: Mapping[str, str]) -> dict[str, str]:
+    return {name: quoted(entry) for name, entry in entries.items()}
+
+
+def _lines(entries: Mapping[str, str]) -> str:
+    lines = [f"    {quoted(name)}: {entry}" for name, entry in sorted(entries.items())]
     return "{\n" + ",\n".join(lines) + "\n  }" if lines else "{}"

@@ -120,7 +120,11 @@ def _generate(
             for name, imports in code.imports.items()
         }
     after = _manifest_after(before, names, sources, contents, whole_tree)
-    markers = {name for name in _package_markers(after.files) if _is_ours(name, before, present)}
+    markers = {
+        name
+        for name in _package_markers(after.files)
+        if _is_ours(name, after.files, before, present)
+    }
     after = after._replace(files={**after.files, **dict.fromkeys(markers, _EMPTY)})
     contents |= dict.fromkeys(markers, b"")
     wanted, known = after.files, before
@@ -209,10 +213,23 @@ def _package_markers(files: Iterable[str]) -> set[str]:
     }
 
 
-def _is_ours(marker: str, before: Manifest, present: Present) -> bool:
-    """An __init__.py that somebody else wrote, or wrote into, is left to them."""
+def _is_ours(marker: str, files: Iterable[str], before: Manifest, present: Present) -> bool:
+    """An __init__.py that somebody else wrote, or wrote into, is left to them.
+
+    Without a manifest (it is deleted to end a merge conflict) an empty one in a folder with nothing
+    but generated code is ours again.
+    """
     found = present.digest(marker)
-    return found is None or (found == _EMPTY and before.is_own(marker, _EMPTY))
+    if found is None:
+        return True
+    if found != _EMPTY or before.files:
+        return found == _EMPTY and before.is_own(marker, _EMPTY)
+    folder = marker.rpartition("/")[0]
+    inside = f"{folder}/" if folder else ""
+    ours = {
+        name.removeprefix(inside).partition("/")[0] for name in files if name.startswith(inside)
+    }
+    return present.names_in(folder) <= ours | {INIT, "__pycache__"}
 
 
 def _refuse_one_module_for_two(names: Iterable[str], workspace: Workspace) -> None:

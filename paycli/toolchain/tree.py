@@ -61,13 +61,18 @@ class Present:
         self._listed: dict[str, frozenset[str]] = {}
         self._known: dict[str, str | None] = {}
 
+    def names_in(self, folder: str) -> frozenset[str]:
+        """What lies in a folder."""
+        if folder not in self._listed:
+            self._listed[folder] = _list(self.out / folder)
+        return self._listed[folder]
+
     def digest(self, name: str) -> str | None:
         """The digest of a file, None if it does not exist."""
         if name not in self._known:
             folder, _, file = name.rpartition("/")
-            if folder not in self._listed:  # one look at a folder is cheaper than one at each file
-                self._listed[folder] = _list(self.out / folder)
-            exists = file in self._listed[folder]
+            # One look at a folder is cheaper than one at each file.
+            exists = file in self.names_in(folder)
             self._known[name] = digest_of(f"{self.out}/{name}") if exists else None
         return self._known[name]
 

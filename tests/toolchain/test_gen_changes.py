@@ -180,6 +180,21 @@ def test_an_init_file_that_the_user_fills_becomes_theirs(tree: Path) -> None:
     assert gen(tree, "--check").returncode == 0
 
 
+def test_a_deleted_manifest_comes_back_the_same(tree: Path) -> None:
+    """That is how a merge conflict in it ends."""
+    make(tree)
+    before = snapshot(tree / "out")
+    (tree / "out" / MANIFEST).unlink()
+    make(tree)
+    assert snapshot(tree / "out") == before
+    (tree / "out" / MANIFEST).unlink()
+    (tree / "out/acme/mine.py").touch()  # now that folder is not only ours
+    make(tree)
+    assert json.loads((tree / "out" / MANIFEST).read_text())["files"].keys() == (
+        before.keys() - {"acme/__init__.py", MANIFEST}
+    )
+
+
 def test_named_files_bring_what_they_import_from_the_tree(tree: Path) -> None:
     assert make(tree, "acme/shop.proto").compiled == (
         "acme/cart.proto",

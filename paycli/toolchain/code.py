@@ -53,7 +53,8 @@ def make_code(
     compiled = (file for file in files.file if file.name in names)
     if beside and _clash(compiled, former, beside.values()):
         return make_code(workspace, names | beside.keys(), generated, {})
-    contents = _mend(made.files, files, names, generated)
+    modules = {module_of(name) for name in generated}
+    contents = _modules(made.files, files, names, modules) | _stubs(made.files, names, modules)
     return Code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},
@@ -62,13 +63,13 @@ def make_code(
     )
 
 
-def _mend(
+def _modules(
     code: Mapping[str, str],
     files: FileDescriptorSet,
     names: Collection[str],
-    generated: Iterable[str],
+    modules: Collection[str],
 ) -> dict[str, str]:
-    modules = {module_of(name) for name in generated}
+    """Messages and gRPC code."""
     by_depth: dict[int, RelativeImports] = {}
     mended: dict[str, str] = {}
     for file in files.file:
@@ -83,8 +84,18 @@ def _mend(
         mended[f"{stem}.py"] = imports.mend(messages)
         grpc = imports.mend(code[f"{stem}_grpc.py"])
         mended[f"{stem}_grpc.py"] = mend_keywords(grpc) if _has_keywords(file) else grpc
-        mended[f"{stem}.pyi"] = make_relative(code[f"{stem}.pyi"], module, modules)
     return mended
+
+
+def _stubs(
+    code: Mapping[str, str], names: Iterable[str], modules: AbstractSet[str]
+) -> dict[str, str]:
+    """Type stubs."""
+    stubs: dict[str, str] = {}
+    for module in map(module_of, names):
+        file = f"{module.replace('.', '/')}.pyi"
+        stubs[file] = make_relative(code[file], module, modules)
+    return stubs
 
 
 def _has_keywords(file: FileDescriptorProto) -> bool:

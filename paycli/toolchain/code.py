@@ -58,7 +58,7 @@ def make_code(
     return Code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},
-        {file.name: tuple(file.dependency) for file in files.file},
+        {file.name: (*file.dependency, *file.option_dependency) for file in files.file},
         made.descriptors,
     )
 

@@ -89,9 +89,10 @@ def _generate(
         return digest_of(path) if path else None
 
     present = Present(out)
+    generated = names if whole_tree else names | before.protos.keys()
     compiled = set(names)
     if not everything:
-        compiled = before.changed(names, source_digest)
+        compiled = before.changed(names, generated, source_digest)
         compiled |= _damaged(names - compiled, before, present)
     for name in compiled:
         source_digest(name)
@@ -101,7 +102,6 @@ def _generate(
     if compiled:
         from paycli.toolchain.code import make_code  # loads protoc
 
-        generated = names if whole_tree else names | before.protos.keys()
         beside = {
             name: out / f"{_stem_of(name)}.py"
             for name in generated - compiled

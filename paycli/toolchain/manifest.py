@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from json.encoder import encode_basestring as quoted  # as dumps quotes it, without its overhead
 from pathlib import Path
 from types import MappingProxyType
@@ -43,13 +44,22 @@ class Manifest(NamedTuple):
         """Whether gen wrote this content, in the last run or in one that was interrupted."""
         return digest in (self.files.get(name), self.unfinished.get(name))
 
-    def changed(self, names: Collection[str], digest_of: Callable[[str], str | None]) -> set[str]:
-        """Those of `names` that are to be compiled again: changed, new, or importing such."""
+    def changed(
+        self,
+        names: AbstractSet[str],
+        generated: AbstractSet[str],
+        digest_of: Callable[[str], str | None],
+    ) -> set[str]:
+        """Those of `names` that are to be compiled again.
+
+        They changed, or they import what did, or what is now `generated` and was not, or no longer
+        is: that decides how it is imported.
+        """
         if self.unfinished or self.made_with != toolchain_stamp():
             return set(names)
         known = {**self.imported, **self.protos}
         changed = {name for name in known if digest_of(name) != known[name].digest}
-        changed |= set(names) - self.protos.keys()
+        changed |= generated ^ self.protos.keys()
         return _with_dependants(changed, known) & set(names)
 
 

@@ -123,6 +123,10 @@ def test_a_file_in_the_tree_takes_the_place_of_an_installed_one(tree: Path) -> N
     assert make(tree).compiled == ("acme/shop.proto", "google/rpc/status.proto")
     assert "from ..google.rpc import status_pb2" in (tree / "out/acme/shop_pb2.py").read_text()
     assert not (tree / "out/google/__init__.py").exists()
+    shutil.rmtree(tree / "proto/google")
+    assert make(tree).compiled == ("acme/shop.proto",)
+    assert "\nfrom google.rpc import status_pb2" in (tree / "out/acme/shop_pb2.py").read_text()
+    assert not (tree / "out/google").exists()
 
 
 def test_the_manifest_is_the_same_bytes_everywhere(tree: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,15 @@ def test_the_oldest_of_several_lines_is_what_some_user_gets(tmp_path: Path) -> N
     lines = ("grpcio>=1.90; python_version>='3.13'", "grpcio>=1.60; python_version<'3.13'")
     [skew] = find_declared_skews(DEMANDED, project(tmp_path, *lines))
     assert "as old as 1.60" in str(skew)
+
+
+@pytest.mark.parametrize("package", ["grpcio", "grpcio-tools", "protobuf", "pytest", "absent"])
+def test_installed_versions_are_those_of_the_metadata(package: str) -> None:
+    try:
+        expected = metadata.version(package)
+    except metadata.PackageNotFoundError:
+        expected = None
+    assert installed_version(package) == expected
 
 
 def test_an_installed_version_that_is_too_old() -> None:

@@ -13,8 +13,6 @@ from paycli.errors import CheckFailed, InputError, PaycliError
 if TYPE_CHECKING:
     from paycli.toolchain.generate import Generated
 
-_STAMPED = ("_pb2.py", "_pb2_grpc.py")  # what carries the version of its compiler
-
 
 def gen(
     protos: Annotated[
@@ -101,7 +99,8 @@ def _compile(job: _Job) -> str:
         output.progress(f"Warning: {job.out / name} {what}.")
     _finish(made, job)
     changed = len(_describe(made, job.out))
-    return f"{_size(made, job)}: {f'{changed} files changed' if changed else 'nothing changed'}."
+    files = "file" if changed == 1 else "files"
+    return f"{_size(made, job)}: {f'{changed} {files} changed' if changed else 'nothing changed'}."
 
 
 def _watch(job: _Job) -> None:
@@ -131,18 +130,7 @@ def _finish(made: Generated, job: _Job) -> None:
     """Warn of runtimes that will refuse the code; prove that it imports, if wanted."""
     from paycli.toolchain import versions
 
-    one_of_each = {
-        ending: job.out / name
-        for name in made.after.files
-        for ending in _STAMPED
-        if name.endswith(ending)
-    }
-    texts = [path.read_text(encoding="utf-8") for path in one_of_each.values()]
-    demanded = versions.demanded_versions(texts)
-    skews = versions.find_declared_skews(demanded, job.out)
-    if made.compiled:  # else the compiler installed here made it, and brought what it needs
-        skews += versions.find_installed_skews(demanded)
-    for skew in skews:
+    for skew in versions.find_skews([job.out / name for name in made.after.files], job.out):
         output.progress(f"Warning: {skew}")
     if job.verify:
         from paycli.toolchain.verify import find_import_failures

@@ -10,13 +10,16 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
 from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
 from paycli.toolchain.workspace import Workspace, comes_with_protobuf
+
+if TYPE_CHECKING:
+    from paycli.toolchain.code import Code
 
 # Folders that installed packages share or own (grpc/health/v1 is one): an __init__.py of ours in
 # them would hide the installed ones wherever the output folder is on sys.path.
@@ -100,20 +103,7 @@ def _generate(
     descriptors = b""
     sources: dict[str, Source] = {}
     if compiled:
-        from paycli.toolchain.code import make_code  # loads protoc
-
-        beside = {
-            name: out / f"{_stem_of(name)}.py"
-            for name in generated - compiled
-            if workspace.path_of(name)
-        }
-        files = {name: f"{_stem_of(name)}.py" for name in compiled & before.protos.keys()}
-        former = [
-            out / file
-            for file in files.values()
-            if present.digest(file) == before.files.get(file, "")
-        ]
-        code = make_code(workspace, compiled, generated, beside, former)
+        code = _compile(workspace, compiled, generated, before, present)
         compiled, contents, descriptors = set(code.names), code.contents, code.descriptors
         sources = {
             name: Source(source_digest(name) or "", imports)
@@ -133,6 +123,27 @@ def _generate(
         known = before._replace(files={n: d for n, d in before.files.items() if n in contents})
     drift = find_drift(wanted, known, present)
     return Generated(tuple(sorted(compiled)), contents, descriptors, before, after, drift)
+
+
+def _compile(
+    workspace: Workspace,
+    names: AbstractSet[str],
+    generated: AbstractSet[str],
+    before: Manifest,
+    present: Present,
+) -> Code:
+    from paycli.toolchain.code import make_code  # loads protoc and protobuf
+
+    place = {name: f"{_stem_of(name)}.py" for name in generated}
+    beside = {
+        name: present.out / place[name] for name in generated - names if workspace.path_of(name)
+    }
+    former = [
+        present.out / place[name]
+        for name in names & before.protos.keys()
+        if present.digest(place[name]) == before.files.get(place[name], "")
+    ]
+    return make_code(workspace, names, generated, beside, former)
 
 
 def _damaged(names: Iterable[str], before: Manifest, present: Present) -> set[str]:

@@ -18,6 +18,7 @@ from paycli.errors import DocumentError
 
 # Both stand near the top; a serialized descriptor of a megabyte may follow.
 _STAMP_WITHIN: Final = 4096
+_STAMPED: Final = ("_pb2.py", "_pb2_grpc.py")
 _STAMPS: Final = {
     "protobuf": re.compile(r"^# Protobuf Python Version: ([\d.]+)", re.MULTILINE),
     "grpcio": re.compile(r"^GRPC_GENERATED_VERSION = '([\d.]+)", re.MULTILINE),
@@ -53,6 +54,18 @@ def demanded_versions(code: Iterable[str]) -> dict[str, str]:
             if found and release(found[1]) > release(newest.get(package, "0")):
                 newest[package] = found[1]
     return newest
+
+
+def find_skews(generated: Iterable[Path], folder: Path) -> list[Skew]:
+    """What is too old for code of one compiler: declared around `folder`, or installed here.
+
+    Raises DocumentError if the pyproject.toml cannot be read.
+    """
+    one_of_each = {
+        ending: path for path in generated for ending in _STAMPED if path.name.endswith(ending)
+    }
+    demanded = demanded_versions(path.read_text(encoding="utf-8") for path in one_of_each.values())
+    return find_declared_skews(demanded, folder) + find_installed_skews(demanded)
 
 
 def find_declared_skews(demanded: Mapping[str, str], folder: Path) -> list[Skew]:

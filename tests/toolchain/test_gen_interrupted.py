@@ -116,6 +116,7 @@ def test_a_kill_before_any_step_is_noticed_and_mended(two_trees: Path) -> None:
 
 
 @pytest.mark.chaos
+@pytest.mark.timeout(1800)
 def test_kills_at_random_moments(two_trees: Path) -> None:
     write_protos(two_trees / "new", {f"many/m{i}.proto": f"message M{i} {{}}" for i in range(150)})
     write_protos(two_trees / "old", {f"many/m{i}.proto": f"message N{i} {{}}" for i in range(150)})
@@ -124,7 +125,7 @@ def test_kills_at_random_moments(two_trees: Path) -> None:
     run_paycli("gen", "-I", "old", "--out", "generated", cwd=two_trees)
     took_s = time.monotonic() - started
     reference = content(two_trees / "reference")
-    for _ in range(200):
+    for _ in range(100):
         command = [sys.executable, "-m", "paycli", "gen", "-I", "new", "--out", "generated"]
         process = subprocess.Popen(command, cwd=two_trees, stderr=subprocess.DEVNULL)
         time.sleep(random.uniform(0.3, 1.1) * took_s)

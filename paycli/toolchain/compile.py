@@ -15,8 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
-from paycli.toolchain.complaints import explain
-from paycli.toolchain.excerpts import show
+from paycli.toolchain.complaints import explain, show
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2

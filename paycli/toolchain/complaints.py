@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from paycli.toolchain.excerpts import show
+from paycli.toolchain.excerpt import display_column, excerpt, source_lines
 from paycli.toolchain.workspace import Workspace
 
 _POSITION: Final = re.compile(r"(?P<name>[^:\n]+):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)")
@@ -67,6 +67,14 @@ def explain(said: str, workspace: Workspace) -> str:
     shown = [_place(each, workspace) for each in causes]
     shown += [line for line, complaint in found if complaint is None]
     return "\n".join(shown or lines) or "protoc failed without a word."
+
+
+def show(path: Path, line: int, column: int, message: str) -> str:
+    """The message at its place, `line` and `column` as protoc counts, and the line with a caret."""
+    lines = source_lines(path)
+    if 0 < line <= len(lines):
+        column = display_column(lines[line - 1], column)
+    return f"{path}:{line}:{column}: {message}\n{excerpt(path, line, column)}".rstrip("\n")
 
 
 def _parse(line: str) -> _Complaint | None:

@@ -51,7 +51,9 @@ def generate(
     of others. Raises InputError.
     """
     before = read_manifest(out)
-    names = frozenset(workspace.names)
+    names = frozenset(name for name in workspace.names if not comes_with_protobuf(name))
+    if not names:
+        raise InputError(f"No code is made of {workspace.names[0]}: protobuf brings its own.")
     while True:
         made = _generate(workspace, out, before, names, whole_tree, everything)
         also = {

@@ -92,8 +92,6 @@ def _names_below(roots: Sequence[Path]) -> set[str]:
     for root in roots:
         for path in _walk(root, roots):
             name = path.relative_to(root).as_posix()
-            if comes_with_protobuf(name):
-                continue
             first = found.setdefault(name, path)
             if first != path and first.read_bytes() != path.read_bytes():
                 raise InputError(
@@ -159,7 +157,4 @@ def _name_of(path: Path, roots: Sequence[Path]) -> str:
         searched = ", ".join(map(str, roots))
         raise InputError(f"{path} lies outside of {searched}; name its root with -I DIR.")
     innermost = max(around, key=lambda root: len(root.resolve().parts))
-    name = place.relative_to(innermost.resolve()).as_posix()
-    if comes_with_protobuf(name):
-        raise InputError(f"{path} is not compiled: protobuf brings its code, and takes no second.")
-    return name
+    return place.relative_to(innermost.resolve()).as_posix()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from paycli.toolchain.excerpts import show
 from tests.conftest import run_paycli
 
 GOOD = 'syntax = "proto3";\nmessage Good { int32 x = 1; }\n'
@@ -91,7 +90,7 @@ def refused(tree: Path, *arguments: str) -> str:
         (
             {"a.proto": 'syntax = "proto3";\nmessage A {\n\tstring\ta = ;\n}'},
             (
-                "Error: proto/a.proto:3:13: Expected field number.\n"
+                "Error: proto/a.proto:3:17: Expected field number.\n"
                 "        string  a = ;\n                    ^\n"
             ),
         ),
@@ -221,11 +220,3 @@ def test_a_manifest_reaches_nothing_outside(tree: Path) -> None:
         manifest.write_text(manifest.read_text().replace('"files": {', entry))
     assert gen(tree).returncode == 0
     assert victim.exists()
-
-
-def test_a_place_is_shown_with_the_column_of_an_editor(tmp_path: Path) -> None:
-    path = tmp_path / "a.proto"
-    path.write_bytes("ä\t\tb\n".encode())
-    # protoc's column: two bytes, to 8, to 16, then b.
-    assert show(path, 1, 17, "here") == f"{path}:1:4: here\n    ä       b\n            ^"
-    assert show(path, 9, 1, "gone") == f"{path}:9:1: gone"

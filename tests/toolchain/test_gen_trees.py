@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from paycli.errors import InputError
 from paycli.toolchain.generate import bring_up_to_date
 from paycli.toolchain.verify import find_import_failures
 from paycli.toolchain.workspace import find_workspace, installed_includes
@@ -148,6 +149,9 @@ def test_the_well_known_types_are_those_of_the_runtime(tmp_path: Path, out: Path
     assert messages >= 1
     assert not (out / "google/protobuf/timestamp_pb2.py").exists()
     assert "\nfrom google.protobuf import any_pb2" in (out / "mine_pb2.py").read_text()
+    alone = find_workspace([tmp_path / "proto"], [tmp_path / "proto/google/protobuf/any.proto"])
+    with pytest.raises(InputError, match=r"google/protobuf/any\.proto: protobuf brings its own"):
+        bring_up_to_date(alone, out, whole_tree=False)
 
 
 STRANGE = {

@@ -197,7 +197,7 @@ def _replace_all(contents: Mapping[str, bytes], drift: Drift, before: Manifest, 
     staging.mkdir()
     try:
         for number, content in enumerate(contents.values()):
-            with open(f"{staging}/{number}", "xb", buffering=0) as file:  # noqa: PTH123 - hundreds
+            with open(f"{staging}/{number}", "xb") as file:  # noqa: PTH123 - hundreds a run
                 file.write(content)
         for folder in {name.rpartition("/")[0] for name in contents}:
             (out / folder).mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from paycli.errors import InputError
 from paycli.toolchain.generate import Generated, bring_up_to_date, generate
 from paycli.toolchain.manifest import MANIFEST
+from paycli.toolchain.tree import write
 from paycli.toolchain.workspace import find_workspace
 from tests.conftest import run_paycli
 
@@ -240,6 +241,20 @@ def test_hidden_folders_and_virtual_environments_are_not_searched(tree: Path) ->
         (tree / "proto" / folder / "no.proto").write_text("not a proto")
     (tree / "proto/env/pyvenv.cfg").touch()
     assert set(look(tree).compiled) == FILES.keys()
+
+
+def test_runs_at_the_same_time_take_turns(tree: Path) -> None:
+    late = look(tree)  # has looked, and then another run is faster, with newer protos
+    put(tree, "alone.proto", "message Newer {}")
+    make(tree)
+    before = snapshot(tree / "out")
+    assert not write(late.contents, late.drift, late.before, late.after, tree / "out")
+    assert snapshot(tree / "out") == before
+    shutil.rmtree(tree / "out")
+    command = [sys.executable, "-m", "paycli", "gen", "--out", "out"]
+    runs = [subprocess.Popen(command, cwd=tree, stderr=subprocess.DEVNULL) for _ in range(4)]
+    assert [run.wait(60) for run in runs] == [0] * 4
+    assert snapshot(tree / "out") == before
 
 
 def test_the_descriptor_set_has_imports_and_positions_though_nothing_changed(tree: Path) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import tempfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple
@@ -15,31 +15,40 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
 from paycli.errors import InputError
-from paycli.toolchain.excerpt import display_column, excerpt, source_lines
+from paycli.toolchain.complaints import explain, show
 from paycli.toolchain.workspace import Workspace
 
 _STDERR: Final = 2
-_POSITION: Final = re.compile(r"(?P<name>[^:\n]+\.proto):(?:(?P<line>\d+):(?P<column>\d+):)? ")
-
+_KINDS: Final = ("python", "grpc_python", "pyi")
 _UNUSED: Final = re.compile(
     r"^(?P<path>.+?):(?:\d+:\d+:)? warning: Import (?P<imported>.+) is unused\.$", re.MULTILINE
 )
 
 
-def compile_python(workspace: Workspace) -> dict[str, str]:
-    """Messages, gRPC stubs and .pyi of the workspace as protoc makes them: name → content.
+class Compiled(NamedTuple):
+    """What one run of protoc made: Python files by name, and the serialized descriptors."""
+
+    files: dict[str, str]
+    descriptors: bytes
+
+
+def compile_python(workspace: Workspace, names: Sequence[str]) -> Compiled:
+    """Messages, gRPC stubs and .pyi of these files of the workspace, as protoc makes them.
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
+    _refuse_other_encodings(workspace, names)
     with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
         # One archive per kind: far fewer files to make and read again than one per module.
-        archives = {kind: f"{folder}/{kind}.zip" for kind in ("python", "grpc_python", "pyi")}
-        _protoc(workspace, [f"--{kind}_out={archive}" for kind, archive in archives.items()])
-        return {
+        archives = {kind: f"{folder}/{kind}.zip" for kind in _KINDS}
+        wanted = [f"--{kind}_out={archive}" for kind, archive in archives.items()]
+        descriptors, _ = _protoc(workspace, names, folder, wanted)
+        files = {
             name: content
             for archive in archives.values()
             for name, content in _unpack(archive).items()
         }
+        return Compiled(files, descriptors)
 
 
 def compile_descriptors(workspace: Workspace) -> FileDescriptorSet:
@@ -60,24 +69,28 @@ class Description(NamedTuple):
 def describe(workspace: Workspace) -> Description:
     """`compile_descriptors`, with the imports that are of no use."""
     with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
-        file = Path(folder, "set.binpb")
-        wanted = [f"--descriptor_set_out={file}", "--include_imports", "--include_source_info"]
-        said = _protoc(workspace, wanted)
-        files = FileDescriptorSet.FromString(file.read_bytes())
+        descriptors, said = _protoc(workspace, workspace.names, folder, [])
+    files = FileDescriptorSet.FromString(descriptors)
     return Description(files, _unused_imports(said, workspace))
 
 
-def _protoc(workspace: Workspace, wanted: list[str]) -> str:
-    """Run protoc and return its warnings."""
-    includes = [f"-I{path}" for path in workspace.includes]
+def _protoc(
+    workspace: Workspace, names: Sequence[str], folder: str, wanted: Sequence[str]
+) -> tuple[bytes, str]:
+    """Run protoc and return the serialized descriptors, and its warnings."""
+    # protoc would take 'a=b' for folder b under the name a.
+    arguments = ["protoc", *(f"-I={path}" for path in workspace.includes)]
+    descriptors = Path(folder, "set.binpb")
+    arguments += [f"--descriptor_set_out={descriptors}", "--include_imports"]
+    arguments += ["--include_source_info", *wanted, *names]
     with tempfile.TemporaryFile() as stderr:
         with _stderr_into(stderr):
-            failed = protoc.main(["protoc", *includes, *wanted, *workspace.names])
+            failed = protoc.main(arguments)
         stderr.seek(0)
         said = stderr.read().decode(errors="replace")
     if failed:
-        raise InputError(_explain(said, workspace))
-    return said
+        raise InputError(explain(said, workspace))
+    return descriptors.read_bytes(), said
 
 
 def _unused_imports(said: str, workspace: Workspace) -> dict[str, frozenset[str]]:
@@ -92,8 +105,26 @@ def _unused_imports(said: str, workspace: Workspace) -> dict[str, frozenset[str]
     return unused
 
 
+def _refuse_other_encodings(workspace: Workspace, names: Sequence[str]) -> None:
+    """protoc copies what is not UTF-8 from comments and strings into code that Python refuses."""
+    for name in names:
+        path = workspace.path_of(name)
+        if path is None:
+            continue
+        try:
+            content = path.read_bytes()
+            content.decode()
+        except OSError as problem:
+            raise InputError(f"{path} cannot be read: {problem.strerror}.") from problem
+        except UnicodeDecodeError as problem:
+            before = content[: problem.start]
+            line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")
+            said = f"byte 0x{content[problem.start]:02x} is not UTF-8; save the file as UTF-8."
+            raise InputError(show(path, line, column, said)) from problem
+
+
 def _unpack(archive: str) -> dict[str, str]:
-    with zipfile.ZipFile(archive) as opened:
+    with zipfile.ZipFile(archive, metadata_encoding="utf-8") as opened:
         return {name: opened.read(name).decode() for name in opened.namelist()}
 
 
@@ -107,30 +138,3 @@ def _stderr_into(stream: IO[bytes]) -> Iterator[None]:
     finally:
         os.dup2(saved, _STDERR)
         os.close(saved)
-
-
-def _explain(said: str, workspace: Workspace) -> str:
-    complaints = [line for line in said.splitlines() if "warning:" not in line]
-    explained = [_locate(complaint, workspace) for complaint in complaints if complaint.strip()]
-    return "\n".join(explained) or "protoc failed without a word."
-
-
-def _locate(complaint: str, workspace: Workspace) -> str:
-    """The complaint with the file's real path, and below it the line and a caret.
-
-    protoc says the path for what it parsed, and the name for what it then linked.
-    """
-    found = _POSITION.match(complaint)
-    if found is None:
-        return complaint
-    path = workspace.path_of(found["name"]) or Path(found["name"])
-    if not path.is_file():
-        return complaint
-    message = complaint[found.end() :]
-    if found["line"] is None:
-        return f"{path}: {message}"
-    line, column = int(found["line"]), int(found["column"])
-    lines = source_lines(path)
-    if 0 < line <= len(lines):
-        column = display_column(lines[line - 1], column)
-    return f"{path}:{line}:{column}: {message}\n{excerpt(path, line, column)}".rstrip("\n")

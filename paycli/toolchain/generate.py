@@ -1,152 +1,256 @@
-"""Generated code as a tree on disk: what it should be, what it is, and the step between.
+"""From protos to code: what has to be compiled, what comes of it, and what stays as it is.
 
-A manifest in the output folder lists what `gen` wrote, with hashes. It is how gen knows its own:
-only files in it are ever removed, and an `__init__.py` of somebody else is left as it is.
+Mostly nothing has changed, and hashes say so without protoc. A changed file is compiled together
+with all that import it; the rest of the tree is taken from the disk.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import Final
+from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.compile import compile_python
-from paycli.toolchain.imports import make_relative, module_of
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.imports import module_of
+from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
+from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
+from paycli.toolchain.workspace import Workspace, comes_with_protobuf
 
-MANIFEST: Final = ".paycli-gen.json"
-_PROTOC_MARK: Final = "enerated by the "  # stands in the first lines of all that protoc writes
-_WRITERS: Final = 4
-_INIT: Final = "__init__.py"
+if TYPE_CHECKING:
+    from paycli.toolchain.code import Code
 
-Files = Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Drift:
-    """How a tree differs from what it should be; names relative to the output folder."""
-
-    stale: tuple[str, ...]
-    missing: tuple[str, ...]
-    left_over: tuple[str, ...]
-
-    @property
-    def empty(self) -> bool:
-        """Whether the tree is as it should be."""
-        return not (self.stale or self.missing or self.left_over)
+# Folders that installed packages share or own (grpc/health/v1 is one): an __init__.py of ours in
+# them would hide the installed ones wherever the output folder is on sys.path.
+_SHARED: Final = {"google", "grpc", "opentelemetry", "buf"}
+_EMPTY: Final = digest(b"")
 
 
-def generate(workspace: Workspace) -> dict[str, str]:
-    """The generated files of a workspace: relative name → content, the same bytes every time."""
-    modules = {module_of(name) for name in workspace.names}
-    files: dict[str, str] = {}
-    for name, code in sorted(compile_python(workspace).items()):
-        module = name.partition(".")[0].removesuffix("_grpc").replace("/", ".")
-        files[name] = make_relative(code, module, modules)
-    return files | dict.fromkeys(_package_markers(files), "")
+class Generated(NamedTuple):
+    """What the output folder should be, and how far it is from that.
 
-
-def find_drift(files: Files, out: Path, *, whole_tree: bool) -> Drift:
-    """Compare the tree in `out` with what it should be.
-
-    `whole_tree` False looks at these files only and says nothing of the ones beside them.
+    `contents` are the files that were made again, `after.files` all of them. `descriptors` is a
+    serialized FileDescriptorSet of what was compiled and its imports; empty if nothing was.
     """
-    written = _read_manifest(out)
-    wanted = _without_foreign_inits(files, out, written)
-    missing = tuple(name for name in wanted if not (out / name).exists())
-    stale = tuple(
+
+    compiled: tuple[str, ...]
+    contents: Mapping[str, bytes]
+    descriptors: bytes
+    before: Manifest
+    after: Manifest
+    drift: Drift
+
+
+def generate(
+    workspace: Workspace, out: Path, *, whole_tree: bool = True, everything: bool = False
+) -> Generated:
+    """Compile what is not current in `out`, or `everything`; write nothing.
+
+    `whole_tree` False looks at the files of the workspace and what they import, and says nothing
+    of others. Raises InputError.
+    """
+    before = read_manifest(out)
+    names = frozenset(name for name in workspace.names if not comes_with_protobuf(name))
+    if not names:
+        raise InputError(f"No code is made of {workspace.names[0]}: protobuf brings its own.")
+    while True:
+        made = _generate(workspace, out, before, names, whole_tree, everything)
+        also = {
+            name
+            for name in made.after.imported
+            if workspace.path_of(name) and not comes_with_protobuf(name)
+        }
+        if not also:
+            return made
+        names |= also  # files that were named alone need what they import from the tree
+
+
+def bring_up_to_date(
+    workspace: Workspace, out: Path, *, whole_tree: bool = True, everything: bool = False
+) -> Generated:
+    """Generate, and bring `out` in line. Raises InputError; `out` is then as it was."""
+    while True:
+        made = generate(workspace, out, whole_tree=whole_tree, everything=everything)
+        if made.drift.empty and made.before == made.after:
+            return made
+        if write(made.contents, made.drift, made.before, made.after, out):
+            return made
+
+
+def _generate(
+    workspace: Workspace,
+    out: Path,
+    before: Manifest,
+    names: frozenset[str],
+    whole_tree: bool,
+    everything: bool,
+) -> Generated:
+    _refuse_one_module_for_two(names, workspace)
+
+    @cache  # read once, and before protoc reads it: an edit in between shows in the next run
+    def source_digest(name: str) -> str | None:
+        path = workspace.imported_path(name)
+        return digest_of(path) if path else None
+
+    present = Present(out)
+    generated = names if whole_tree else names | before.protos.keys()
+    compiled = set(names)
+    if not everything:
+        compiled = before.changed(names, generated, source_digest)
+        compiled |= _damaged(names - compiled, before, present)
+    for name in compiled:
+        source_digest(name)
+    contents: dict[str, bytes] = {}
+    descriptors = b""
+    sources: dict[str, Source] = {}
+    if compiled:
+        code = _compile(workspace, compiled, generated, before, present)
+        compiled, contents, descriptors = set(code.names), code.contents, code.descriptors
+        sources = {
+            name: Source(source_digest(name) or "", imports)
+            for name, imports in code.imports.items()
+        }
+    after = _manifest_after(before, names, sources, contents, whole_tree)
+    markers = {
         name
-        for name, content in wanted.items()
-        if name not in missing and _read(out / name) != content
-    )
-    gone = sorted(written.keys() - files.keys()) if whole_tree else []
-    return Drift(stale, missing, tuple(name for name in gone if (out / name).exists()))
+        for name in _package_markers(after.files)
+        if _is_ours(name, after.files, before, present)
+    }
+    after = after._replace(files={**after.files, **dict.fromkeys(markers, _EMPTY)})
+    contents |= dict.fromkeys(markers, b"")
+    wanted, known = after.files, before
+    if not whole_tree:
+        wanted = {name: after.files[name] for name in contents}
+        known = before._replace(files={n: d for n, d in before.files.items() if n in contents})
+    drift = find_drift(wanted, known, present)
+    return Generated(tuple(sorted(compiled)), contents, descriptors, before, after, drift)
 
 
-def write(files: Files, out: Path, *, whole_tree: bool) -> Drift:
-    """Bring `out` in line with `files` and say what was different. Raises InputError."""
-    written = _read_manifest(out)
-    wanted = _without_foreign_inits(files, out, written)
-    drift = find_drift(files, out, whole_tree=whole_tree)
-    for name in drift.stale:
-        if name not in written and _PROTOC_MARK not in _read(out / name):
-            raise InputError(
-                f"{out / name} was not written by gen. Move it, or choose another --out."
-            )
-    hashes = {name: _hash(content) for name, content in wanted.items()}
-    try:
-        with ThreadPoolExecutor(_WRITERS) as pool:  # making files is the system's work, not ours
-            changed = (*drift.stale, *drift.missing)
-            list(pool.map(lambda name: _replace(out / name, wanted[name]), changed))
-        for name in drift.left_over:
-            (out / name).unlink()
-            _remove_empty_folders((out / name).parent, out)
-        _write_manifest(out, hashes if whole_tree else written | hashes)
-    except OSError as problem:
-        raise InputError(f"Cannot write into {out}: {problem.strerror}.") from problem
-    return drift
+def _compile(
+    workspace: Workspace,
+    names: AbstractSet[str],
+    generated: AbstractSet[str],
+    before: Manifest,
+    present: Present,
+) -> Code:
+    from paycli.toolchain.code import make_code  # loads protoc and protobuf
+
+    place = {name: f"{_stem_of(name)}.py" for name in generated}
+    beside = {
+        name: present.out / place[name] for name in generated - names if workspace.path_of(name)
+    }
+    former = [
+        present.out / place[name]
+        for name in names & before.protos.keys()
+        if present.digest(place[name]) == before.files.get(place[name], "")
+    ]
+    return make_code(workspace, names, generated, beside, former)
 
 
-def _package_markers(files: Files) -> list[str]:
-    """An `__init__.py` for each folder, but none that would hide the installed `google`."""
-    folders = {parent for name in files for parent in PurePosixPath(name).parents}
-    return sorted(str(folder / _INIT) for folder in folders if folder.parts[:1] != ("google",))
-
-
-def _without_foreign_inits(files: Files, out: Path, written: Mapping[str, str]) -> dict[str, str]:
+def _damaged(names: Iterable[str], before: Manifest, present: Present) -> set[str]:
+    """Protos whose code is not on the disk as it was written."""
+    files = _files_by_stem(before.files)
     return {
-        name: content
-        for name, content in files.items()
-        if PurePosixPath(name).name != _INIT or name in written or not (out / name).exists()
+        name
+        for name in names
+        if any(
+            present.digest(file) != hashed
+            for file, hashed in files.get(_stem_of(name), {"": ""}).items()
+        )
     }
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def _manifest_after(
+    before: Manifest,
+    names: AbstractSet[str],
+    sources: Mapping[str, Source],
+    contents: Mapping[str, bytes],
+    whole_tree: bool,
+) -> Manifest:
+    known = {**before.imported, **before.protos, **sources}
+    files = _files_by_stem(before.files) | _files_by_stem(
+        {name: digest(content) for name, content in contents.items()}
+    )
+    protos = {name: known[name] for name in names}
+    unfinished: dict[str, str] = {}
+    if not whole_tree:
+        same = before.made_with == toolchain_stamp()
+        others = before.protos.keys() - names
+        protos |= {n: known[n] if same else known[n]._replace(digest="") for n in others}
+        own = {file for name in names for file in files[_stem_of(name)]}
+        unfinished = {n: d for n, d in before.unfinished.items() if n not in own}
+    return Manifest(
+        made_with=toolchain_stamp(),
+        protos=protos,
+        imported=_imported_by(protos, known),
+        files={f: d for name in protos for f, d in files.get(_stem_of(name), {}).items()},
+        unfinished=unfinished,
+    )
 
 
-def _replace(path: Path, content: str) -> None:
-    """Write a file whole or not at all, even when interrupted."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(content, encoding="utf-8", newline="\n")
-    partial.replace(path)
+def _imported_by(protos: Mapping[str, Source], known: Mapping[str, Source]) -> dict[str, Source]:
+    """What the protos import, directly or not, from outside of them."""
+    imported: dict[str, Source] = {}
+    waiting = list(protos.values())
+    while waiting:
+        for name in waiting.pop().imports:
+            if name not in protos and name not in imported and name in known:
+                imported[name] = known[name]
+                waiting.append(known[name])
+    return imported
 
 
-def _remove_empty_folders(folder: Path, out: Path) -> None:
-    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
-    while folder != out and not any(folder.iterdir()):
-        folder.rmdir()
-        folder = folder.parent
+def _stem_of(proto_name: str) -> str:
+    return module_of(proto_name).replace(".", "/")
 
 
-def _hash(content: str) -> str:
-    return hashlib.sha256(content.encode()).hexdigest()
+def _files_by_stem(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    """All that is made of one proto: `a_pb2.py`, `a_pb2.pyi` and `a_pb2_grpc.py` under `a_pb2`."""
+    grouped: dict[str, dict[str, str]] = {}
+    for name, hashed in files.items():
+        grouped.setdefault(name.partition(".")[0].removesuffix("_grpc"), {})[name] = hashed
+    return grouped
 
 
-def _read_manifest(out: Path) -> dict[str, str]:
-    path = out / MANIFEST
-    if not path.exists():
-        return {}
-    try:
-        files = json.loads(_read(path))["files"]
-        assert isinstance(files, dict)
-    except (ValueError, KeyError, AssertionError) as problem:
-        raise InputError(f"{path} is damaged. Delete it and run 'paycli gen'.") from problem
-    return {name: hashed for name, hashed in files.items() if _stays_inside(name)}
+def _package_markers(files: Iterable[str]) -> set[str]:
+    folders = {name.rpartition("/")[0] for name in files}
+    for folder in list(folders):
+        while folder:
+            folder = folder.rpartition("/")[0]
+            folders.add(folder)
+    return {
+        f"{folder}/{INIT}" if folder else INIT
+        for folder in folders
+        if folder.partition("/")[0] not in _SHARED
+    }
 
 
-def _stays_inside(name: str) -> bool:
-    path = PurePosixPath(name)
-    return not path.is_absolute() and ".." not in path.parts
+def _is_ours(marker: str, files: Iterable[str], before: Manifest, present: Present) -> bool:
+    """An __init__.py that somebody else wrote, or wrote into, is left to them.
+
+    Without a manifest (it is deleted to end a merge conflict) an empty one in a folder with nothing
+    but generated code is ours again.
+    """
+    found = present.digest(marker)
+    if found is None:
+        return True
+    if found != _EMPTY or before.files:
+        return found == _EMPTY and before.is_own(marker, _EMPTY)
+    folder = marker.rpartition("/")[0]
+    inside = f"{folder}/" if folder else ""
+    ours = {
+        name.removeprefix(inside).partition("/")[0] for name in files if name.startswith(inside)
+    }
+    return present.names_in(folder) <= ours | {INIT, "__pycache__"}
 
 
-def _write_manifest(out: Path, hashes: Mapping[str, str]) -> None:
-    body = {"by": "paycli gen; do not edit", "files": dict(sorted(hashes.items()))}
-    _replace(out / MANIFEST, json.dumps(body, indent=2) + "\n")
+def _refuse_one_module_for_two(names: Iterable[str], workspace: Workspace) -> None:
+    seen: dict[str, str] = {}
+    for name in sorted(names):
+        other = seen.setdefault(module_of(name), name)
+        if other != name:
+            raise InputError(
+                f"{workspace.path_of(name)}: {workspace.path_of(other)} becomes the same Python "
+                f"module, {_stem_of(name)}.py. Rename one of them."
+            )

@@ -1,0 +1,222 @@
+"""Mistakes are shown where they are, with what to do; the former output stays byte for byte."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import run_paycli
+
+GOOD = 'syntax = "proto3";\nmessage Good { int32 x = 1; }\n'
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "proto").mkdir()
+    (tmp_path / "proto/good.proto").write_text(GOOD)
+    assert gen(tmp_path).returncode == 0
+    return tmp_path
+
+
+def gen(tree: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run_paycli("gen", "--out", "out", *arguments, cwd=tree)
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refused(tree: Path, *arguments: str) -> str:
+    """What is said, after checking that it is a user's mistake and nothing was touched."""
+    before = snapshot(tree / "out")
+    run = gen(tree, *arguments)
+    assert (run.returncode, run.stdout) == (2, ""), run.stderr
+    assert snapshot(tree / "out") == before
+    assert "Traceback" not in run.stderr
+    return run.stderr
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        (
+            {
+                "a.proto": 'syntax = "proto3";\nimport "buf/validate/validate.proto";\nmessage A { B b = 1; }'
+            },
+            (
+                'Error: proto/a.proto:2:1: Import "buf/validate/validate.proto" was not found: it belongs '
+                "to protovalidate, whose wheel has the code but no .proto: copy the file from "
+                'github.com/bufbuild/protovalidate below a root.\n    import "buf/validate/validate.proto";\n    ^\n'
+            ),
+        ),
+        (
+            {
+                "x/a.proto": 'syntax = "proto3";\n  import "b.proto";',
+                "x/b.proto": 'syntax = "proto3";',
+            },
+            (
+                'Error: proto/x/a.proto:2:3: Import "b.proto" was not found: the tree has "x/b.proto"; '
+                'imports are written from the root.\n      import "b.proto";\n      ^\n'
+            ),
+        ),
+        (
+            {"a.proto": 'syntax = "proto3";\nimport "google/api/annotation.proto";'},
+            (
+                'Error: proto/a.proto:2:1: Import "google/api/annotation.proto" was not found: run '
+                "'pip install --upgrade googleapis-common-protos', or name its root with -I.\n"
+                '    import "google/api/annotation.proto";\n    ^\n'
+            ),
+        ),
+        (
+            {
+                "a.proto": 'syntax = "proto3";\nimport "b.proto";\nmessage A { B b = 1; }',
+                "b.proto": 'syntax = "proto3";\nimport "a.proto";\nmessage B {}',
+            },
+            (
+                "Error: proto/a.proto:2:1: File recursively imports itself: a.proto -> b.proto -> "
+                'a.proto\n    import "b.proto";\n    ^\n'
+            ),
+        ),
+        (
+            {"a.proto": 'syntax = "proto3";\nmessage A {}\n\n\tmessage Good {}'},
+            (
+                'Error: proto/good.proto:2:9: "Good" is already defined in proto/a.proto.\n'
+                "    message Good { int32 x = 1; }\n            ^\n"
+            ),
+        ),
+        (
+            {"a.proto": 'syntax = "proto3";\nmessage A {\n\tstring\ta = ;\n}'},
+            (
+                "Error: proto/a.proto:3:17: Expected field number.\n"
+                "        string  a = ;\n                    ^\n"
+            ),
+        ),
+        (
+            {"a.proto": 'syntax = "proto3";\nmessage Größe {}'},
+            (
+                "Error: proto/a.proto:2:11: outside of strings and comments, only ASCII is allowed.\n"
+                "    message Größe {}\n              ^\n"
+            ),
+        ),
+        (
+            {"a-b.proto": 'syntax = "proto3";', "a_b.proto": 'syntax = "proto3";'},
+            (
+                "Error: proto/a_b.proto: proto/a-b.proto becomes the same Python module, a_b_pb2.py. "
+                "Rename one of them.\n"
+            ),
+        ),
+        (
+            {"a.proto": 'edition = "2999";'},
+            'Error: proto/a.proto:1:11: Unknown edition "2999".\n    edition = "2999";\n              ^\n',
+        ),
+    ],
+)
+def test_a_mistake_in_a_proto(tree: Path, files: dict[str, str], said: str) -> None:
+    for name, text in files.items():
+        (tree / "proto" / name).parent.mkdir(exist_ok=True)
+        (tree / "proto" / name).write_text(text, encoding="utf-8")
+    assert refused(tree) == said
+
+
+def test_a_file_that_is_not_utf8(tree: Path) -> None:
+    (tree / "proto/a.proto").write_bytes(b'syntax = "proto3";\n// caf\xe9\n')
+    assert refused(tree).startswith(
+        "Error: proto/a.proto:2:7: byte 0xe9 is not UTF-8; save the file as UTF-8.\n    // caf"
+    )
+
+
+def test_folders_where_files_are_expected(tree: Path) -> None:
+    (tree / "proto/folder.proto").mkdir()
+    assert "proto/folder.proto is a folder; name .proto files" in refused(
+        tree, "proto/folder.proto"
+    )
+    assert gen(tree).returncode == 0  # in the tree it is a folder like any other
+    (tree / "proto/a.txt").write_text(GOOD)
+    assert "proto/a.txt does not end in .proto" in refused(tree, "proto/a.txt")
+
+
+def test_links(tree: Path) -> None:
+    outside = tree / "outside"
+    outside.mkdir()
+    (outside / "o.proto").write_text(GOOD.replace("Good", "Other"))
+    link = tree / "proto/link.proto"
+    link.symlink_to(outside / "o.proto")
+    assert "proto/link.proto is a link out of the tree, to " in refused(tree)
+    link.unlink()
+    link.symlink_to(tree / "nowhere")
+    assert "nowhere, which does not exist." in refused(tree)
+    link.unlink()
+    (tree / "proto/sub").symlink_to(outside)
+    assert "proto/sub is a link out of the tree, to " in refused(tree)
+    (tree / "proto/sub").unlink()
+    (tree / "proto/round").symlink_to(tree / "proto")
+    (tree / "proto/circle").symlink_to(tree / "proto/circle")
+    (tree / "proto/inside.proto").symlink_to(tree / "proto/good.proto")
+    assert '"Good" is already defined in' in refused(tree)
+    (tree / "proto/inside.proto").unlink()
+    assert "nothing changed" in gen(tree).stderr
+
+
+def test_an_output_that_is_in_the_way(tree: Path) -> None:
+    (tree / "file").write_text("mine")
+    assert "file is a file, where a folder is to go" in refused(tree, "--out", "file")
+    assert "file is a file, where a folder is to go" in refused(tree, "--out", "file/below")
+    assert "Cannot write into /proc/nowhere" in refused(tree, "--out", "/proc/nowhere")
+    (tree / "proto/a").mkdir()
+    (tree / "proto/a/a.proto").write_text(GOOD.replace("Good", "A"))
+    (tree / "out/a").write_text("mine")
+    assert "out/a is a file, where a folder is to go" in refused(tree)
+    (tree / "out/a").unlink()
+    (tree / "elsewhere").mkdir()
+    (tree / "out/a").symlink_to(tree / "elsewhere")
+    assert "out/a is a link out of out, to " in refused(tree)
+    (tree / "out/a").unlink()
+    (tree / "out/a/a_pb2.py").mkdir(parents=True)
+    assert "out/a/a_pb2.py is a folder, where a file is to go" in refused(tree)
+    assert not list((tree / "elsewhere").iterdir())
+
+
+def test_a_foreign_output_folder(tree: Path) -> None:
+    foreign = tree / "foreign"
+    foreign.mkdir()
+    (foreign / "good_pb2.py").write_text("precious = True\n")
+    (foreign / "other.txt").write_text("mine\n")
+    before = snapshot(foreign)
+    assert "foreign/good_pb2.py was not written by gen" in refused(tree, "--out", "foreign")
+    checked = gen(tree, "--out", "foreign", "--check")
+    assert checked.returncode == 1
+    assert "in the way, not written by gen: foreign/good_pb2.py" in checked.stderr
+    assert snapshot(foreign) == before
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_an_output_folder_without_permission(tree: Path) -> None:
+    (tree / "out").chmod(0o500)
+    (tree / "proto/good.proto").write_text(GOOD.replace("x", "y"))
+    try:
+        assert "Cannot write into out: no permission." in refused(tree)
+    finally:
+        (tree / "out").chmod(0o700)
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"files": 5}', '{"files": {}, "protos": {"a": 5}}'])
+def test_a_damaged_manifest(tree: Path, text: str) -> None:
+    (tree / "out/.paycli-gen.json").write_text(text)
+    assert "out/.paycli-gen.json is damaged. Delete it and run 'paycli gen'." in refused(tree)
+    (tree / "out/.paycli-gen.json").unlink()
+    assert gen(tree).returncode == 0
+
+
+def test_a_manifest_reaches_nothing_outside(tree: Path) -> None:
+    manifest = tree / "out/.paycli-gen.json"
+    victim = tree / "victim_pb2.py"
+    victim.write_text("")
+    empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    for name in ("../victim_pb2.py", str(victim)):
+        entry = f'"files": {{\n    "{name}": "{empty}",'
+        manifest.write_text(manifest.read_text().replace('"files": {', entry))
+    assert gen(tree).returncode == 0
+    assert victim.exists()

@@ -12,7 +12,7 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import breaking, db, gen, lint, options, output, pay, serve, smoke
+from paycli.cli import breaking, db, doctor, gen, lint, options, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_BUG = 70
@@ -54,6 +54,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     serve.serve,
     pay.pay,
     smoke.smoke,
+    doctor.doctor,
 )
 
 for command in COMMANDS:

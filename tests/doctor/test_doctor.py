@@ -226,6 +226,12 @@ def test_a_running_server_is_no_fault(examine: Examine, server: Server, tmp_path
             ),
             "schema version 99",
         ),
+        (
+            lambda path: execute(
+                path, "PRAGMA application_id = 1885436259; PRAGMA user_version = 1"
+            ),
+            "written by an older paycli",
+        ),
     ],
 )
 def test_a_store_that_cannot_be_opened_is_named(
@@ -236,6 +242,11 @@ def test_a_store_that_cannot_be_opened_is_named(
     found = examine("--store", f"sqlite:///{path}", exit_code=1)["store"]
     assert said in found["message"]
     assert found["command"]
+
+
+def test_an_empty_file_becomes_a_store(examine: Examine, tmp_path: Path) -> None:
+    (tmp_path / "s.db").touch()
+    assert examine("--store", "sqlite:///s.db")["store"]["message"] == "s.db can be opened."
 
 
 def execute(path: Path, sql: str) -> None:

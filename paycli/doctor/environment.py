@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -106,14 +107,13 @@ def check_apt_pkg() -> Finding | None:
         Verdict.WARN,
         "apt_pkg of python3-apt cannot be imported in this environment. "
         "Only programs that use python3-apt need it.",
-        f"ln -sf {module} {link}",
+        shlex.join(["ln", "-sf", str(module), str(link)]),
         Repair(f"Linking {module} into {link.parent}.", lambda: _link(module, link)),
     )
 
 
 def _install(*packages: str) -> str:
-    listed = " ".join(f"'{package}'" for package in packages)
-    return f"{sys.executable} -m pip install {listed}"
+    return shlex.join([sys.executable, "-m", "pip", "install", *packages])
 
 
 def _fits(installed: str, bounds: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -71,9 +72,11 @@ def check_stamps(out: Path) -> Finding | None:
 
 
 def _gen(roots: Sequence[Path], out: Path) -> str:
-    named = "".join(f" -I {root}" for root in roots if root != Path("proto"))
-    into = "" if out == Path("paycli/generated") else f" --out {out}"
-    return f"paycli gen{named}{into}"
+    command = ["paycli", "gen"]
+    for root in roots:
+        command += [] if root == Path("proto") and len(roots) == 1 else ["-I", str(root)]
+    command += [] if out == Path("paycli/generated") else ["--out", str(out)]
+    return shlex.join(command)
 
 
 def _describe(drift: Drift) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 from pathlib import Path
 from typing import Final
@@ -57,14 +58,15 @@ def check_store(url: str) -> Finding:
         return Finding(
             Verdict.FAIL,
             f"{found.path} was written by an older paycli; back it up and bring it up to date.",
-            f"paycli db migrate --store {url}",
+            shlex.join(["paycli", "db", "migrate", "--store", url]),
         )
     return ok(f"{found.path} can be opened.")
 
 
 def _not_writable(path: Path) -> Finding:
     own = path.stat().st_uid == os.geteuid()
-    command = f"chmod u+rwX {path}" if own else f'sudo chown "$USER" {path}'
+    change = "chmod u+rwX" if own else 'sudo chown "$USER"'
+    command = f"{change} {shlex.quote(str(path))}"
     return Finding(Verdict.FAIL, f"The store needs {path}, which you may not write to.", command)
 
 

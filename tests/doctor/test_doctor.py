@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import shutil
 import socket
 import sqlite3
@@ -151,7 +152,7 @@ def test_missing_google_protos_are_named_with_their_package(
             link.symlink_to(path)
     found = examine(instead=without, exit_code=1)["includes"]
     assert found["message"].startswith('import "google/rpc/status.proto" will not be found')
-    assert found["command"].endswith("'googleapis-common-protos'")
+    assert found["command"].endswith(" googleapis-common-protos")
 
 
 @pytest.fixture
@@ -172,6 +173,15 @@ def test_stale_code_is_found_and_made_again(examine: Examine, project: Path) -> 
     assert run_paycli("gen", "--check", cwd=project).returncode == 1  # it only looked
     assert examine("--fix")["generated"]["verdict"] == "ok"
     assert run_paycli("gen", "--check", cwd=project).returncode == 0
+
+
+def test_a_command_can_be_pasted_whatever_the_names(examine: Examine, project: Path) -> None:
+    (project / "proto").rename(project / "my protos")
+    (project / "paycli").rename(project / "it's")
+    (project / "my protos/shop.proto").write_text(PROTO.replace("id", "number"))
+    where = ("-I", "my protos", "--out", "it's/generated")
+    command = examine(*where, exit_code=1)["generated"]["command"]
+    assert shlex.split(command) == ["paycli", "gen", *where]
 
 
 def test_code_that_somebody_edited_is_not_fixed(examine: Examine, project: Path) -> None:
@@ -277,7 +287,7 @@ def test_a_folder_that_is_not_writable_is_named(
 
 def test_a_wrong_flag_is_wrong_usage(tmp_path: Path) -> None:
     assert run_paycli("doctor", "--store", "mysql://x", cwd=tmp_path).returncode == 2
-    assert run_paycli("doctor", "--port", "0", cwd=tmp_path).returncode == 2
+    assert run_paycli("doctor", "--port", "70000", cwd=tmp_path).returncode == 2
 
 
 @pytest.mark.skipif(not SYSTEM_HAS_APT_PKG, reason="no dpkg with python3-apt here")

@@ -43,7 +43,7 @@ class Workspace(NamedTuple):
 
     def is_installed(self, name: str) -> bool:
         """Whether a file comes with an installed package, as the well-known types do."""
-        return any((include / name).is_file() for include in _installed_includes())
+        return any((include / name).is_file() for include in installed_includes())
 
 
 def find_workspace(roots: Sequence[Path], protos: Sequence[Path]) -> Workspace:

@@ -53,9 +53,9 @@ class Store(Protocol):
         """
 
     async def journal(
-        self, payment_id: str, customer_id: str, after: EntryCursor, limit: int
+        self, payment_id: str, customer_id: str | None, after: EntryCursor, limit: int
     ) -> list[Found]:
-        """Entries of one payment, of a customer's payments, or ("", "") of all, after a cursor."""
+        """Entries of one payment, of a customer's payments, or ("", None) of all, after a cursor."""
 
     async def entry(self, payment_id: str, version: int) -> Entry | None:
         """One entry of a payment's journal."""

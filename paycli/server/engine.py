@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from paycli.errors import OutcomeOpen, Overloaded, PaymentError, ProcessorUnavailable
+from paycli.errors import OutcomeOpen, Overloaded, PaymentError, ProcessorUnavailable, Unavailable
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
@@ -128,6 +128,9 @@ class Engine:
         key = create.request_key
         while (before := self._flights.get(key)) is not None:
             await asyncio.wait((before,))
+            failure = None if before.cancelled() else before.exception()
+            if isinstance(failure, OutcomeOpen | Unavailable):
+                raise failure  # the processor was asked a moment ago; asking again takes as long
         if len(self._flights) >= FLIGHTS_MAX:
             raise Overloaded("Too many payments wait for the processor; try again shortly.")
         flight = asyncio.create_task(self._authorize(create, timeout_s))

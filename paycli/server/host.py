@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from paycli.errors import StartError
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
 from paycli.payments.store import Store
+from paycli.server import health
 from paycli.server.engine import Engine
 from paycli.server.payments_servicer import PaymentsServicer
 from paycli.server.seed_servicer import SeedServicer
@@ -28,7 +29,7 @@ from paycli.server.upkeep import upkeep
 
 _SEED: Final = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
 _PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_name
-_SERVICES: Final = (_SEED, _PAYMENTS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+_SERVICES: Final = (_SEED, _PAYMENTS, health.NAME, reflection.SERVICE_NAME)
 
 _log = logging.getLogger(__name__)
 
@@ -58,15 +59,15 @@ async def serve(
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     server = make_server()
     addresses = bind(server, options.host, options.port)
-    health_servicer = health.aio.HealthServicer()
+    health_servicer = health.HealthServicer()
     tasks = set()
 
-    async def report(status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
+    async def report(status: health.ServingStatus) -> None:
         for service in ("", _SEED, _PAYMENTS):
             await health_servicer.set(service, status)
 
     def store_failed() -> None:
-        tasks.add(asyncio.ensure_future(report(health_pb2.HealthCheckResponse.NOT_SERVING)))
+        tasks.add(asyncio.ensure_future(report(health.NOT_SERVING)))
 
     store = open_store(store_failed)
     engine = Engine(
@@ -81,7 +82,7 @@ async def serve(
         payments_pb2_grpc.add_PaymentsServicer_to_server(payments, server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         reflection.enable_server_reflection(_SERVICES, server)
-        await report(health_pb2.HealthCheckResponse.SERVING)
+        await report(health.SERVING)
         await server.start()
         async with upkeep(store, engine):
             with _port_file(options.port_file, addresses):
@@ -97,14 +98,14 @@ async def serve(
 
 async def _drain(
     server: grpc.aio.Server,
-    health_servicer: health.aio.HealthServicer,
+    health_servicer: health.HealthServicer,
     timeout_s: float,
     stop: asyncio.Event,
 ) -> None:
     """Finish what is in flight, within the limit; a second signal ends the wait."""
     _log.info("draining: waiting up to %g s for calls in flight", timeout_s)
     stop.clear()
-    await health_servicer.enter_graceful_shutdown()
+    await health_servicer.drain()
     drained = asyncio.ensure_future(server.stop(timeout_s))
     hurried = asyncio.ensure_future(stop.wait())
     await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)

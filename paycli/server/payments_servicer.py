@@ -189,14 +189,14 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
     ) -> pb.ListPostingsResponse:
         """Postings of a payment or an account."""
         account = request.account
-        payment_id, customer_id = "", ""
+        payment_id, customer_id = "", None
         if bool(request.payment) == bool(account):
             raise InvalidPayment("account", "Give either payment or account.")
         if request.payment:
             payment_id = (await self._payment(request.payment, "payment")).payment_id
         elif account.startswith(HOLD):
             payment_id = (await self._held(account)).payment_id
-        elif account.startswith(CUSTOMER) and account != CUSTOMER:
+        elif account.startswith(CUSTOMER):
             customer_id = account.removeprefix(CUSTOMER)
         elif account != MERCHANT:
             raise _no_account(account)

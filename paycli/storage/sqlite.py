@@ -110,7 +110,7 @@ class SqliteStore:
         return await self._read(reads.payments, wanted, before, limit)
 
     async def journal(
-        self, payment_id: str, customer_id: str, after: EntryCursor, limit: int
+        self, payment_id: str, customer_id: str | None, after: EntryCursor, limit: int
     ) -> list[Found]:
         """See `payments.store.Store.journal`."""
         return await self._read(reads.journal, payment_id, customer_id, after, limit)

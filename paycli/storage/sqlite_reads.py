@@ -75,7 +75,7 @@ def payments(
 def journal(
     connection: apsw.Connection,
     payment_id: str,
-    customer_id: str,
+    customer_id: str | None,
     after: EntryCursor,
     limit: int,
 ) -> list[Found]:
@@ -170,13 +170,13 @@ def _id_at(time_us: int) -> str:
 
 
 def _payments_from(
-    connection: apsw.Connection, payment_id: str, customer_id: str, from_id: str
+    connection: apsw.Connection, payment_id: str, customer_id: str | None, from_id: str
 ) -> Iterator[Payment]:
     """One payment, or a customer's, or all, in order of their ids."""
     if payment_id:
         yield from filter(None, (payment(connection, payment_id),))
         return
-    where, given = ("customer_id = ? AND ", [customer_id]) if customer_id else ("", [])
+    where, given = ("", []) if customer_id is None else ("customer_id = ? AND ", [customer_id])
     query = (
         f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where} payment_id >= ? "  # noqa: S608
         "ORDER BY payment_id"

@@ -101,7 +101,7 @@ def _check_payments(connection: apsw.Connection, progress: Progress) -> tuple[in
 def _audit(connection: apsw.Connection, payment_id: str) -> None:
     payment = reads.payment(connection, payment_id)
     assert payment is not None
-    found = reads.journal(connection, payment_id, "", EntryCursor(), _ALL)
+    found = reads.journal(connection, payment_id, None, EntryCursor(), _ALL)
     broken = violation(payment, [each.entry for each in found])
     if broken is not None:
         raise CheckFailed(f"Payment {payment_id} breaks {broken}.")

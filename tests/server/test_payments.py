@@ -653,6 +653,7 @@ def test_an_empty_customer_is_an_account_like_any_other(client: Client) -> None:
     own = [each for each in postings(client, payment=paid.name) if each.account == "customer/"]
     assert legs(own) == [("customer", "-10.00 EUR"), ("customer", "1.00 EUR")]
     assert balance(client, "customer/")
+    assert own == [each for each in postings(client, account="customer/") if each in own]
 
 
 def test_what_is_rare_is_found_behind_thousands_that_do_not_fit(client: Client) -> None:

@@ -149,6 +149,18 @@ def test_a_lost_answer_is_found_by_the_server_itself(server: Server, client: Cli
         ).fetchone() == (0,)
 
 
+def test_callers_of_one_hanging_payment_share_its_failure(start_server: StartServer) -> None:
+    target = start_server("--processor-timeout", "0.5").target
+    began = time.monotonic()
+    with client_of(target) as client, ThreadPoolExecutor(20) as pool:
+        request = creation(customer_id="sim_hang")
+        calls = [pool.submit(client.call, "CreatePayment", request) for _ in range(20)]
+        for call in calls:
+            with refused("PROCESSOR_OUTCOME_UNKNOWN"):
+                call.result()
+    assert time.monotonic() - began < 20 * 0.5  # one after another they would take that long
+
+
 def test_a_processor_that_hangs_blocks_no_other_payment(server: Server) -> None:
     with client_of(server.target) as client:
         request = pb.BatchCreatePaymentsRequest(

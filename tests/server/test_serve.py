@@ -128,6 +128,18 @@ def test_health_and_reflection_answer(channel: grpc.Channel) -> None:
     assert "payment.PaymentService" in {service.name for service in listed}
 
 
+def test_who_watches_the_health_hears_of_a_stop_and_does_not_hold_it_up(server: Server) -> None:
+    with grpc.insecure_channel(server.target) as channel:
+        watch = health_pb2_grpc.HealthStub(channel).Watch
+        said = watch(health_pb2.HealthCheckRequest(service="payment.PaymentService"))
+        assert next(said).status == health_pb2.HealthCheckResponse.SERVING
+        began = time.monotonic()
+        server.process.send_signal(signal.SIGTERM)
+        assert next(said).status == health_pb2.HealthCheckResponse.NOT_SERVING
+        assert server.process.wait(20) == 0
+        assert time.monotonic() - began < 5  # the drain would wait for 10
+
+
 @pytest.mark.parametrize(
     ("request_fields", "reason", "field"),
     [
@@ -314,12 +326,17 @@ def test_a_broken_store_is_told_to_health_checks_and_payers(
 
 
 def test_a_second_signal_ends_the_wait_for_calls_in_flight(start_server: StartServer) -> None:
-    server = start_server("--drain-timeout", "100")
+    server = start_server("--drain-timeout", "100", "--processor-timeout", "100")
     with grpc.insecure_channel(server.target) as channel:
-        watch = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
-        assert next(watch).status == 1
+        slow = payment_pb2.PaymentRequest(
+            order_id="o1", amount=5, currency="EUR", user_id="sim_slow_60000"
+        )
+        call = payment_pb2_grpc.PaymentServiceStub(channel).ProcessPayment.future(slow)
+        with contextlib.closing(sqlite3.connect(server.store)) as connection:
+            while connection.execute("SELECT count(*) FROM intent").fetchone() == (0,):
+                assert not call.done()
+                time.sleep(0.01)
         server.process.send_signal(signal.SIGTERM)
-        assert next(watch).status == 2  # draining, and this call stays in flight
         with pytest.raises(subprocess.TimeoutExpired):
             server.process.wait(0.5)
         assert server.stop() == 0

@@ -171,7 +171,7 @@ def test_the_journal_is_paged_in_the_middle_of_a_payment(url: str) -> None:
             await store.execute(do(first, Action.REFUND, 7, key="r"))
             whole: list[tuple[str, int]] = []
             cursor = EntryCursor()
-            while page := await store.journal("", "", cursor, 2):
+            while page := await store.journal("", None, cursor, 2):
                 whole += [(each.payment.order_id, each.entry.version) for each in page]
                 cursor = EntryCursor(page[-1].payment.payment_id, page[-1].entry.version)
             assert whole == [("order-1", n) for n in range(1, 8)] + [("order-2", 1)]
@@ -197,7 +197,7 @@ def test_balances_are_the_sums_of_the_postings(url: str) -> None:
             await store.execute(Change("f", held.payment_id, Action.CAPTURE, 1, 200, final=True))
             await store.execute(do(held, Action.REFUND, 50, key="r"))
             sums: Counter[tuple[str, str]] = Counter()
-            for found in await store.journal("", "", EntryCursor(), 100):
+            for found in await store.journal("", None, EntryCursor(), 100):
                 for account, amount, currency in postings_of(*found):
                     sums[account, currency] += amount
             accounts = ("merchant", "customer/ada", "customer/grace")

@@ -1,0 +1,44 @@
+"""The standard health service (grpc.health.v1), whose streams do not keep a server from stopping."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import grpc
+from grpc_health.v1 import health, health_pb2
+
+NAME: Final = health.SERVICE_NAME
+_LAST_WORD_S: Final = 0.2
+
+ServingStatus = health_pb2.HealthCheckResponse.ServingStatus
+SERVING: Final = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc] # comes without types
+    """Answers checks; those who watch are told NOT_SERVING at a stop, and then let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopping = asyncio.Event()
+
+    async def drain(self) -> None:
+        """Say NOT_SERVING from now on, and end the streams."""
+        await self.enter_graceful_shutdown()
+        self._stopping.set()
+
+    async def Watch(  # noqa: N802 - the contract's name
+        self,
+        request: health_pb2.HealthCheckRequest,
+        context: grpc.aio.ServicerContext[Any, Any],
+    ) -> None:
+        """Tell each change of a service's status until the caller or the server goes."""
+        watching = asyncio.ensure_future(super().Watch(request, context))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((watching, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((watching,), timeout=_LAST_WORD_S)
+        finally:
+            watching.cancel()
+            stopping.cancel()

@@ -56,7 +56,11 @@ class Node:
             if name in entries:
                 raise key.error(f"duplicate key '{name}': it stands above already.")
             if known is not None and name not in known:
-                raise key.error(f"unknown key '{name}' in {what}; {nearest(name, known)}")
+                before = next(reversed(entries.values()), None)
+                raise key.error(
+                    _decimal_comma(before, name)
+                    or f"unknown key '{name}' in {what}; {nearest(name, known)}"
+                )
             entries[name] = Node(self.path, value_node)
         return entries
 
@@ -176,6 +180,14 @@ def _refuse_bombs(path: Path, root: yaml.Node) -> None:
                 stack.extend((child, depth + 1) for child in pair)
         elif isinstance(node, yaml.SequenceNode):
             stack.extend((child, depth + 1) for child in node.value)
+
+
+def _decimal_comma(before: Node | None, key: str) -> str:
+    """What to say of `{amount: 12,50}`, which YAML reads as two entries; "" for anything else."""
+    written = before.raw.value if before is not None else None
+    if not (key.isdecimal() and isinstance(written, str) and written.isdecimal()):
+        return ""
+    return f"'{written},{key}' is cut in two by its comma; write {written}.{key}."
 
 
 def nearest(name: str, known: Collection[str]) -> str:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,12 +28,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run_paycli(
-    *arguments: str | Path, cwd: Path | None = None, timeout_s: float = 60
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    timeout_s: float = 60,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run the CLI as a user does, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "paycli", *map(str, arguments)],
         cwd=cwd,
+        env={**os.environ, **(env or {})},
         capture_output=True,
         text=True,
         timeout=timeout_s,
@@ -74,13 +78,19 @@ def servers_in(folder: Path) -> Iterator[StartServer]:
     """Start servers that keep their files in a folder; all are gone at the end, however it comes."""
     started: list[subprocess.Popen[str]] = []
 
-    def start(*arguments: str, store: Path | None = None, port: int = 0) -> Server:
+    def start(
+        *arguments: str,
+        store: Path | None = None,
+        port: int = 0,
+        command: Sequence[str] = (sys.executable, "-m", "paycli"),
+        says_ready: bool = True,
+    ) -> Server:
         store = store or folder / "store.db"
         port_file = folder / f"port-{len(started)}"
-        command = [sys.executable, "-m", "paycli", "serve", "--port", str(port)]
-        command += ["--port-file", str(port_file), "--store", f"sqlite:///{store}", *arguments]
+        line = [*command, "serve", "--port", str(port)]
+        line += ["--port-file", str(port_file), "--store", f"sqlite:///{store}", *arguments]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+            line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
         )
         started.append(process)
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -90,7 +100,8 @@ def servers_in(folder: Path) -> Iterator[StartServer]:
             time.sleep(0.01)
         assert process.stdout is not None
         chosen = int(port_file.read_text(encoding="ascii"))
-        return Server(process, chosen, store, process.stdout.readline())
+        first_line = process.stdout.readline() if says_ready else ""
+        return Server(process, chosen, store, first_line)
 
     try:
         yield start

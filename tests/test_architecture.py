@@ -27,7 +27,9 @@ ARROWS = {
     "scenarios": {"client", "payments", "generated"},
     "load": {"client", "payments", "generated"},
     "toolchain": set(),
-    "cli": {"scenarios", "load", "toolchain", "server", "client", "storage", "payments"},
+    # A check-up looks at what every other part needs, so it stands above them, below the command.
+    "doctor": {"toolchain", "client", "storage"},
+    "cli": {"doctor", "scenarios", "load", "toolchain", "server", "client", "storage", "payments"},
     "__main__": {"cli"},
     "__init__": set(),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -11,17 +12,17 @@ import typer
 from typer.exceptions import TyperException
 
 from paycli import __version__
-from paycli.cli import breaking, db, gen, lint, options, output, pay, serve, smoke
+from paycli.cli import breaking, db, doctor, gen, lint, options, output, pay, serve, smoke
 from paycli.errors import PaycliError
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+_STDERR = 2
 
 app = typer.Typer(
     name="paycli",
     help="Compile, run, call and prove a gRPC payment service.",
     epilog=options.EXIT_CODES,
-    no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -53,6 +54,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     serve.serve,
     pay.pay,
     smoke.smoke,
+    doctor.doctor,
 )
 
 for command in COMMANDS:
@@ -62,7 +64,21 @@ app.add_typer(db.app, name="db", epilog=options.EXIT_CODES)
 
 def main() -> None:
     """Entry point: every way out of paycli passes here."""
+    _make_streams_safe()
     sys.exit(run(sys.argv[1:]))
+
+
+def _make_streams_safe() -> None:
+    """No order id may break its own receipt: what the terminal cannot show is shown escaped.
+
+    A stream that the caller closed becomes the null device, or the next file opened takes its place.
+    """
+    while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(lowest, True)
+    os.close(lowest)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # None when the caller closed it
+            stream.reconfigure(errors="backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -70,7 +86,7 @@ def run(arguments: list[str]) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our sentence says it; C-core would too
     as_json = "--json" in arguments
     try:
-        return app(arguments, prog_name="paycli", standalone_mode=False) or 0
+        return app(arguments or ["--help"], prog_name="paycli", standalone_mode=False) or 0
     except PaycliError as error:
         output.error(error, as_json=as_json)
         return error.exit_code

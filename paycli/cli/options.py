@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from paycli.toolchain.formats import Format
 
+_SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
+
+
+def _finite(value: float) -> float:
+    """Refuse nan, which is neither below nor above any bound."""
+    if not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number of seconds.")
+    return value
+
+
+def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> Any:
+    """An option that takes a finite number of seconds."""
+    return typer.Option(min=least, max=_SECONDS_MAX, callback=_finite, help=help, envvar=envvar)
+
+
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for an answer.")]
+Timeout = Annotated[float, seconds("Seconds to wait for an answer.")]
 Plaintext = Annotated[
     bool | None,
     typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from typer.exceptions import TyperException
 
-from paycli.errors import InputError, PaycliError
+from paycli.errors import CheckFailed, InputError, PaycliError
 
 if TYPE_CHECKING:
     from paycli.toolchain.findings import Finding
@@ -19,8 +19,13 @@ _BAR_WIDTH = 30
 
 
 def result(text: str) -> None:
-    """Print one line of the command's result."""
-    print(text, flush=True)  # noqa: T201 - the one place that prints
+    """Print one line of the command's result. Raises CheckFailed when it cannot be written."""
+    try:
+        print(text, flush=True)  # noqa: T201 - the one place that prints
+    except BrokenPipeError:  # the reader had enough
+        raise
+    except OSError as problem:
+        raise CheckFailed(f"Cannot write the result: {problem.strerror}.") from problem
 
 
 def document(value: Mapping[str, Any]) -> None:

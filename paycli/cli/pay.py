@@ -109,7 +109,8 @@ def _pay_fixtures(
             exit_code = max(exit_code, problem.exit_code)
             output.error(problem, as_json=as_json)
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.items()))
-    output.progress(f"{totals.total()} payments: {summary}.")
+    count = totals.total()
+    output.progress(f"{count} payment{'' if count == 1 else 's'}: {summary}.")
     return exit_code
 
 

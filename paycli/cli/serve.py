@@ -30,18 +30,17 @@ def serve(
         str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
     ] = options.DEFAULT_STORE,
     drain_timeout: Annotated[
-        float, typer.Option(min=0, help="Seconds that calls in flight get at a stop.")
+        float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
     ] = 10.0,
     authorization_ttl: Annotated[
         float,
-        typer.Option(
+        options.seconds(
+            "Seconds after which an authorization that was not captured is given back.",
             envvar="PAYCLI_AUTHORIZATION_TTL",
-            min=0.001,
-            help="Seconds after which an authorization that was not captured is given back.",
         ),
     ] = 7 * 24 * 3600.0,
     processor_timeout: Annotated[
-        float, typer.Option(min=0.001, help="Seconds that the processor gets to answer.")
+        float, options.seconds("Seconds that the processor gets to answer.")
     ] = 10.0,
     allow_unprotected: Annotated[
         bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
@@ -55,6 +54,9 @@ def serve(
     from paycli.server.transport import is_loopback
     from paycli.storage.stores import open_store
 
+    host = host.strip("[]").lower()  # as in an address, [::1]:50051
+    if not host:
+        raise InputError("--host is empty; leave it out to listen on localhost.")
     if not allow_unprotected and not is_loopback(host):
         raise InputError(
             f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "

@@ -81,11 +81,17 @@ def _summarize(results: list[StepResult], address: str) -> None:
 
 @contextmanager
 def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM unwind like Ctrl-C, so that a server of our own never outlives us."""
+    """Let SIGTERM and a closed terminal unwind like Ctrl-C: our own server never outlives us."""
     import signal
 
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    endings = [
+        number
+        for number in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup
+    ]
+    before = {number: signal.signal(number, signal.default_int_handler) for number in endings}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -11,6 +12,7 @@ import grpc
 from paycli.errors import InputError, Unreachable
 
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
+_TARGET: Final = re.compile(r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.%]+\]):(?P<port>[0-9]{1,5})")
 _PORT_MAX: Final = 65535
 
 
@@ -51,10 +53,12 @@ def _knock(channel: grpc.Channel, target: str, timeout_s: float) -> None:
 
 
 def _host_of(target: str) -> str:
-    host, colon, port = target.rpartition(":")
-    if not colon or not host or not port.isdecimal() or not 0 < int(port) <= _PORT_MAX:
-        raise InputError(f"'{target}' is not a target; write HOST:PORT, such as localhost:50051.")
-    return host.strip("[]")
+    found = _TARGET.fullmatch(target)
+    if found is None or not 0 < int(found["port"]) <= _PORT_MAX:
+        raise InputError(
+            f"'{target}' is not a target; write HOST:PORT, such as localhost:50051 or [::1]:50051."
+        )
+    return found["host"].strip("[]")
 
 
 def _is_loopback(host: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from paycli.client.failures import failure_of
+from paycli.errors import InvalidPayment
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments import commands
 from paycli.payments.money import decimal_from_minor, double_from_minor, minor_from_decimal
@@ -63,6 +64,11 @@ def charge(
     *, order_id: str, amount: str, currency: str, user_id: str, idempotency_key: str = ""
 ) -> Charge:
     """A checked charge from text as people write it. Raises InvalidPayment."""
+    if not (idempotency_key.isascii() and idempotency_key.isprintable()):
+        raise InvalidPayment(
+            "idempotency_key",
+            "idempotency_key must be printable ASCII, as all gRPC metadata; use a UUID for example.",
+        )
     minor = minor_from_decimal(amount, currency)
     commands.check_create(
         order_id=order_id,

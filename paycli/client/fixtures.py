@@ -11,6 +11,7 @@ payments:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ from paycli.placeholders import expand
 _TEXT_FIELDS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
 _PAYMENT_KEYS: Final = (*_TEXT_FIELDS, "expect", "repeat")
 _STATUSES: Final = (SUCCESS, "FAILED")
+_COUNT: Final = re.compile("[0-9]{1,9}")
 _REPEAT_MAX: Final = 1_000_000
 
 
@@ -90,7 +92,7 @@ def _payment(path: Path, entry: Node, fields: dict[str, Node], n: int) -> Fixtur
 
 
 def _repeat(written: str) -> int:
-    if not written.isdecimal() or not 0 < int(written) <= _REPEAT_MAX:
+    if not _COUNT.fullmatch(written) or not 0 < int(written) <= _REPEAT_MAX:
         raise ValueError(f"'{written}' is not a number from 1 to {_REPEAT_MAX:,}.")
     return int(written)
 

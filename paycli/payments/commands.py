@@ -14,7 +14,8 @@ from paycli.payments.payment import CaptureMethod
 from paycli.payments.states import Action
 
 TEXT_MAX: Final = 255
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+# C0 and C1 controls, and the surrogates that stand for bytes which are no text.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEPARATOR = "\x1f"  # cannot stand in an id, so no two pairs of ids make one key
 
 

@@ -151,7 +151,8 @@ def _moved(payment: Payment, command: Change) -> tuple[int, int]:
     amount = command.amount or left
     if amount > left:
         raise _exceeds(payment, command.action, amount, left)
-    return amount, rest - amount if command.final else 0
+    gives_back = command.final and command.action is Action.CAPTURE
+    return amount, rest - amount if gives_back else 0
 
 
 def _forbidden(payment: Payment, action: Action) -> StateForbids:

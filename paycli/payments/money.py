@@ -58,8 +58,10 @@ def minor_from_decimal(text: str, currency: str) -> int:
     written = text.strip()
     if written.lower().lstrip("+-") in ("nan", "inf", "infinity"):
         raise _not_finite(written)
-    if len(written) > _TEXT_MAX or not _DECIMAL.fullmatch(written):
+    if not _DECIMAL.fullmatch(written):
         raise _not_a_number(written)
+    if len(written) > _TEXT_MAX:
+        raise _too_long(written)
     whole, _, fraction = written.partition(".")
     digits = fraction.rstrip("0")
     exact = Decimal(f"{whole}.{fraction or 0}")
@@ -129,6 +131,14 @@ def _not_a_number(written: str) -> InvalidPayment:
     return InvalidPayment(
         "amount",
         f"'{written[:40]}' is not an amount; write digits with a point, such as {hint}.",
+        reason="AMOUNT_NOT_A_NUMBER",
+    )
+
+
+def _too_long(written: str) -> InvalidPayment:
+    return InvalidPayment(
+        "amount",
+        f"amount {written[:40]}... has {len(written)} characters; the most is {_TEXT_MAX}.",
         reason="AMOUNT_NOT_A_NUMBER",
     )
 

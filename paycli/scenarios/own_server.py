@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from paycli.errors import StartError
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 15.0
 _POLL_S: Final = 0.01
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,19 +39,33 @@ def own_server(store: Path | None = None) -> Iterator[OwnServer]:
         port_file, log = Path(folder, "port"), Path(folder, "log")
         arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
         arguments += ["--store", f"sqlite:///{store or Path(folder, 'store.db')}"]
-        with log.open("wb") as log_stream:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "paycli", *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=log_stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C is for us: we stop it in our own order
-            )
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+        process = None
         try:
+            process = _start(arguments, log, mask)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             port = _wait_for_port(process, port_file, log)
             yield OwnServer(f"localhost:{port}", process.pid)
         finally:
-            _stop(process)
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            if process is not None:
+                _stop(process)
+
+
+def _start(
+    arguments: list[str], log: Path, mask: Iterable[signal.Signals | int]
+) -> subprocess.Popen[bytes]:
+    """Start `paycli` while signals wait: none may come between its birth and our knowing it."""
+    with log.open("wb") as stream:
+        return subprocess.Popen(
+            # -P: a random.py where the user stands is not the random that we mean
+            [sys.executable, "-P", "-m", "paycli", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for us: we stop it in our own order
+            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
+        )
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:

@@ -56,6 +56,7 @@ async def serve(
     `open_store` gets what to call when the store breaks: the server then answers NOT_SERVING to
     health checks and UNAVAILABLE to payments, so that nothing is promised that is not kept.
     """
+    stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     server = make_server()
     addresses = bind(server, options.host, options.port)
     health_servicer = health.HealthServicer()
@@ -82,7 +83,6 @@ async def serve(
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
         reflection.enable_server_reflection(_SERVICES, server)
         await report(health.SERVING)
-        stop = _stop_signals()
         await server.start()
         async with upkeep(store, engine):
             with _port_file(options.port_file, addresses):
@@ -91,6 +91,7 @@ async def serve(
                 payments.drain()
                 await _drain(server, health_servicer, options.drain_timeout_s, stop)
     finally:
+        await server.stop(0)  # at once after a drain; a start that failed has none
         await engine.close()
         await store.close()
 
@@ -133,6 +134,7 @@ def _port_file(path: Path | None, addresses: Sequence[str]) -> Iterator[None]:
         partial.write_text(addresses[0].rpartition(":")[2] + "\n", encoding="ascii")
         partial.replace(path)  # a reader never sees half a number
     except OSError as problem:
+        partial.unlink(missing_ok=True)
         raise StartError(f"Cannot write the port file {path}: {problem.strerror}.") from problem
     try:
         yield

@@ -88,6 +88,9 @@ def _free_port(hosts: Sequence[str]) -> int:
             for host in hosts[1:]:
                 stack.enter_context(_listen(host, port))
             return port
+    for host in hosts:
+        if not _can_bind(host):
+            raise StartError(f"Cannot listen on {host}: {_why_not(host, 0)}")
     raise StartError("No port is free on all addresses. Choose one with --port.")
 
 

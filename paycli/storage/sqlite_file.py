@@ -84,7 +84,7 @@ def migrate(path: Path) -> tuple[int, int]:
 def is_held(path: Path) -> bool:
     """Whether a server is using the store."""
     try:
-        with open(f"{path}.lock", "rb") as lock:  # noqa: PTH123 - the lock's name is text
+        with open(f"{path.resolve()}.lock", "rb") as lock:  # noqa: PTH123 - the lock's name is text
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -97,10 +97,13 @@ def _lock(path: Path) -> int:
     """Hold the file for this process; the system lets go when the process ends, however it ends.
 
     A file of its own: closing any other descriptor of the database would drop SQLite's own locks.
+    It lies beside the real file, so that two links to one store are one store.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise StoreError(f"The store {path} is not a file. Name another with --store.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as problem:
         raise _unreachable(path, problem) from problem
     try:

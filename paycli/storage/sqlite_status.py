@@ -24,6 +24,26 @@ class Status(NamedTuple):
     bytes: int
 
 
+class Condition(NamedTuple):
+    """Whether a server could open the store, or has it open."""
+
+    path: Path
+    exists: bool
+    served: bool
+    needs_migration: bool
+
+
+def inspect(path: Path) -> Condition:
+    """Look at the file alone, however much is in it. Raises StoreError."""
+    if not path.exists():
+        return Condition(path, False, False, False)
+    if path.is_file() and path.stat().st_size == 0:  # an empty file becomes a store
+        return Condition(path, True, is_held(path), False)
+    with explained(path), contextlib.closing(open_existing(path)) as connection:
+        old = schema_version(connection) < SCHEMA_VERSION
+    return Condition(path, True, is_held(path), old)
+
+
 def status(path: Path) -> Status:
     """Look at a store, served or not. Raises StoreError."""
     with explained(path), contextlib.closing(open_existing(path)) as connection, connection:

@@ -11,7 +11,7 @@ from paycli.payments.store import Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
-    from paycli.storage.sqlite_status import Status
+    from paycli.storage.sqlite_status import Condition, Status
     from paycli.storage.sqlite_verify import Verified
 
 _SQLITE: Final = "sqlite:///"
@@ -57,6 +57,13 @@ def restore_store(copy: Path, url: str, progress: Progress) -> int:
     from paycli.storage.sqlite_backup import restore
 
     return restore(copy, _file_of(url), progress)
+
+
+def inspect_store(url: str) -> Condition:
+    """What a server would find. Raises StoreError."""
+    from paycli.storage.sqlite_status import inspect
+
+    return inspect(_file_of(url))
 
 
 def store_status(url: str) -> Status:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import sqlite3
@@ -121,7 +122,11 @@ def test_no_answer_in_time_is_an_unknown_outcome(moody: str) -> None:
         (("--amount", "5", "--order-id", ""), "order_id is missing"),
         (("--amount", "5", "--user-id", "x" * 256), "256 characters"),
         (("--amount", "5", "--target", "localhost"), "HOST:PORT"),
-        (("--amount", "5", "--target", "localhost:99999"), "HOST:PORT"),
+        *(
+            (("--amount", "5", "--target", wrong), "HOST:PORT")
+            for wrong in ("localhost:99999", "http://localhost:1", "::1:1", "a b:1", "localhost:٣")
+        ),
+        (("--amount", "1" * 100), "100 characters; the most is 64"),
         (("--amount",), "requires an argument"),
         (("--amount", "5", "--bogus"), "No such option"),
         (("--amount", "5", "no.yaml"), "either --amount or fixture files"),
@@ -158,7 +163,7 @@ def test_a_fixture_is_sent_in_order_and_its_wrong_entries_are_left_out(
     assert "f.yaml:6: " in errors[1]["message"]
     assert errors[1]["reason"] == "IDEMPOTENCY_KEY_REUSED"
     assert sent.returncode == 2
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         rows = connection.execute("SELECT order_id, amount FROM payment ORDER BY created_us")
         assert list(rows) == [("a", 10), ("c", 999999999999999), ("d", 100)]
 
@@ -170,5 +175,28 @@ def test_the_shipped_fixtures_are_all_paid(server: Server) -> None:
     assert "27 payments: 6 FAILED, 21 SUCCESS." in paid.stderr
     again = run_paycli("pay", *fixtures, "--target", server.target)
     assert again.stdout.count("(paid before)") == 27
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         assert connection.execute("SELECT count(*) FROM payment").fetchone() == (27,)
+
+
+def test_a_key_that_metadata_cannot_carry_is_refused_before_it_is_sent(server: Server) -> None:
+    for key in ("ü", "a\tb", "\x7f"):
+        refused = run_paycli(
+            "pay", "--amount", "5", "--idempotency-key", key, "--target", server.target
+        )
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.startswith("Error: idempotency_key must be printable ASCII")
+
+
+def test_a_status_that_was_not_expected_exits_1(server: Server, tmp_path: Path) -> None:
+    fixture = tmp_path / "f.yaml"
+    for n, fields in enumerate(("user_id: sim_decline_lost_card", "expect: FAILED")):
+        fixture.write_text(f"payments: [{{order_id: o{n}, amount: 5, currency: EUR, {fields}}}]")
+        assert run_paycli("pay", fixture, "--target", server.target).returncode == 1
+
+
+def test_tls_is_asked_for_where_it_is_wanted(server: Server) -> None:
+    refused = run_paycli("pay", "--amount", "5", "--target", server.target, "--tls")
+    assert (refused.returncode, refused.stdout) == (3, "")
+    remote = run_paycli("pay", "--amount", "5", "--target", f"[::ffff:127.0.0.1]:{server.port}")
+    assert remote.returncode == 3  # not loopback by its spelling: TLS

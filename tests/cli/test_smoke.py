@@ -7,9 +7,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
+
+import pytest
 
 from tests.conftest import Server, run_paycli
 
@@ -23,18 +24,19 @@ def suite(tmp_path: Path, *steps: str) -> Path:
     return path
 
 
-def server_processes() -> set[str]:
-    listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True)
-    return {line for line in listed.stdout.splitlines() if "paycli serve" in line}
+def servers_of(folder: Path) -> list[str]:
+    """The servers with a store in the folder; there may be others on this machine."""
+    listed = subprocess.run(["ps", "-wweo", "pid,args"], capture_output=True, text=True, check=True)
+    wanted = f"--store sqlite:///{folder}/"
+    return [line for line in listed.stdout.splitlines() if wanted in line]
 
 
 def test_without_a_target_it_brings_its_own_server_and_leaves_nothing(tmp_path: Path) -> None:
-    before = server_processes()
     report = tmp_path / "out" / "junit.xml"
-    smoke = run_paycli("smoke", "--junit", report, cwd=tmp_path)
+    smoke = run_paycli("smoke", "--junit", report, cwd=tmp_path, env={"TMPDIR": str(tmp_path)})
     assert smoke.returncode == 0, smoke.stdout
     assert "0 failed, 0 skipped" in smoke.stderr
-    assert server_processes() <= before
+    assert not servers_of(tmp_path)
     cases = ET.parse(report).getroot().findall("testsuite/testcase")
     assert len(cases) == smoke.stdout.count("PASS") > 10
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
@@ -76,26 +78,41 @@ def test_a_step_that_needs_a_failed_step_is_not_sent(server: Server, tmp_path: P
     assert "not sent: step 'a' has no response" in smoke.stdout
 
 
-def test_ctrl_c_and_termination_stop_the_own_server_too(tmp_path: Path) -> None:
-    steps = [f"name: step {n}, {PAY}, {GOOD}" for n in range(20_000)]
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("stage", ["starting", "running"])
+def test_no_signal_leaves_the_own_server_behind(
+    tmp_path: Path, number: signal.Signals, stage: str
+) -> None:
+    steps = [f"name: step {n}, {PAY}, {GOOD}" for n in range(2_000)]
     path = suite(tmp_path, *steps)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        before = server_processes()
-        process = subprocess.Popen(
-            [sys.executable, "-m", "paycli", "smoke", str(path)],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
-        )
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", "smoke", str(path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline().startswith(b"PASS")
-        assert len(server_processes() - before) == 1
+        if stage == "running":
+            assert process.stdout.readline().startswith(b"PASS")
+        while not servers_of(temporary):
+            assert process.poll() is None
         process.send_signal(number)
         process.stdout.close()
         assert process.wait(20) == 130
-        deadline = time.monotonic() + 5
-        while server_processes() - before:
-            assert time.monotonic() < deadline, "a server was left behind"
+    assert not servers_of(temporary)
+    assert not list(temporary.iterdir())
+
+
+def test_modules_in_the_users_folder_are_not_taken_for_ours(tmp_path: Path) -> None:
+    for name in ("random", "typing", "queue"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('the wrong one')\n")
+    program = "import sys; from paycli.cli.app import main; sys.argv[1:] = ['smoke']; main()"
+    smoke = subprocess.run(
+        [sys.executable, "-P", "-c", program], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert smoke.returncode == 0, smoke.stderr
 
 
 def test_a_target_that_is_not_there_exits_3() -> None:

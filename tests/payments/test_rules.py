@@ -139,6 +139,11 @@ def test_more_than_is_left_is_refused_with_the_rest() -> None:
     assert refusal.value.metadata["leftMinor"] == "100"
 
 
+def test_a_refund_gives_nothing_back_from_the_authorization() -> None:
+    captured = _change(decide.create(make(), 1)[0], Action.CAPTURE)
+    assert _change(captured, Action.REFUND, final=True).voided == 0
+
+
 def test_a_replay_answers_what_was_answered_then() -> None:
     stored = Stored()
     first = apply([make()], stored, 1).outcomes[0]

@@ -8,6 +8,8 @@ import signal
 import socket
 import sqlite3
 import struct
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -91,7 +93,7 @@ def test_calls_in_flight_at_a_stop_are_answered(server: Server) -> None:
     stop.set()
     for worker in workers:
         worker.join()
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         stored = {row[0] for row in connection.execute("SELECT payment_id FROM payment")}
     assert set(answers) <= stored
     assert len(stored) - len(answers) <= len(workers)
@@ -168,7 +170,7 @@ def test_bad_fields_are_refused_with_details(
 def test_nothing_is_written_for_what_is_refused(server: Server, channel: grpc.Channel) -> None:
     error_of(channel, amount=-1.0)
     assert pay(channel).status == "SUCCESS"
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         assert connection.execute("SELECT count(*) FROM payment").fetchone() == (1,)
 
 
@@ -241,14 +243,100 @@ def test_broken_and_half_open_connections_leave_it_serving(
 
 
 def test_a_port_file_that_cannot_be_written_stops_the_start(tmp_path: Path) -> None:
-    missing = tmp_path / "no" / "such" / "port"
-    refused = run_paycli("serve", "--port", "0", "--port-file", missing, cwd=tmp_path)
-    assert refused.returncode == 1
-    assert "Cannot write the port file" in refused.stderr
-    assert "ready" not in refused.stdout
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for wrong in (tmp_path / "no" / "such" / "port", folder):
+        refused = run_paycli("serve", "--port", "0", "--port-file", wrong, cwd=tmp_path)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"Error: Cannot write the port file {wrong}: ")
+        assert refused.stderr.count("\n") == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"folder", ".paycli"}
+
+
+@pytest.mark.parametrize(
+    ("host", "said"),
+    [
+        ("", "--host is empty"),
+        ("no-such-host.invalid", "Cannot listen on no-such-host.invalid: the host is not known"),
+        ("192.0.2.1", "Cannot listen on 192.0.2.1: Cannot assign requested address"),
+    ],
+)
+@pytest.mark.parametrize("port", ["0", "50999"])
+def test_a_host_that_is_not_ours_is_named(host: str, said: str, port: str) -> None:
+    refused = run_paycli(
+        *("serve", "--host", host, "--port", port, "--allow-unprotected"),
+        *("--store", "sqlite:///:memory:"),
+    )
+    assert refused.returncode in (1, 2)
+    assert said in refused.stderr.replace(f":{port}:", ":")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_ipv6_host_may_stand_in_brackets(start_server: StartServer) -> None:
+    server = start_server("--host", "[::1]")
+    with grpc.insecure_channel(f"[::1]:{server.port}") as channel:
+        assert pay(channel).status == "SUCCESS"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_during_the_start_is_clean(number: signal.Signals, tmp_path: Path) -> None:
+    """The store is opened after the signals are caught, so its lock file says "from now on"."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", "serve", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as process:
+        while not (tmp_path / ".paycli/paycli.db.lock").exists():
+            assert process.poll() is None
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert process.returncode == 0, said
+    assert "Error" not in said
+    assert "Warning" not in said
 
 
 def test_a_chosen_port_is_used(start_server: StartServer) -> None:
     first = start_server()
     first.stop()
     assert start_server(port=first.port).port == first.port
+
+
+def test_one_order_of_two_customers_is_two_payments(channel: grpc.Channel) -> None:
+    assert pay(channel, user_id="ada") != pay(channel, user_id="grace")
+
+
+def test_a_broken_store_is_told_to_health_checks_and_payers(
+    server: Server, channel: grpc.Channel
+) -> None:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
+        connection.execute("DROP VIEW posting")
+        connection.execute("DROP TABLE entry")
+    first, later = error_of(channel), error_of(channel)
+    assert first[1] == "STORE_OUTCOME_UNKNOWN"
+    assert later[:2] == ("UNAVAILABLE", "STORE_UNAVAILABLE")
+    assert later[3] == {"ErrorInfo", "RetryInfo"}
+    check = health_pb2_grpc.HealthStub(channel).Check
+    assert check(health_pb2.HealthCheckRequest()).status == 2
+    refused = run_paycli("pay", "--amount", "5", "--target", server.target)
+    assert (refused.returncode, refused.stdout) == (3, "")
+    assert refused.stderr.startswith("Error: The store failed")
+    assert server.stop() == 0
+
+
+def test_a_second_signal_ends_the_wait_for_calls_in_flight(start_server: StartServer) -> None:
+    server = start_server("--drain-timeout", "100", "--processor-timeout", "100")
+    with grpc.insecure_channel(server.target) as channel:
+        slow = payment_pb2.PaymentRequest(
+            order_id="o1", amount=5, currency="EUR", user_id="sim_slow_60000"
+        )
+        call = payment_pb2_grpc.PaymentServiceStub(channel).ProcessPayment.future(slow)
+        with contextlib.closing(sqlite3.connect(server.store)) as connection:
+            while connection.execute("SELECT count(*) FROM intent").fetchone() == (0,):
+                assert not call.done()
+                time.sleep(0.01)
+        server.process.send_signal(signal.SIGTERM)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(0.5)
+        assert server.stop() == 0

@@ -12,7 +12,15 @@ from typing import TypeVar
 import apsw
 import pytest
 
-from paycli.errors import Draining, InputError, KeyReused, StoreError, StoreUnavailable
+from paycli.errors import (
+    Draining,
+    InputError,
+    KeyReused,
+    OutcomeOpen,
+    Overloaded,
+    StoreError,
+    StoreUnavailable,
+)
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Change, Create
@@ -20,6 +28,8 @@ from paycli.payments.payment import CaptureMethod, State
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
 from paycli.storage import sqlite_file
+from paycli.storage.migrations import Migration, migrations
+from paycli.storage.sqlite_file import SqliteFile
 from paycli.storage.stores import open_store
 
 Used = TypeVar("Used")
@@ -57,7 +67,7 @@ async def nothing(_: Store) -> None:
 
 def postings(path: Path) -> list[tuple[str, int]]:
     query = "SELECT account, amount FROM posting ORDER BY seq, account, -amount"
-    with sqlite3.connect(path) as connection:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
         return list(connection.execute(query))
 
 
@@ -203,6 +213,19 @@ def test_a_second_holder_of_the_file_is_refused(tmp_path: Path) -> None:
     in_store(path, nothing)  # and free again afterwards
 
 
+def test_a_second_holder_through_a_link_is_refused(tmp_path: Path) -> None:
+    path, link = tmp_path / "s.db", tmp_path / "link.db"
+    link.symlink_to(path)
+
+    async def open_again(_: Store) -> None:
+        with pytest.raises(StoreError, match="Another paycli server"):
+            open_store(f"sqlite:///{link}", lambda: None)
+        assert sqlite_file.is_held(link)
+
+    in_store(path, open_again)
+    in_store(link, nothing)
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"no database, just bytes" * 100, "not a SQLite database"), (b"", "")],
@@ -248,3 +271,66 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened"):
         open_store(f"sqlite:///{tmp_path}/file/s.db", lambda: None)
+
+
+def test_a_folder_is_no_store_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(StoreError, match="is not a file"):
+        open_store(f"sqlite:///{tmp_path}/folder", lambda: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def test_every_commit_is_on_disk_before_the_answer(tmp_path: Path) -> None:
+    file = SqliteFile(tmp_path / "s.db")
+    with file.connect() as connection:
+        assert (connection.pragma("synchronous"), connection.pragma("journal_mode")) == (2, "wal")
+    connection.close()
+    file.close()
+
+
+def test_a_broken_store_takes_no_more_payments_and_says_so_once(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+    failures: list[str] = []
+
+    async def main() -> None:
+        store = open_store(f"sqlite:///{path}", lambda: failures.append("broken"))
+        await store.execute(make("o1"))
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            connection.execute("DROP VIEW posting")
+            connection.execute("DROP TABLE entry")
+        with pytest.raises(OutcomeOpen):
+            await store.execute(make("o2"))
+        with pytest.raises(StoreUnavailable):
+            await store.execute(make("o3"))
+        await store.close()
+
+    asyncio.run(main())
+    assert failures == ["broken"]
+
+
+def test_more_than_may_wait_is_refused_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("paycli.storage.group_commit.WAITING_MAX", 3)
+
+    async def crowd(store: Store) -> None:
+        at_once = (store.execute(make(f"o{n}")) for n in range(5))
+        outcomes = await asyncio.gather(*at_once, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [Receipt] * 3 + [Overloaded] * 2
+
+    in_store(tmp_path / "s.db", crowd)
+
+
+def test_a_migration_that_fails_leaves_the_schema_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "s.db"
+    broken = Migration(2, "broken", "CREATE TABLE half (a); CREATE nonsense")
+    monkeypatch.setattr(
+        "paycli.storage.sqlite_file.migrations", lambda _: (*migrations("sqlite"), broken)
+    )
+    with pytest.raises(StoreError, match="nonsense"):
+        SqliteFile(path).connect()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)

@@ -77,6 +77,7 @@ def charge(
         amount=minor,
         request_id=idempotency_key,
         customer_field="user_id",
+        key_field="idempotency_key",
     )
     return Charge(order_id, minor, currency, user_id, idempotency_key)
 

@@ -83,10 +83,11 @@ def create(
     expires_us: int = 0,
     decline_reason: str = "",
     customer_field: str = "customer_id",
+    key_field: str = "request_id",
 ) -> Create:
     """A checked Create. Without a `request_id` the key is made from the order and the customer.
 
-    Raises InvalidPayment; `customer_field` is what the caller's contract calls the customer.
+    Raises InvalidPayment; `customer_field` and `key_field` are what the caller's contract calls them.
     """
     key = check_create(
         order_id=order_id,
@@ -95,6 +96,7 @@ def create(
         amount=amount,
         request_id=request_id,
         customer_field=customer_field,
+        key_field=key_field,
     )
     return Create(
         key,
@@ -118,6 +120,7 @@ def check_create(
     amount: int,
     request_id: str,
     customer_field: str,
+    key_field: str,
 ) -> str:
     """Check what callers send to create a payment and return its idempotency key."""
     _check_text("order_id", order_id)
@@ -128,7 +131,7 @@ def check_create(
             "amount", "amount must be more than 0 and less than 10^15 minor units."
         )
     if request_id:
-        return request_key(request_id)
+        return request_key(request_id, key_field)
     if order_id:
         return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
     raise InvalidPayment(
@@ -160,14 +163,14 @@ def expire(payment_id: str, now_us: int) -> Change:
     return Change(key, payment_id, Action.EXPIRE, now_us)
 
 
-def request_key(request_id: str) -> str:
+def request_key(request_id: str, field: str = "request_id") -> str:
     """The idempotency key of an id that the caller chose; never equal to one made from an order."""
     if not request_id:
         raise InvalidPayment(
-            "request_id",
-            "request_id is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
+            field,
+            f"{field} is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
         )
-    _check_text("request_id", request_id)
+    _check_text(field, request_id)
     return f"key{_SEPARATOR}{request_id}"
 
 

@@ -56,6 +56,7 @@ class Engine:
         request_id: str,
         capture_method: int = CaptureMethod.AUTOMATIC,
         customer_field: str = "customer_id",
+        key_field: str = "request_id",
     ) -> Create:
         """A checked Create with a new id, as of now. Raises InvalidPayment."""
         now = now_us()
@@ -71,6 +72,7 @@ class Engine:
             capture_method=capture_method,
             expires_us=now + self._authorization_ttl_us if manual else 0,
             customer_field=customer_field,
+            key_field=key_field,
         )
 
     async def create(self, create: Create, timeout_s: float | None) -> Receipt:

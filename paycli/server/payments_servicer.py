@@ -268,12 +268,13 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
                 each.cancel()
 
     def _creation(self, request: pb.CreatePaymentRequest) -> Create:
-        currency = request.amount.currency_code
+        amount = request.amount
+        currency = amount.currency_code
         return self._engine.creation(
             order_id=request.order_id,
             customer_id=request.customer_id,
             currency=currency,
-            amount=messages.minor_of(request.amount, currency),
+            amount=messages.minor_of(amount, currency),
             request_id=request.request_id,
             capture_method=messages.capture_method_from(request.capture_method),
         )

@@ -37,6 +37,7 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
                 amount=minor_from_double(request.amount, currency),
                 request_id=_idempotency_key(context),
                 customer_field="user_id",
+                key_field=IDEMPOTENCY_KEY,
             )
             receipt = await self._engine.create(create, context.time_remaining())
         except PaymentError as error:

@@ -28,11 +28,13 @@ from paycli.errors import (
     StoreUnavailable,
 )
 from paycli.payments.batch import Outcome
-from paycli.payments.commands import Command, Intend
+from paycli.payments.commands import Change, Command, Create, Intend
 
 BATCH_MAX: Final = 1000
 WAITING_MAX: Final = 20_000
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
+
+_REST: Final = 350  # bytes of a command besides the texts that its caller chose
 
 _CROWD: Final = 12  # a batch of so many was worth a wait
 _FORGET: Final = 0.9  # how slowly a small batch makes us forget a large one
@@ -181,6 +183,8 @@ def _too_late() -> DeadlinePassed:
 
 
 def _size_of(command: Command) -> int:
-    """About the memory that a waiting command takes, in bytes."""
-    fields = command.create if isinstance(command, Intend) else command
-    return 300 + sum(len(each) for each in fields if isinstance(each, str))
+    """About the memory that a waiting command takes, in bytes: its texts, and all the rest."""
+    asked = command.create if isinstance(command, Intend) else command
+    if isinstance(asked, Create):
+        return _REST + len(asked.request_key) + len(asked.order_id) + len(asked.customer_id)
+    return _REST + len(asked.request_key) + (len(asked.reason) if isinstance(asked, Change) else 0)

@@ -339,6 +339,17 @@ def test_each_error_is_exactly_as_the_table_says(known: Known, case: Case) -> No
     assert said == expected(case, ids)
 
 
+def test_a_key_of_the_seed_contract_is_named_as_it_was_sent(known: Known) -> None:
+    request = {"order_id": "o", "amount": 1, "currency": "EUR"}
+    with pytest.raises(grpc.RpcError) as raised:
+        known.client.with_trailer(
+            "ProcessPayment", request, metadata=(("idempotency-key", TOO_LONG),)
+        )
+    said = refusal_of(raised.value)
+    assert said.message == "idempotency-key has 256 characters; the most is 255."
+    assert said.metadata["field"] == "idempotency-key"
+
+
 def newest_sequence(client: Client) -> int:
     with pytest.raises(grpc.RpcError) as raised:
         next(client.payments.WatchEvents(pb.WatchEventsRequest(after_sequence=10**15), timeout=10))

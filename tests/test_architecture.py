@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from paycli.cli.app import COMMANDS
+from paycli.cli.app import COMMANDS, load_command
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paycli"
@@ -124,12 +124,24 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
 
 def test_every_command_is_in_the_readme_and_its_help_has_the_exit_codes() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for command in COMMANDS:
-        assert command.__doc__, f"{command.__name__} has no help"
-        assert f"`paycli {command.__name__}" in readme
-    pay = [sys.executable, "-m", "paycli", "pay", "--help"]
-    shown = subprocess.run(pay, capture_output=True, text=True, check=True).stdout
-    assert "70 a bug in paycli" in " ".join(shown.split())
+    for name, summary in COMMANDS.items():
+        command = load_command(name)
+        assert command.help == summary, name
+        assert "70 a bug in paycli" in command.epilog, name
+        assert f"`paycli {name}" in readme
+
+
+def test_only_the_command_that_runs_is_loaded() -> None:
+    program = (
+        "import sys; from paycli.cli.app import run; code = run(sys.argv[1:]);"
+        "print({name for name in sys.modules if name.startswith('paycli.cli.')}, file=sys.stderr)"
+    )
+    shown = [
+        subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
+        for arguments in (["--help"], ["pay", "--help"])
+    ]
+    root, pay = (ast.literal_eval(run.stderr) for run in shown)
+    assert pay - root == {"paycli.cli.pay"}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

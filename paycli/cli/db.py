@@ -9,9 +9,11 @@ import typer
 
 from paycli.cli import options, output
 
-app = typer.Typer(
+db = typer.Typer(
     help="Keep the books: migrate, verify, back up, restore, look.",
+    epilog=options.EXIT_CODES,
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
 )
 
@@ -102,4 +104,4 @@ def _say_copied(what: str, size: int, *, as_json: bool) -> None:
 
 
 for command in (migrate, verify, backup, restore, status):
-    app.command(epilog=options.EXIT_CODES)(command)
+    db.command(epilog=options.EXIT_CODES)(command)

@@ -98,7 +98,7 @@ def _compile(job: _Job) -> str:
         )
         output.progress(f"Warning: {job.out / name} {what}.")
     _finish(made, job)
-    changed = len(_describe(made, job.out))
+    changed = sum(len(names) for _, names in made.drift.named()) + made.drift.interrupted
     files = "file" if changed == 1 else "files"
     return f"{_size(made, job)}: {f'{changed} {files} changed' if changed else 'nothing changed'}."
 
@@ -130,7 +130,7 @@ def _finish(made: Generated, job: _Job) -> None:
     """Warn of runtimes that will refuse the code; prove that it imports, if wanted."""
     from paycli.toolchain import versions
 
-    for skew in versions.find_skews([job.out / name for name in made.after.files], job.out):
+    for skew in versions.find_skews(made.after.files, job.out):
         output.progress(f"Warning: {skew}")
     if job.verify:
         from paycli.toolchain.verify import find_import_failures

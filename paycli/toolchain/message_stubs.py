@@ -18,9 +18,9 @@ from paycli.toolchain.field_types import MESSAGES, FieldTyper, FieldTypes
 from paycli.toolchain.stub_names import (
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,
+    Comments,
     Stub,
     Types,
-    comments,
     declared_names,
     docstring,
     writable,
@@ -46,14 +46,15 @@ def message_stub(
     files: Mapping[str, FileDescriptorProto],
     types: Types,
     generated: Collection[str],
+    said: Comments,
 ) -> str:
-    """The stub of one of the `generated` files."""
+    """The stub of one of the `generated` files, with what is `said` in its comments."""
     public = [file.dependency[index] for index in file.public_dependency]
     exported = {name: set(_exported_names(files[name], files)) for name in public}
     taken = declared_names(file).union(*exported.values())
     stub = Stub(file.name, types, generated, taken, declares_types=True)
-    _MessageStub(stub, file).write_file()
-    own = set(_exported_names(file, {}))
+    _MessageStub(stub, file, said).write_file()
+    own = set(_exported_names(file, {})) if exported else set()
     for name, names in exported.items():
         stub.reexport(name, names - own)
         own |= names
@@ -81,10 +82,10 @@ def _number_name(field: FieldDescriptorProto) -> str:
 class _MessageStub:
     """Writes what one file declares."""
 
-    def __init__(self, stub: Stub, file: FileDescriptorProto) -> None:
+    def __init__(self, stub: Stub, file: FileDescriptorProto, said: Comments) -> None:
         self._stub = stub
         self._file = file
-        self._comments = comments(file)
+        self._comments = said
         self._enums = EnumWriter(stub, self._comments)
         self._types = FieldTyper(stub)
         self._keyword_classes = 0

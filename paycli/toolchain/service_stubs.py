@@ -17,7 +17,7 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.toolchain.imports import python_name
-from paycli.toolchain.stub_names import Stub, Types, comments, docstring, writable
+from paycli.toolchain.stub_names import Comments, Stub, Types, docstring, writable
 
 _SERVICES, _METHODS = 6, 2  # field numbers in descriptor.proto, of which paths of comments are made
 
@@ -64,7 +64,9 @@ _OPTIONS: Final = """\
 """
 
 
-def service_stub(file: FileDescriptorProto, types: Types, generated: Collection[str]) -> str:
+def service_stub(
+    file: FileDescriptorProto, types: Types, generated: Collection[str], said: Comments
+) -> str:
     """The stub of one of the `generated` files; little for one without services."""
     taken = {python_name(method.name) for service in file.service for method in service.method}
     taken.update(python_name(service.name) for service in file.service)
@@ -72,7 +74,7 @@ def service_stub(file: FileDescriptorProto, types: Types, generated: Collection[
     for version in ("GRPC_GENERATED_VERSION", "GRPC_VERSION"):
         stub.write(f"{version}: {stub.builtin('str')}", "")
     if file.service:
-        writer = _ServiceStub(stub, file)
+        writer = _ServiceStub(stub, file, said)
         for index, service in enumerate(file.service):
             writer.write_service(service, (_SERVICES, index))
     return stub.text()
@@ -87,9 +89,9 @@ def _arity(method: MethodDescriptorProto) -> str:
 class _ServiceStub:
     """Writes the services of one file."""
 
-    def __init__(self, stub: Stub, file: FileDescriptorProto) -> None:
+    def __init__(self, stub: Stub, file: FileDescriptorProto, said: Comments) -> None:
         self._stub = stub
-        self._comments = comments(file)
+        self._comments = said
         modules = {
             "abc": "collections.abc",
             "aio": "grpc.aio",

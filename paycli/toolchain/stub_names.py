@@ -52,6 +52,7 @@ _UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the en
 _BEFORE_A_MODULE: Final = " [(@=\n"
 
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
+Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
 
 
 def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
@@ -161,7 +162,10 @@ class Stub:
 
     def private(self, name: str) -> str:
         """A name for checkers only, which no proto of the file uses."""
-        return _free(f"_{name}", self._taken.union(filter(None, self._aliases.values())))
+        free = f"_{name}"
+        while free in self._taken or free in self._imports:  # one set of both is slow to make
+            free += "_"
+        return free
 
     def symbol(self, type_name: str) -> Symbol:
         """The message or enum of a descriptor name."""
@@ -289,7 +293,7 @@ def docstring(comment: str) -> str:
     return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
 
 
-def comments(file: FileDescriptorProto) -> dict[tuple[int, ...], str]:
+def comments(file: FileDescriptorProto) -> Comments:
     """The comments of a file by the path of what they stand at."""
     return {
         tuple(place.path): said

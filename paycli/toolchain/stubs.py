@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.message_stubs import message_stub
 from paycli.toolchain.service_stubs import service_stub
-from paycli.toolchain.stub_names import index_types
+from paycli.toolchain.stub_names import comments, index_types
 
 
 def emit_stubs(
@@ -32,6 +32,7 @@ def emit_stubs(
     stubs: dict[str, str] = {}
     for name in sorted(names):
         path = module_of(name).replace(".", "/")
-        stubs[f"{path}.pyi"] = message_stub(by_name[name], by_name, types, generated)
-        stubs[f"{path}_grpc.pyi"] = service_stub(by_name[name], types, generated)
+        said = comments(by_name[name])
+        stubs[f"{path}.pyi"] = message_stub(by_name[name], by_name, types, generated, said)
+        stubs[f"{path}_grpc.pyi"] = service_stub(by_name[name], types, generated, said)
     return stubs

@@ -182,12 +182,13 @@ def _refuse_what_is_in_the_way(drift: Drift, changed: tuple[str, ...], out: Path
         if os.path.isdir(f"{out}/{name}"):  # noqa: PTH112 - hundreds a run
             raise InputError(f"{out / name} is a folder, where a file is to go. Move it.")
         folders |= _folders_of(name)
+    inside = out.resolve()
     for folder in (out / name for name in sorted(folders)):
         if folder.exists() and not folder.is_dir():
             raise InputError(f"{folder} is a file, where a folder is to go. Move it.")
         if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
             raise InputError(f"Cannot write into {folder}: no permission.")
-        if folder != out and not folder.resolve().is_relative_to(out.resolve()):
+        if folder != out and not folder.resolve().is_relative_to(inside):
             raise InputError(f"{folder} is a link out of {out}, to {folder.resolve()}. Remove it.")
 
 

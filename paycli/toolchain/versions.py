@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -56,15 +55,16 @@ def demanded_versions(code: Iterable[str]) -> dict[str, str]:
     return newest
 
 
-def find_skews(generated: Iterable[Path], folder: Path) -> list[Skew]:
-    """What is too old for code of one compiler: declared around `folder`, or installed here.
+def find_skews(generated: Iterable[str], folder: Path) -> list[Skew]:
+    """What is too old for the code of one compiler in `folder`: declared around it, or installed.
 
     Raises DocumentError if the pyproject.toml cannot be read.
     """
     one_of_each = {
-        ending: path for path in generated for ending in _STAMPED if path.name.endswith(ending)
+        ending: name for name in generated for ending in _STAMPED if name.endswith(ending)
     }
-    demanded = demanded_versions(path.read_text(encoding="utf-8") for path in one_of_each.values())
+    paths = (folder / name for name in one_of_each.values())
+    demanded = demanded_versions(path.read_text(encoding="utf-8") for path in paths)
     return find_declared_skews(demanded, folder) + find_installed_skews(demanded)
 
 
@@ -123,6 +123,8 @@ def _project_around(folder: Path) -> Path | None:
 
 def _lower_bounds(project: Path) -> dict[str, str]:
     """Each declared package with the oldest version allowed, "0" if there is no bound."""
+    import tomllib  # start-up time: not every folder with code lies in a project
+
     try:
         declared = tomllib.loads(project.read_text(encoding="utf-8"))
     except (OSError, ValueError) as problem:

@@ -24,12 +24,12 @@ _STDERR = 2
 
 # What each command's own help says too: `paycli --help` shows it without loading any of them.
 COMMANDS: Final = {
-    "gen": "Compile protos to messages, gRPC stubs and type stubs that import inside any package.",
-    "lint": "Check protos against buf's style rules, as an existing buf.yaml says or with its defaults.",
-    "breaking": "Compare protos with what they were and name each change that breaks a deployed client.",
-    "serve": "Run a durable payment service; stops cleanly on SIGTERM and Ctrl-C.",
+    "gen": "Compile protos to typed Python that imports inside any package.",
+    "lint": "Check the style of protos by buf's rules and buf.yaml.",
+    "breaking": "Name each change of protos that breaks a deployed client.",
+    "serve": "Run a durable payment service; SIGTERM or Ctrl-C stops it.",
     "pay": "Send a payment (--amount) or the payments of YAML fixtures.",
-    "smoke": "Run suites against a service; without --target, against a fresh one that is stopped after.",
+    "smoke": "Prove that a service takes payments; by default, one of our own.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",
     "db": "Keep the books: migrate, verify, back up, restore, look.",
 }

@@ -30,7 +30,7 @@ def breaking(
     form: options.FindingsFormat = Format.TEXT,
     json: options.Json = False,
 ) -> None:
-    """Compare protos with what they were and name each change that breaks a deployed client."""
+    """Name each change of protos that breaks a deployed client."""
     from paycli.toolchain.against import read_former
     from paycli.toolchain.breaking.check import find_breaking
     from paycli.toolchain.buf_config import load_buf_config

@@ -38,7 +38,7 @@ def gen(
         typer.Option(metavar="FILE", help="Also write a FileDescriptorSet, with source positions."),
     ] = None,
 ) -> None:
-    """Compile protos to messages, gRPC stubs and type stubs that import inside any package."""
+    """Compile protos to typed Python that imports inside any package."""
     if check and (watch or descriptor_set):
         raise InputError("--check writes nothing; leave out --watch and --descriptor-set.")
 

@@ -21,7 +21,7 @@ def lint(
     form: options.FindingsFormat = Format.TEXT,
     json: options.Json = False,
 ) -> None:
-    """Check protos against buf's style rules, as an existing buf.yaml says or with its defaults."""
+    """Check the style of protos by buf's rules and buf.yaml."""
     from paycli.toolchain.buf_config import load_buf_config
     from paycli.toolchain.lint.run import lint as run_lint
 

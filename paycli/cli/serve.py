@@ -46,7 +46,7 @@ def serve(
         bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
     ] = False,
 ) -> None:
-    """Run a durable payment service; stops cleanly on SIGTERM and Ctrl-C."""
+    """Run a durable payment service; SIGTERM or Ctrl-C stops it."""
     import logging
     from functools import partial
 

@@ -32,7 +32,7 @@ def smoke(
     plaintext: options.Plaintext = None,
     json: options.Json = False,
 ) -> None:
-    """Run suites against a service; without --target, against a fresh one that is stopped after."""
+    """Prove that a service takes payments; by default, one of our own."""
     from paycli.client.channel import connect
     from paycli.scenarios.junit import write_junit
     from paycli.scenarios.locate import suite_paths

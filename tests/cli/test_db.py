@@ -192,7 +192,7 @@ def test_a_backup_under_load_is_of_one_moment(start_server: StartServer, tmp_pat
             payer.join()
     for copy, before in copies:
         assert db("verify", copy).returncode == 0
-        with sqlite3.connect(copy) as connection:
+        with contextlib.closing(sqlite3.connect(copy)) as connection:
             there = {
                 f"payments/{row[0]}" for row in connection.execute("SELECT payment_id FROM payment")
             }

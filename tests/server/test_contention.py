@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sqlite3
 import time
@@ -150,7 +151,10 @@ def test_one_order_through_both_doors_at_once_is_one_payment(server: Server) -> 
 
 
 def test_a_caller_that_gives_up_in_the_queue_leaves_nothing_behind(server: Server) -> None:
-    with client_of(server.target) as client, sqlite3.connect(server.store) as other:
+    with (
+        client_of(server.target) as client,
+        contextlib.closing(sqlite3.connect(server.store)) as other,
+    ):
         client.create(order_id="before")
         other.execute("BEGIN IMMEDIATE")  # nobody can write meanwhile
         first = client.payments.CreatePayment.future(creation(order_id="at the disk"))

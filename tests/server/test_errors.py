@@ -7,6 +7,7 @@ a test finds the reasons of the source that have none.
 from __future__ import annotations
 
 import ast
+import contextlib
 import re
 import resource
 import sqlite3
@@ -453,7 +454,7 @@ def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
 
 
 def _flying(server: Server) -> int:
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         return int(connection.execute("SELECT count(*) FROM intent").fetchone()[0])
 
 
@@ -462,7 +463,10 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_retry(start_server: StartSe
     full = Case(
         "OVERLOADED", "", {}, "More payments are waiting than this server takes; try again shortly."
     )
-    with client_of(server.target) as client, sqlite3.connect(server.store) as other:
+    with (
+        client_of(server.target) as client,
+        contextlib.closing(sqlite3.connect(server.store)) as other,
+    ):
         other.execute("BEGIN IMMEDIATE")  # nobody can write: what comes now waits
         thousand = [creation("1.00") for _ in range(1000)]
         batches = [
@@ -514,7 +518,7 @@ def test_what_the_database_itself_forbids_is_refused_alone(start_server: StartSe
     server = start_server()
     with client_of(server.target) as client:
         client.create()
-        with sqlite3.connect(server.store, timeout=20) as other:
+        with contextlib.closing(sqlite3.connect(server.store, timeout=20)) as other:
             other.execute(
                 "CREATE TRIGGER no BEFORE INSERT ON entry WHEN NEW.amount = 666 "
                 "BEGIN SELECT raise(ABORT, 'never'); END"

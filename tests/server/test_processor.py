@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import sqlite3
 import time
@@ -47,7 +48,7 @@ def client(server: Server) -> Iterator[Client]:
 
 
 def intents(store: Path) -> int:
-    with sqlite3.connect(store) as connection:
+    with contextlib.closing(sqlite3.connect(store)) as connection:
         return int(connection.execute("SELECT count(*) FROM intent").fetchone()[0])
 
 
@@ -144,7 +145,7 @@ def test_a_lost_answer_is_found_by_the_server_itself(server: Server, client: Cli
         return len(client.call("ListPayments", {"order_id": order}).payments) == 1
 
     soon(found)
-    with sqlite3.connect(server.store) as connection:
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
         assert connection.execute(
             "SELECT count(*) FROM intent WHERE order_id = ?", (order,)
         ).fetchone() == (0,)

@@ -17,7 +17,7 @@ from paycli.storage.migrations import migrations
 APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is never touched
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 10_000  # another program may write for a moment, such as somebody's SQL shell
-_WAL_PAGES: Final = 8192  # checkpoint at 32 MiB: fewer random writes into the file under load
+_WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
 
 
 class SqliteFile:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from paycli.client.failures import failure_of
-from paycli.errors import InvalidPayment
+from paycli.errors import InvalidPayment, OutcomeUnknown
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments import commands
 from paycli.payments.money import decimal_from_minor, double_from_minor, minor_from_decimal
@@ -97,7 +97,11 @@ def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
             request, timeout=timeout_s, metadata=metadata
         )
     except grpc.RpcError as problem:
-        raise failure_of(problem, PROCESS_PAYMENT) from problem
+        failure = failure_of(problem, PROCESS_PAYMENT)
+        if isinstance(failure, OutcomeUnknown):  # the caller may have had no order id in mind
+            failure.args = (f"{failure} It was order {charge.order_id}.",)
+            failure.metadata["order_id"] = charge.order_id
+        raise failure from problem
     trailing = dict(call.trailing_metadata() or ())
     return Paid(
         charge,

@@ -106,6 +106,19 @@ def test_no_answer_in_time_is_an_unknown_outcome(moody: str) -> None:
     assert "It may have been carried out" in unknown.stderr
 
 
+def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
+    server: Server,
+) -> None:
+    command = ("pay", "--amount", "5", "--user-id", "sim_slow_700", "--target", server.target)
+    unknown = run_paycli(*command, "--timeout", "0.3", "--json")
+    assert unknown.returncode == 5
+    error = json.loads(unknown.stderr)["error"]
+    order = error["metadata"]["order_id"]
+    assert error["message"].endswith(f"It was order {order}.")
+    retried = json.loads(run_paycli(*command, "--order-id", order, "--json").stdout)
+    assert (retried["status"], retried["order_id"]) == ("SUCCESS", order)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

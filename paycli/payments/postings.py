@@ -39,16 +39,6 @@ class Posting(NamedTuple):
     currency: str
 
 
-def customer_account(customer_id: str) -> str:
-    """The account that the customer's money comes from and goes back to."""
-    return CUSTOMER + customer_id
-
-
-def hold_account(payment_id: str) -> str:
-    """The account that holds what is authorized on one payment."""
-    return HOLD + payment_id
-
-
 def postings_of(payment: Payment, entry: Entry) -> list[Posting]:
     """The postings of one entry: none for a decline, else two or four."""
     transfer = _TRANSFER.get(Kind(entry.kind))

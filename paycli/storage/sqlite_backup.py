@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import apsw
 
 from paycli.errors import StoreError
-from paycli.storage.sqlite_file import check_ownership, explained
+from paycli.storage.sqlite_file import Progress, explained, open_existing
 
 _PAGES_AT_ONCE: Final = 2048
-
-Progress = Callable[[int, int], None]  # (done, of all)
 
 
 def backup(source: Path, copy: Path, progress: Progress) -> int:
@@ -39,21 +37,6 @@ def restore(copy: Path, target: Path, progress: Progress) -> int:
         target.parent.mkdir(parents=True, exist_ok=True)
     _copy(copy, target, progress)
     return target.stat().st_size
-
-
-def open_existing(path: Path) -> apsw.Connection:
-    """A connection that only reads a store that is there. Raises StoreError."""
-    with explained(path):
-        if not path.is_file():
-            raise StoreError(f"There is no store {path}. Name one with --store sqlite:///FILE.")
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-        connection.set_busy_timeout(5000)
-        connection.pragma("query_only", True)
-        check_ownership(connection, path)
-        if not connection.pragma("user_version"):
-            connection.close()
-            raise StoreError(f"{path} is empty; there is no store in it.")
-    return connection
 
 
 def _copy(source: Path, target: Path, progress: Progress) -> None:

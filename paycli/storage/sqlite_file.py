@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -18,6 +18,8 @@ APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is 
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 10_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
+
+Progress = Callable[[int, int], None]  # (done, of all)
 
 
 class SqliteFile:
@@ -37,7 +39,7 @@ class SqliteFile:
         """
         with explained(self._path):
             connection = self._open()
-            check_ownership(connection, self._path)
+            _check_ownership(connection, self._path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             # The batch keeps foreign keys; a check would cost a look-up per row.
@@ -81,6 +83,21 @@ def migrate(path: Path) -> tuple[int, int]:
     return before, after
 
 
+def open_existing(path: Path) -> apsw.Connection:
+    """A connection that only reads a store that is there. Raises StoreError."""
+    with explained(path):
+        if not path.is_file():
+            raise StoreError(f"There is no store {path}. Name one with --store sqlite:///FILE.")
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("query_only", True)
+        _check_ownership(connection, path)
+        if not schema_version(connection):
+            connection.close()
+            raise StoreError(f"{path} is empty; there is no store in it.")
+    return connection
+
+
 def is_held(path: Path) -> bool:
     """Whether a server is using the store."""
     try:
@@ -117,7 +134,7 @@ def _lock(path: Path) -> int:
     return lock
 
 
-def check_ownership(connection: apsw.Connection, path: Path | None) -> None:
+def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:
     """Refuse the database of another program, and one that a newer paycli wrote."""
     application_id = connection.pragma("application_id")
     if application_id == APPLICATION_ID:

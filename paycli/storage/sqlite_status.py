@@ -6,8 +6,13 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from paycli.storage.sqlite_backup import open_existing
-from paycli.storage.sqlite_file import SCHEMA_VERSION, explained, is_held, schema_version
+from paycli.storage.sqlite_file import (
+    SCHEMA_VERSION,
+    explained,
+    is_held,
+    open_existing,
+    schema_version,
+)
 
 
 class Status(NamedTuple):

@@ -6,7 +6,6 @@ SQL passes over the payments that are plainly right; the rest goes before the au
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,13 +17,16 @@ from paycli.payments.audit import violation
 from paycli.payments.queries import EntryCursor
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.migrations import migrations, statement
-from paycli.storage.sqlite_backup import open_existing
-from paycli.storage.sqlite_file import check_schema_version, explained, schema_version
+from paycli.storage.sqlite_file import (
+    Progress,
+    check_schema_version,
+    explained,
+    open_existing,
+    schema_version,
+)
 
 _SLICE: Final = 50_000
 _ALL: Final = 2**62
-
-Progress = Callable[[int, int], None]  # (payments looked at, of all)
 
 
 class Verified(NamedTuple):

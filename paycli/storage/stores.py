@@ -11,13 +11,12 @@ from paycli.payments.store import Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
+    from paycli.storage.sqlite_file import Progress
     from paycli.storage.sqlite_status import Condition, Status
     from paycli.storage.sqlite_verify import Verified
 
 _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
-
-Progress = Callable[[int, int], None]
 
 
 def open_store(url: str, on_failure: Callable[[], None]) -> Store:

@@ -18,7 +18,6 @@ _LOG: Final = re.compile(r"WARNING: All log messages|[IWEF]\d{4} ")
 _NOT_FOUND: Final = "File not found."
 _FAILED_IMPORT: Final = re.compile(r'Import "(?P<imported>[^"]+)" was not found or had errors\.')
 _IN_FILE: Final = re.compile(r'in file "(?P<name>[^"]+)"')
-_CIRCLE: Final = "File recursively imports itself"
 _NOT_ASCII: Final = "non ascii codepoint"
 _CONSEQUENCES: Final = ("is not defined", "seems to be defined in")
 

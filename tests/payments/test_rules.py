@@ -14,7 +14,7 @@ from paycli.payments import commands, decide
 from paycli.payments.batch import Outcome, Receipt, Stored, apply
 from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import CaptureMethod, Entry, Payment, State
-from paycli.payments.postings import hold_account, postings_of
+from paycli.payments.postings import HOLD, postings_of
 from paycli.payments.states import ALLOWED, Action, state_of
 
 
@@ -86,7 +86,7 @@ def test_every_history_keeps_the_books(
         own = [entry.version for entry in entries if entry.payment_id == payment.payment_id]
         assert own == list(range(1, payment.version + 1))
         still_open = payment.authorized - payment.captured - payment.voided
-        assert balances[hold_account(payment.payment_id)] == still_open
+        assert balances[HOLD + payment.payment_id] == still_open
     whole = apply(everything, Stored(), 1)
     assert [_told(each) for each in whole.outcomes] == [_told(each) for each in outcomes]
 

@@ -25,7 +25,7 @@ from paycli.payments.batch import Intended, Receipt
 from paycli.payments.commands import Change, Create
 from paycli.payments.money import MINOR_UNITS_MAX
 from paycli.payments.payment import CaptureMethod, Kind, State
-from paycli.payments.postings import hold_account, postings_of
+from paycli.payments.postings import HOLD, postings_of
 from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
@@ -206,7 +206,7 @@ def test_balances_are_the_sums_of_the_postings(url: str) -> None:
                 for account in accounts
                 for currency, amount in await store.balances(account)
             }
-            assert sums.pop((hold_account(held.payment_id), "EUR")) == 0
+            assert sums.pop((HOLD + held.payment_id, "EUR")) == 0
             assert stored == dict(sums)
             assert await store.balances("customer/nobody") == []
 

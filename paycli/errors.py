@@ -133,6 +133,18 @@ class PaymentError(PaycliError):
     reason = "PAYMENT_ERROR"
     retry_after_s: float | None = None  # when the same request may be sent again
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # From one process to another as it is: constructors take other things than they keep.
+        return _restored, (type(self), self.args, vars(self))
+
+
+def _restored(
+    kind: type[PaymentError], args: tuple[object, ...], fields: dict[str, object]
+) -> PaymentError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(fields)
+    return error
+
 
 class InvalidPayment(PaymentError):
     """A field of the request is wrong. `field` is its name in the request."""

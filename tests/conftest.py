@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import grpc
@@ -71,6 +72,7 @@ class Server:
 
 
 StartServer = Callable[..., Server]
+InWriter = Callable[[str], None]
 
 
 @contextmanager
@@ -117,6 +119,15 @@ def start_server(tmp_path: Path) -> Iterator[StartServer]:
     """Start servers; all are gone after the test, however it ends."""
     with servers_in(tmp_path) as start:
         yield start
+
+
+@pytest.fixture
+def in_writer(monkeypatch: pytest.MonkeyPatch) -> InWriter:
+    """Says what Python code runs first in the writer processes that start from now on."""
+    root = Path(__file__).parents[1]
+    folder = root / "tests/storage/in_writer"
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{root}")
+    return partial(monkeypatch.setenv, "TEST_IN_WRITER")
 
 
 @pytest.fixture

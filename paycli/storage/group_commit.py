@@ -4,6 +4,9 @@ One durable commit then serves many callers: the busier the server, the larger t
 caller gets its own outcome. A caller that gave up, or whose deadline passed, is dropped before the
 write; more waiting than the bounds allow is refused at once.
 
+A batch begins when the one before it has ended, or at once when it is full: then the writer finds
+its next work waiting.
+
 With a crowd of callers the processor is the limit, not the disk, and every commit saved is time for
 them: then the batch waits a few milliseconds while more keep arriving. Measured at 64 in flight:
 0.7 of the rate of an echo without the wait, 0.98 with it, and the median latency falls too. With few
@@ -17,6 +20,7 @@ import logging
 import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from paycli.errors import (
@@ -29,8 +33,10 @@ from paycli.errors import (
 )
 from paycli.payments.batch import Outcome
 from paycli.payments.commands import Change, Command, Create, Intend
+from paycli.storage.failures import CommitFailed
 
 BATCH_MAX: Final = 1000
+_UNDER_WAY_MAX: Final = 2
 WAITING_MAX: Final = 20_000
 WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 
@@ -45,10 +51,6 @@ _WAITS_MAX: Final = 3
 _log = logging.getLogger(__name__)
 
 Outcomes = list[Outcome]
-
-
-class CommitFailed(Exception):
-    """The store broke during a commit: nobody knows whether the batch is on disk."""
 
 
 class _Waiting(NamedTuple):
@@ -75,11 +77,11 @@ class GroupCommit:
         self._queue: deque[_Waiting] = deque()
         self._count = 0
         self._bytes = 0
+        self._under_way: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._refusal: PaymentError | None = None
-        self._committing: list[_Waiting] = []
         self._task = self._loop.create_task(self._run(), name="group commit")
-        self._task.add_done_callback(self._ended)
+        self._task.add_done_callback(partial(self._ended, ()))
 
     def submit(
         self, commands: Sequence[Command], timeout_s: float | None
@@ -112,21 +114,37 @@ class GroupCommit:
     async def _run(self) -> None:
         crowd, commits = 0.0, 0
         while self._queue or self._refusal is None:
-            await self._wake.wait()
+            if not self._may_begin():
+                self._wake.clear()
+                await self._wake.wait()
+                continue
             commits += 1
             if crowd >= _CROWD or (len(self._queue) > 1 and commits % _PROBE_EVERY == 0):
                 await self._wait_for_more()
-            batch = self._committing = self._next_batch()
+            batch = self._next_batch()
             crowd = max(len(batch), crowd * _FORGET)
-            if not batch:
-                self._wake.clear()
-                continue
-            outcomes = await self._commit([one for each in batch for one in each.commands])
-            start = 0
-            for commands, _, _, future in batch:
-                if not future.done():  # else the caller gave up meanwhile
-                    future.set_result(outcomes[start : start + len(commands)])
-                start += len(commands)
+            if batch:
+                self._begin(batch)
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _may_begin(self) -> bool:
+        if not self._under_way:
+            return bool(self._queue)
+        return self._count >= BATCH_MAX and len(self._under_way) < _UNDER_WAY_MAX
+
+    def _begin(self, batch: list[_Waiting]) -> None:
+        task = self._loop.create_task(self._carry_out(batch), name="commit")
+        self._under_way.add(task)
+        task.add_done_callback(partial(self._ended, batch))
+
+    async def _carry_out(self, batch: list[_Waiting]) -> None:
+        outcomes = await self._commit([one for each in batch for one in each.commands])
+        start = 0
+        for commands, _, _, future in batch:
+            if not future.done():  # else the caller gave up meanwhile
+                future.set_result(outcomes[start : start + len(commands)])
+            start += len(commands)
 
     async def _wait_for_more(self) -> None:
         for _ in range(_WAITS_MAX):
@@ -152,24 +170,28 @@ class GroupCommit:
             commands += len(each.commands)
         return batch
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, batch: Sequence[_Waiting], task: asyncio.Task[None]) -> None:
         """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
+        self._under_way.discard(task)
+        self._wake.set()
         failure = None if task.cancelled() else task.exception()
         if failure is None:
             return
-        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
         said = str(failure) if isinstance(failure, CommitFailed) else "The store failed."
-        self._refusal = StoreUnavailable(f"{said} The server takes no more payments.")
-        for each in self._queue:
-            _refuse(each, self._refusal)
-        self._queue.clear()
         unknown = OutcomeOpen(
             f"{said} Whether this was written is not known; send it again with the same key once "
             "the service is back.",
             reason="STORE_OUTCOME_UNKNOWN",
         )
-        for each in self._committing:
+        for each in batch:
             _refuse(each, unknown)
+        if isinstance(self._refusal, StoreUnavailable):
+            return  # a batch that was under way with the first one that failed
+        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
+        self._refusal = StoreUnavailable(f"{said} The server takes no more payments.")
+        for each in self._queue:
+            _refuse(each, self._refusal)
+        self._queue.clear()
         self._on_failure()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ from paycli.storage.migrations import migrations
 APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is never touched
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 10_000  # another program may write for a moment, such as somebody's SQL shell
+_LAST_BATCH_S: Final = 1.0  # the writer of a server that was killed may be at its last batch
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
 
 Progress = Callable[[int, int], None]  # (done, of all)
@@ -25,10 +27,13 @@ Progress = Callable[[int, int], None]  # (done, of all)
 class SqliteFile:
     """One database file held by this process, or one in memory (`path` None)."""
 
-    def __init__(self, path: Path | None) -> None:
-        """Raises StoreError when another process holds the file."""
+    def __init__(self, path: Path | None, lock: int | None = None) -> None:
+        """`lock` is a descriptor of the lock if this process has it already.
+
+        Raises StoreError when another process holds the file.
+        """
         self._path = path
-        self._lock = _lock(path) if path is not None else None
+        self.lock = _lock(path) if path is not None and lock is None else lock
         self._connections: list[apsw.Connection] = []
         self.version_before = 0
 
@@ -62,8 +67,8 @@ class SqliteFile:
         for connection in self._connections:
             with suppress(apsw.Error):  # a sick disk: what was committed is in the WAL all the same
                 connection.close()
-        if self._lock is not None:
-            os.close(self._lock)
+        if self.lock is not None:
+            os.close(self.lock)
 
     def _open(self) -> apsw.Connection:
         connection = apsw.Connection(str(self._path or ":memory:"))
@@ -123,15 +128,24 @@ def _lock(path: Path) -> int:
         lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT, 0o644)
     except OSError as problem:
         raise _unreachable(path, problem) from problem
+    patience = time.monotonic() + _LAST_BATCH_S
+    while not _locked(lock):
+        if time.monotonic() > patience:
+            os.close(lock)
+            raise StoreError(
+                f"Another paycli server is using the store {path}. Stop it, or name another with "
+                "--store sqlite:///FILE."
+            )
+        time.sleep(0.01)
+    return lock
+
+
+def _locked(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as problem:
-        os.close(lock)
-        raise StoreError(
-            f"Another paycli server is using the store {path}. Stop it, or name another with "
-            "--store sqlite:///FILE."
-        ) from problem
-    return lock
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:

@@ -41,12 +41,18 @@ _NEW_ENTRIES = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
     "WHERE payment_id = ? AND version > 1 AND seq > ? ORDER BY version LIMIT ?"
 )
+_INTENTS = f"SELECT {', '.join(Create._fields)} FROM intent ORDER BY now_us"  # noqa: S608
+
+
+def last_seq(connection: apsw.Connection) -> int:
+    """How far the journal goes."""
+    seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").get
+    return seq
 
 
 def intents(connection: apsw.Connection) -> list[Create]:
-    """What the processor was to be asked."""
-    columns = ", ".join(Create._fields)
-    return [Create(*row) for row in connection.execute(f"SELECT {columns} FROM intent")]  # noqa: S608
+    """What the processor was to be asked, oldest first."""
+    return [Create(*row) for row in connection.execute(_INTENTS)]
 
 
 def payment(connection: apsw.Connection, payment_id: str) -> Payment | None:

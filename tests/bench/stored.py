@@ -20,6 +20,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.scenarios.own_server import OwnServer, own_server
 from paycli.storage.stores import verify_store
 from tests.bench import batch, unary
+from tests.processes import rss_mb
 
 ROUNDS = 5
 ROUND_PAYMENTS = 20_000
@@ -63,13 +64,6 @@ def measure(folder: Path, payments: int) -> Stored:
         payments / filled_s,
         verified.payments / (time.perf_counter() - started),
     )
-
-
-def rss_mb(pid: int) -> float:
-    """Resident memory of a process."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmRSS:"))
-    return int(line.split()[1]) / 1024
 
 
 def _ratio(full: OwnServer, empty: OwnServer, take: Callable[[OwnServer], float]) -> float:

@@ -13,13 +13,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
 import grpc
 
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from tests.processes import cpu_s
 
 IN_FLIGHT = 64
 CHANNELS = 4
@@ -99,7 +99,7 @@ def compare(target: str, pid: int) -> Comparison:
 
 def one_round(target: str, pid: int | None = None) -> Load:
     """One round of load; the processor time is 0 when no process is named."""
-    cpu_before = _cpu_s(pid)
+    cpu_before = cpu_s(pid) if pid else 0.0
     latencies, elapsed_s = asyncio.run(_load(target))
     calls = len(latencies)
     latencies.sort()
@@ -107,7 +107,7 @@ def one_round(target: str, pid: int | None = None) -> Load:
         calls / elapsed_s,
         latencies[calls // 2] * 1000,
         latencies[calls * 99 // 100] * 1000,
-        (_cpu_s(pid) - cpu_before) / calls * 1e6,
+        ((cpu_s(pid) if pid else 0.0) - cpu_before) / calls * 1e6,
     )
 
 
@@ -136,13 +136,6 @@ async def _load(target: str) -> tuple[list[float], float]:
     for channel in channels:
         await channel.close()
     return latencies, elapsed_s
-
-
-def _cpu_s(pid: int | None) -> float:
-    if pid is None:
-        return 0.0
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _medians(loads: list[Load]) -> Load:

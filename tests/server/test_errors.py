@@ -27,6 +27,7 @@ from paycli.errors import DeadlinePassed, PaymentError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.server.status import status_of
 from tests.conftest import Server, StartServer, servers_in
+from tests.processes import children_of
 from tests.server.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
 
 PACKAGE: Final = Path(errors.__file__).parent
@@ -390,7 +391,8 @@ def test_a_store_that_cannot_write_says_so_and_stops_promising(start_server: Sta
     server = start_server()
     with client_of(server.target) as client:
         paid = client.create(request_id="before")
-        resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, (0, 0))
+        (writer,) = children_of(server.process.pid)
+        resource.prlimit(writer, resource.RLIMIT_FSIZE, (0, 0))
         unknown = error_of(
             client, "ProcessPayment", {"order_id": "o", "amount": 1, "currency": "EUR"}
         )

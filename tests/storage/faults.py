@@ -1,7 +1,4 @@
-"""A disk that fails when it is told to: a SQLite VFS between the store and the real files.
-
-`python -m tests.storage.faults KIND AFTER serve …` runs the CLI on such a disk.
-"""
+"""A disk that fails when it is told to: a SQLite VFS between the store and the real files."""
 
 from __future__ import annotations
 
@@ -42,6 +39,7 @@ class Plan:
 
 
 plan = Plan()
+disks: list[apsw.VFS] = []  # SQLite knows a disk only while its object lives
 
 
 class _File(apsw.VFSFile):
@@ -74,10 +72,12 @@ class FaultyDisk(apsw.VFS):
         return _File(name, flags)
 
 
-if __name__ == "__main__":
-    from paycli.cli.app import run
-    from tests.storage import faults
+def break_disk(kind: Kind, after: int) -> str:
+    """Python code for the fixture `in_writer`: the disk of that process fails so."""
+    return f"from tests.storage import faults; faults.begin(faults.Kind({kind.value!r}), {after})"
 
-    disk = FaultyDisk()
-    plan.kind, plan.after = faults.Kind(sys.argv[1]), int(sys.argv[2])
-    sys.exit(run(sys.argv[3:]))
+
+def begin(kind: Kind, after: int) -> None:
+    """Every file that this process opens from now on lies on such a disk."""
+    plan.kind, plan.after = kind, after
+    disks.append(FaultyDisk())

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-import subprocess
-import sys
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import apsw
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -24,23 +19,12 @@ from paycli.payments.commands import Create
 from paycli.payments.states import Action
 from paycli.payments.store import Store
 from paycli.storage.stores import open_store, verify_store
-from tests.conftest import StartServer
+from tests.conftest import InWriter, StartServer
 from tests.storage import faults
 from tests.storage.test_conformance import do, make, opened
 
 CLIENTS = 5
 POSITIONS = [0, 1, 2, 3, 5, 8, 13, 21, 34]
-
-
-@pytest.fixture
-def disk() -> Iterator[faults.Plan]:
-    """A disk that works until the plan says otherwise."""
-    faults.plan.kind, faults.plan.after, faults.plan.broken = faults.Kind.WRITE, sys.maxsize, False
-    faulty = faults.FaultyDisk()
-    yield faults.plan
-    faulty.unregister()
-    apsw.set_default_vfs(faults.REAL)
-    faults.plan.broken = False
 
 
 @dataclass
@@ -85,14 +69,14 @@ class Ledger:
 @pytest.mark.parametrize("kind", faults.Kind)
 @pytest.mark.parametrize("after", POSITIONS)
 def test_a_failing_disk_loses_nothing_and_reports_nothing_else(
-    disk: faults.Plan, kind: faults.Kind, after: int, tmp_path: Path
+    in_writer: InWriter, kind: faults.Kind, after: int, tmp_path: Path
 ) -> None:
     told = Ledger()
     failures: list[None] = []
 
     async def main() -> None:
+        in_writer(faults.break_disk(kind, after))
         store = open_store(f"sqlite:///{tmp_path}/s.db", lambda: failures.append(None))
-        disk.kind, disk.after = kind, after
         await asyncio.gather(*(told.pay(store, number) for number in range(CLIENTS)))
         assert len(failures) == 1
         await told.is_what_readers_see(store)
@@ -104,7 +88,7 @@ def test_a_failing_disk_loses_nothing_and_reports_nothing_else(
     asyncio.run(main())
     kinds = [type(refusal) for _, refusal in told.refused.values()]
     assert set(kinds) <= {OutcomeOpen, StoreUnavailable}
-    disk.kind, disk.after, disk.broken = faults.Kind.WRITE, sys.maxsize, False
+    in_writer("")
     for name in ("s.db", "cut-s.db"):
         asyncio.run(told.is_kept_by(f"sqlite:///{tmp_path}/{name}"))
         verify_store(f"sqlite:///{tmp_path}/{name}", lambda *_: None)
@@ -116,34 +100,22 @@ def _again(receipt: Receipt) -> Create:
 
 @pytest.mark.parametrize("kind", [faults.Kind.FULL, faults.Kind.SYNC])
 def test_a_server_on_a_failing_disk_says_so_and_serves_again_after_a_restart(
-    kind: faults.Kind, tmp_path: Path, start_server: StartServer
+    kind: faults.Kind, in_writer: InWriter, start_server: StartServer
 ) -> None:
-    port_file, store = tmp_path / "faulty-port", tmp_path / "store.db"
-    command = [sys.executable, "-m", "tests.storage.faults", kind, "100", "serve", "--port", "0"]
-    command += ["--port-file", str(port_file), "--store", f"sqlite:///{store}"]
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=Path.cwd()
-    )
-    try:
-        while not port_file.exists():
-            assert process.poll() is None
-            time.sleep(0.01)
-        with grpc.insecure_channel(f"localhost:{int(port_file.read_text())}") as channel:
-            paid, reasons = _pay_until_refused(channel)
-            assert reasons[0] == ("DEADLINE_EXCEEDED", "STORE_OUTCOME_UNKNOWN")
-            assert reasons[1:] == [("UNAVAILABLE", "STORE_UNAVAILABLE")] * 3
-            check = health_pb2_grpc.HealthStub(channel).Check
-            status = check(health_pb2.HealthCheckRequest()).status
-            assert status == health_pb2.HealthCheckResponse.NOT_SERVING
-        process.terminate()
-        _, said = process.communicate(timeout=20)
-        assert "the store stopped taking payments" in said
-        assert process.returncode == 0
-    finally:
-        process.kill()
-        process.communicate()
+    in_writer(faults.break_disk(kind, 100))
+    faulty = start_server()
+    with grpc.insecure_channel(faulty.target) as channel:
+        paid, reasons = _pay_until_refused(channel)
+        assert reasons[0] == ("DEADLINE_EXCEEDED", "STORE_OUTCOME_UNKNOWN")
+        assert reasons[1:] == [("UNAVAILABLE", "STORE_UNAVAILABLE")] * 3
+        check = health_pb2_grpc.HealthStub(channel).Check
+        status = check(health_pb2.HealthCheckRequest()).status
+        assert status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert faulty.stop() == 0
+    assert "the store stopped taking payments" in faulty.stderr()
     assert len(paid) > 3
-    server = start_server(store=store)
+    in_writer("")
+    server = start_server()
     with grpc.insecure_channel(server.target) as channel:
         for order, payment_id in paid.items():
             assert _pay(channel, order) == payment_id

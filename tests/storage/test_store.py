@@ -31,6 +31,7 @@ from paycli.storage import sqlite_file
 from paycli.storage.migrations import Migration, migrations
 from paycli.storage.sqlite_file import SqliteFile
 from paycli.storage.stores import open_store
+from tests.conftest import InWriter
 
 Used = TypeVar("Used")
 
@@ -174,9 +175,9 @@ def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path)
 
 
 def test_a_program_that_keeps_the_file_to_itself_costs_an_error_and_not_the_store(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, in_writer: InWriter
 ) -> None:
-    monkeypatch.setattr(sqlite_file, "_BUSY_MS", 20)
+    in_writer("from paycli.storage import sqlite_file; sqlite_file._BUSY_MS = 20")
     path = tmp_path / "s.db"
 
     async def beside_another(store: Store) -> None:

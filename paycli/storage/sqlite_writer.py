@@ -1,0 +1,143 @@
+"""The writer of a SQLite store: takes batches one after another, each in one transaction."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Final
+
+import apsw
+
+from paycli.errors import PaymentError, StateForbids, StoreUnavailable
+from paycli.payments.batch import Batch, Outcome, Stored, apply
+from paycli.payments.commands import Change, Command, Create
+from paycli.payments.payment import Entry, Payment
+from paycli.storage import sqlite_reads as reads
+from paycli.storage.failures import CommitFailed
+
+# S608 sees built SQL; it is built from our own column names only.
+_INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
+_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * len(Entry._fields))})"  # noqa: S608
+_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * len(Create._fields))})"  # noqa: S608
+_DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
+_UPDATE_PAYMENT: Final = (
+    "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
+    "updated_us = ? WHERE payment_id = ?"
+)
+_ADD_TO_BALANCE: Final = (
+    "INSERT INTO balance VALUES (?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
+)
+_FIND_ANSWERS: Final = (
+    f"SELECT {reads.PAYMENT_COLUMNS}, {reads.ENTRY_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
+    "JOIN entry ON entry.request_key = asked.value JOIN payment USING (payment_id)"
+)
+_FIND_PAYMENTS: Final = (
+    f"SELECT {reads.PAYMENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
+    "JOIN payment ON payment.payment_id = asked.value"
+)
+
+
+class SqliteWriter:
+    """Writes through one connection, which nobody else may write through."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._intents = {each.request_key: each for each in reads.intents(connection)}
+        self._failure: CommitFailed | None = None
+
+    def write(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
+        """Commit a batch; returns the outcomes and the last seq after it.
+
+        Raises CommitFailed when the database broke, and from then on always: what it still holds
+        in memory may not be what is on disk.
+        """
+        if self._failure is not None:
+            raise self._failure
+        try:
+            return self._write(commands)
+        except apsw.Error as problem:
+            self._failure = CommitFailed(f"The store failed: {problem}.")
+            raise self._failure from problem
+
+    def _write(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
+        """When the database itself refuses something, each command is tried alone.
+
+        So only the one to blame is refused.
+        """
+        seq = reads.last_seq(self._connection)
+        try:
+            batch = self._transaction(commands, seq + 1)
+        except apsw.ConstraintError as problem:
+            if len(commands) == 1:
+                return [_refused(problem)], seq
+            outcomes: list[Outcome] = []
+            for command in commands:
+                one, seq = self._write([command])
+                outcomes += one
+            return outcomes, seq
+        except apsw.BusyError:  # at BEGIN, so nothing was written
+            busy = StoreUnavailable("Another program holds the store for writing; try again.")
+            return [busy] * len(commands), seq
+        for key, intent in batch.intents.items():
+            if intent is None:
+                self._intents.pop(key, None)
+            else:
+                self._intents[key] = intent
+        return batch.outcomes, seq + len(batch.entries)
+
+    def _transaction(self, commands: Sequence[Command], next_seq: int) -> Batch:
+        connection = self._connection
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            batch = apply(commands, self._stored(commands), next_seq)
+            if batch.entries:
+                connection.executemany(_INSERT_PAYMENT, batch.created.values())
+                connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
+                connection.executemany(_INSERT_ENTRY, batch.entries)
+                moved = sorted(batch.moved.items())  # neighbours in the table one after another
+                connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
+            if batch.intents:
+                connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
+                recorded = (intent for intent in batch.intents.values() if intent is not None)
+                connection.executemany(_INSERT_INTENT, recorded)
+            connection.execute("COMMIT")
+        except apsw.ConstraintError:
+            connection.execute("ROLLBACK")
+            raise
+        return batch
+
+    def _stored(self, commands: Sequence[Command]) -> Stored:
+        stored = Stored(intents=self._intents)
+        keys = json.dumps([command.request_key for command in commands])
+        width = len(Payment._fields)
+        for row in self._connection.execute(_FIND_ANSWERS, (keys,)):
+            entry = Entry(*row[width:])
+            stored.answered[entry.request_key] = (Payment(*row[:width]), entry)
+        wanted = [command.payment_id for command in commands if isinstance(command, Change)]
+        if wanted:
+            for row in self._connection.execute(_FIND_PAYMENTS, (json.dumps(wanted),)):
+                stored.payments[row[0]] = Payment(*row)
+        return stored
+
+
+def _update(payment: Payment) -> tuple[int | str, ...]:
+    return (
+        payment.captured,
+        payment.voided,
+        payment.refunded,
+        payment.expired,
+        payment.version,
+        payment.updated_us,
+        payment.payment_id,
+    )
+
+
+def _refused(problem: apsw.ConstraintError) -> PaymentError:
+    message, reason = f"The ledger cannot take this: {problem}.", "LEDGER_FORBIDS"
+    if "REAL value in INTEGER column balance" in str(problem):  # what an overflow turns into
+        message = "An account would pass the largest balance, 2^63 - 1 minor units."
+        reason = "BALANCE_LIMIT"
+    refused = StateForbids(message)
+    refused.reason = reason
+    return refused

@@ -1,0 +1,28 @@
+"""What the system says of a process and of those that it started."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def children_of(pid: int) -> list[int]:
+    """The processes that a process started from its main thread."""
+    return [int(each) for each in _text(pid, f"task/{pid}/children").split()]
+
+
+def cpu_s(pid: int) -> float:
+    """Processor time of a process and its children so far."""
+    fields = _text(pid, "stat").rpartition(")")[2].split()
+    own = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return own + sum(map(cpu_s, children_of(pid)))
+
+
+def rss_mb(pid: int) -> float:
+    """Resident memory of a process and its children."""
+    (line,) = (each for each in _text(pid, "status").splitlines() if each.startswith("VmRSS:"))
+    return int(line.split()[1]) / 1024 + sum(map(rss_mb, children_of(pid)))
+
+
+def _text(pid: int, name: str) -> str:
+    return Path(f"/proc/{pid}/{name}").read_text(encoding="ascii")

@@ -1,0 +1,95 @@
+"""Whatever goes to the writer process, or comes from it, arrives as it was."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paycli.errors import (
+    InvalidPayment,
+    KeyReused,
+    OutcomeOpen,
+    PaymentError,
+    PaymentNotFound,
+    StateForbids,
+    StoreUnavailable,
+)
+from paycli.payments.batch import Intended, Receipt, Withdrawn
+from paycli.payments.commands import Change, Create, Intend, Withdraw
+from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment
+from paycli.payments.states import Action
+from paycli.storage.failures import CommitFailed
+from paycli.storage.writer_frames import (
+    answer_from_bytes,
+    answer_to_bytes,
+    commands_from_bytes,
+    commands_to_bytes,
+)
+
+texts = st.text(max_size=20)
+numbers = st.integers(-(2**63), 2**63 - 1)
+methods = st.sampled_from([*CaptureMethod, 1, 2])
+creates = st.builds(
+    Create, texts, texts, texts, texts, texts, numbers, numbers, methods, numbers, texts
+)
+changes = st.builds(
+    Change, texts, texts, st.sampled_from(Action), numbers, numbers, st.booleans(), texts, texts
+)
+commands = st.one_of(creates, changes, st.builds(Intend, creates), st.builds(Withdraw, texts))
+
+payments = st.builds(
+    Payment, texts, numbers, texts, texts, texts, numbers, methods, texts, *[numbers] * 9
+)
+kinds = st.sampled_from([*Kind, 7])
+entries = st.builds(
+    Entry, texts, texts, numbers, kinds, *[numbers] * 6, st.booleans(), texts, texts, numbers
+)
+outcomes = st.one_of(
+    st.builds(Receipt, payments, entries, st.booleans()),
+    st.builds(Intended, creates),
+    st.just(Withdrawn()),
+)
+
+
+@given(st.lists(commands, max_size=5))
+def test_commands_arrive_as_they_were(batch: list[Create | Change | Intend | Withdraw]) -> None:
+    arrived = commands_from_bytes(commands_to_bytes(batch))
+    assert arrived == batch
+    assert [type(each) for each in arrived] == [type(each) for each in batch]
+    for command in arrived:
+        if isinstance(command, Change):
+            assert isinstance(command.action, Action)
+
+
+@given(st.lists(outcomes, max_size=5), numbers)
+def test_outcomes_arrive_as_they_were(
+    sent: list[Receipt | Intended | Withdrawn], last_seq: int
+) -> None:
+    arrived, seq = answer_from_bytes(answer_to_bytes((list(sent), last_seq)))
+    assert (arrived, seq) == (sent, last_seq)
+    assert [type(each) for each in arrived] == [type(each) for each in sent]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        InvalidPayment("amount", "Too much.", reason="CURRENCY_MISMATCH", currency="EUR"),
+        KeyReused("pay_1", ["amount", "currency"]),
+        PaymentNotFound("pay_2"),
+        StateForbids("No.", metadata={"state": "VOIDED"}),
+        StoreUnavailable("Busy."),
+        OutcomeOpen("Lost.", reason="STORE_OUTCOME_UNKNOWN"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_refusal_arrives_with_all_that_the_caller_is_told(error: PaymentError) -> None:
+    ((arrived,), _) = answer_from_bytes(answer_to_bytes(([error], 7)))
+    assert type(arrived) is type(error)
+    assert vars(arrived) == vars(error)
+    assert str(arrived) == str(error)
+
+
+def test_a_failure_arrives_as_one() -> None:
+    with pytest.raises(CommitFailed, match="The disk is full"):
+        answer_from_bytes(answer_to_bytes(CommitFailed("The disk is full.")))

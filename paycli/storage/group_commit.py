@@ -8,9 +8,9 @@ A batch begins when the one before it has ended, or at once when it is full: the
 its next work waiting.
 
 With a crowd of callers the processor is the limit, not the disk, and every commit saved is time for
-them: then the batch waits a few milliseconds while more keep arriving. Measured at 64 in flight:
-0.7 of the rate of an echo without the wait, 0.98 with it, and the median latency falls too. With few
-callers a wait only costs, so it is tried now and then and kept only while it brings a crowd.
+them. Then a batch waits for half of the crowd: one half is written while the server works for the
+other. With few callers a wait only costs, so it is tried now and then and kept only while it brings
+a crowd. Measured at 64 in flight: 0.55 of the rate of an echo without the wait, 0.85 with it.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _REST: Final = 350  # bytes of a command besides the texts that its caller chose
 
-_CROWD: Final = 12  # a batch of so many was worth a wait
-_FORGET: Final = 0.9  # how slowly a small batch makes us forget a large one
+_CROWD: Final = 24  # callers in two batches in a row that are worth a wait
+_FORGET: Final = 0.95  # how slowly smaller batches make us forget a crowd
 _PROBE_EVERY: Final = 16  # commits between two tries
-_WAIT_S: Final = 0.002
-_WAITS_MAX: Final = 3
+_QUIET_S: Final = 0.003  # nobody came for so long: nobody will
+_WAIT_MAX_S: Final = 0.010
 
 _log = logging.getLogger(__name__)
 
@@ -79,6 +79,7 @@ class GroupCommit:
         self._bytes = 0
         self._under_way: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
+        self._wake_at = 1.0
         self._refusal: PaymentError | None = None
         self._task = self._loop.create_task(self._run(), name="group commit")
         self._task.add_done_callback(partial(self._ended, ()))
@@ -102,7 +103,8 @@ class GroupCommit:
         self._queue.append(_Waiting(commands, size, deadline, future))
         self._count += len(commands)
         self._bytes += size
-        self._wake.set()
+        if len(self._queue) >= self._wake_at or self._count >= BATCH_MAX:
+            self._wake.set()
         return future
 
     async def close(self) -> None:
@@ -112,17 +114,19 @@ class GroupCommit:
         await asyncio.wait((self._task,))
 
     async def _run(self) -> None:
-        crowd, commits = 0.0, 0
+        crowd, last, commits = 0.0, 0, 0
         while self._queue or self._refusal is None:
             if not self._may_begin():
-                self._wake.clear()
-                await self._wake.wait()
+                await self._woken(at=math.inf if self._under_way else 1)
                 continue
             commits += 1
-            if crowd >= _CROWD or (len(self._queue) > 1 and commits % _PROBE_EVERY == 0):
-                await self._wait_for_more()
+            if crowd >= _CROWD:
+                await self._wait_for(crowd / 2)
+            elif len(self._queue) > 1 and commits % _PROBE_EVERY == 0:
+                await self._wait_for(math.inf)
             batch = self._next_batch()
-            crowd = max(len(batch), crowd * _FORGET)
+            crowd = max(last + len(batch), crowd * _FORGET)
+            last = len(batch)
             if batch:
                 self._begin(batch)
         if self._under_way:
@@ -146,12 +150,22 @@ class GroupCommit:
                 future.set_result(outcomes[start : start + len(commands)])
             start += len(commands)
 
-    async def _wait_for_more(self) -> None:
-        for _ in range(_WAITS_MAX):
+    async def _wait_for(self, callers: float) -> None:
+        """Until so many are waiting, or no more come."""
+        give_up = self._loop.time() + _WAIT_MAX_S
+        while len(self._queue) < callers and self._count < BATCH_MAX:
             before = len(self._queue)
-            await asyncio.sleep(_WAIT_S)
-            if len(self._queue) == before or self._count >= BATCH_MAX:
+            quiet = self._loop.call_later(_QUIET_S, self._wake.set)
+            await self._woken(at=callers)
+            quiet.cancel()
+            if len(self._queue) == before or self._loop.time() > give_up:
                 return
+
+    async def _woken(self, at: float) -> None:
+        """Until `at` callers or a full batch are waiting, or something else happened."""
+        self._wake_at = at
+        self._wake.clear()
+        await self._wake.wait()
 
     def _next_batch(self) -> list[_Waiting]:
         batch: list[_Waiting] = []

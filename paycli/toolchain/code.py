@@ -49,13 +49,14 @@ def make_code(
     not see the others, so a name that one of them defines already would go unnoticed; then
     everything is compiled, and protoc explains.
     """
-    made = compile_python(workspace, sorted(names))
-    files = FileDescriptorSet.FromString(made.descriptors)
-    compiled = (file for file in files.file if file.name in names)
-    if beside and _clash(compiled, former, beside.values()):
-        return make_code(workspace, names | beside.keys(), generated, {})
-    modules = {module_of(name) for name in generated}
-    contents = _modules(made.files, files, names, modules) | emit_stubs(files, names, generated)
+    with compile_python(workspace, sorted(names)) as made:
+        files = FileDescriptorSet.FromString(made.descriptors)
+        compiled = (file for file in files.file if file.name in names)
+        if beside and _clash(compiled, former, beside.values()):
+            return make_code(workspace, names | beside.keys(), generated, {})
+        stubs = emit_stubs(files, names, generated)
+        modules = {module_of(name) for name in generated}
+        contents = _modules(made.code(), files, names, modules) | stubs
     return Code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},

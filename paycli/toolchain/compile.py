@@ -1,9 +1,15 @@
-"""protoc, run in this process through grpcio-tools."""
+"""protoc, as it comes with grpcio-tools.
+
+Descriptors are made in this process. Code takes protoc three times as long and is made in another
+one meanwhile, with an interpreter that loads nothing but protoc.
+"""
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
+import grpc_tools
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
 
@@ -24,30 +31,65 @@ _UNUSED: Final = re.compile(
 )
 
 
-class Compiled(NamedTuple):
-    """What one run of protoc made: Python files by name, and the serialized descriptors."""
+# The extension module itself: grpc_tools.protoc, around it, takes three times as long to load.
+_PROTOC: Final = (
+    "import os, sys; sys.path.append(sys.argv[1]); "
+    "from grpc_tools._protoc_compiler import run_main; "
+    "sys.exit(run_main([b'protoc', os.fsencode(sys.argv[2])]))"
+)
 
-    files: dict[str, str]
-    descriptors: bytes
+
+class Compilation:
+    """protoc at work: the serialized descriptors are there, the code is to come."""
+
+    def __init__(
+        self, workspace: Workspace, names: Sequence[str], folder: str, said: IO[bytes]
+    ) -> None:
+        # One archive per kind: far fewer files to make and read again than one per module.
+        self._archives = {kind: f"{folder}/{kind}.zip" for kind in _KINDS}
+        wanted = [f"--{kind}_out={archive}" for kind, archive in self._archives.items()]
+        arguments = Path(folder, "arguments")  # there may be more than a command line takes
+        arguments.write_text("\n".join([*_includes(workspace), *wanted, *names]), encoding="utf-8")
+        packages = str(Path(grpc_tools.__file__).parents[1])
+        command = [sys.executable, "-I", "-S", "-c", _PROTOC, packages, f"@{arguments}"]
+        self._workspace = workspace
+        self._said = said
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
+        )
+        self.descriptors = b""
+
+    def code(self) -> dict[str, str]:
+        """Python files by name, once they are there. Raises InputError."""
+        if self._process.wait():
+            self._said.seek(0)
+            raise _complaints(self._said.read(), self._workspace)
+        return {
+            name: content
+            for archive in self._archives.values()
+            for name, content in _unpack(archive).items()
+        }
+
+    def end(self) -> None:
+        """Leave nothing running."""
+        self._process.kill()
+        self._process.wait()
 
 
-def compile_python(workspace: Workspace, names: Sequence[str]) -> Compiled:
+@contextmanager
+def compile_python(workspace: Workspace, names: Sequence[str]) -> Iterator[Compilation]:
     """Messages and gRPC stubs of these files of the workspace, as protoc makes them.
 
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
     _refuse_other_encodings(workspace, names)
-    with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
-        # One archive per kind: far fewer files to make and read again than one per module.
-        archives = {kind: f"{folder}/{kind}.zip" for kind in _KINDS}
-        wanted = [f"--{kind}_out={archive}" for kind, archive in archives.items()]
-        descriptors, _ = _protoc(workspace, names, folder, wanted)
-        files = {
-            name: content
-            for archive in archives.values()
-            for name, content in _unpack(archive).items()
-        }
-        return Compiled(files, descriptors)
+    with _scratch_folder() as folder, tempfile.TemporaryFile() as said:
+        compilation = Compilation(workspace, names, folder, said)
+        try:
+            compilation.descriptors, _ = _protoc(workspace, names, folder)
+            yield compilation
+        finally:
+            compilation.end()
 
 
 def compile_descriptors(workspace: Workspace) -> FileDescriptorSet:
@@ -67,31 +109,40 @@ class Description(NamedTuple):
 
 def describe(workspace: Workspace) -> Description:
     """`compile_descriptors`, with the imports that are of no use."""
-    with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
-        descriptors, said = _protoc(workspace, workspace.names, folder, [])
+    with _scratch_folder() as folder:
+        descriptors, said = _protoc(workspace, workspace.names, folder)
     files = FileDescriptorSet.FromString(descriptors)
     return Description(files, _unused_imports(said, workspace))
 
 
-def _protoc(
-    workspace: Workspace, names: Sequence[str], folder: str, wanted: Sequence[str]
-) -> tuple[bytes, str]:
+def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="paycli-gen-")
+
+
+def _protoc(workspace: Workspace, names: Sequence[str], folder: str) -> tuple[bytes, str]:
     """Run protoc and return the serialized descriptors, and its warnings."""
-    # protoc would take 'a=b' for folder b under the name a.
-    arguments = ["protoc", *(f"-I={path}" for path in workspace.includes)]
     descriptors = Path(folder, "set.binpb")
-    arguments += [f"--descriptor_set_out={descriptors}", "--include_imports"]
-    arguments += ["--include_source_info", *wanted, *names]
+    arguments = ["protoc", *_includes(workspace), f"--descriptor_set_out={descriptors}"]
+    arguments += ["--include_imports", "--include_source_info", *names]
     with tempfile.TemporaryFile() as stderr:
         with _stderr_into(stderr):
             failed = protoc.main(arguments)
         stderr.seek(0)
-        said = stderr.read().decode(errors="replace")
+        said = stderr.read()
     if failed:
-        from paycli.toolchain.complaints import explain  # nearly never needed, and slow to load
+        raise _complaints(said, workspace)
+    return descriptors.read_bytes(), said.decode(errors="replace")
 
-        raise InputError(explain(said, workspace))
-    return descriptors.read_bytes(), said
+
+def _includes(workspace: Workspace) -> Iterator[str]:
+    # protoc would take 'a=b' for folder b under the name a.
+    return (f"-I={path}" for path in workspace.includes)
+
+
+def _complaints(said: bytes, workspace: Workspace) -> InputError:
+    from paycli.toolchain.complaints import explain  # nearly never needed, and slow to load
+
+    return InputError(explain(said.decode(errors="replace"), workspace))
 
 
 def _unused_imports(said: str, workspace: Workspace) -> dict[str, frozenset[str]]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
 
+from paycli.errors import InputError
+from paycli.toolchain.compile import Compilation
+from paycli.toolchain.workspace import find_workspace
 from tests.conftest import run_paycli
 
 GOOD = 'syntax = "proto3";\nmessage Good { int32 x = 1; }\n'
@@ -220,3 +224,13 @@ def test_a_manifest_reaches_nothing_outside(tree: Path) -> None:
         manifest.write_text(manifest.read_text().replace('"files": {', entry))
     assert gen(tree).returncode == 0
     assert victim.exists()
+
+
+def test_a_file_that_goes_while_the_code_is_made(tmp_path: Path) -> None:
+    (tmp_path / "good.proto").write_text(GOOD)
+    workspace = find_workspace([tmp_path], [])
+    with tempfile.TemporaryFile() as said:
+        compilation = Compilation(workspace, ["gone.proto"], str(tmp_path), said)
+        with pytest.raises(InputError, match=r"gone\.proto"):
+            compilation.code()
+        compilation.end()

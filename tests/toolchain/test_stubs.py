@@ -161,7 +161,8 @@ def test_what_stubs_claim_is_there_at_run_time(project: Path) -> None:
 def test_there_is_a_stub_for_each_module() -> None:
     workspace = find_workspace([PROJECT / "keyword_path"], [])
     stubs = emit_stubs(compile_descriptors(workspace), workspace.names, workspace.names)
-    code = compile_python(workspace, workspace.names).files
+    with compile_python(workspace, workspace.names) as made:
+        code = made.code()
     modules = {name for name in code if name.endswith(".py")}
     assert {name.removesuffix("i") for name in stubs} == modules
 

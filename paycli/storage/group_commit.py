@@ -107,6 +107,18 @@ class GroupCommit:
             self._wake.set()
         return future
 
+    def stop(self, failure: BaseException) -> None:
+        """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
+        if isinstance(self._refusal, StoreUnavailable):
+            return  # it failed before, or a batch failed with the one before it
+        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
+        self._refusal = StoreUnavailable(f"{_said(failure)} The server takes no more payments.")
+        for each in self._queue:
+            _refuse(each, self._refusal)
+        self._queue.clear()
+        self._wake.set()
+        self._on_failure()
+
     async def close(self) -> None:
         """Refuse what comes from now on, commit what is waiting, and stop."""
         self._refusal = self._refusal or Draining("The server is stopping; try again shortly.")
@@ -185,28 +197,23 @@ class GroupCommit:
         return batch
 
     def _ended(self, batch: Sequence[_Waiting], task: asyncio.Task[None]) -> None:
-        """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
         self._under_way.discard(task)
         self._wake.set()
         failure = None if task.cancelled() else task.exception()
         if failure is None:
             return
-        said = str(failure) if isinstance(failure, CommitFailed) else "The store failed."
         unknown = OutcomeOpen(
-            f"{said} Whether this was written is not known; send it again with the same key once "
-            "the service is back.",
+            f"{_said(failure)} Whether this was written is not known; send it again with the same "
+            "key once the service is back.",
             reason="STORE_OUTCOME_UNKNOWN",
         )
         for each in batch:
             _refuse(each, unknown)
-        if isinstance(self._refusal, StoreUnavailable):
-            return  # a batch that was under way with the first one that failed
-        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
-        self._refusal = StoreUnavailable(f"{said} The server takes no more payments.")
-        for each in self._queue:
-            _refuse(each, self._refusal)
-        self._queue.clear()
-        self._on_failure()
+        self.stop(failure)
+
+
+def _said(failure: BaseException) -> str:
+    return str(failure) if isinstance(failure, CommitFailed) else "The store failed."
 
 
 def _refuse(waiting: _Waiting, refusal: PaymentError) -> None:

@@ -42,14 +42,14 @@ class SqliteStore:
         self._last_seq = reads.last_seq(connection)
         self._news = asyncio.Event()
         self._reader = threading.local()
+        self._group = GroupCommit(self._commit, on_failure)
         if path is None:
             self._readers = ThreadPoolExecutor(1, "sqlite", self._share, (connection,))
             self._writer: WriterProcess | _WriterThread = _WriterThread(connection, self._readers)
         else:
             assert self._file.lock is not None
             self._readers = ThreadPoolExecutor(_READERS, "sqlite read")
-            self._writer = WriterProcess(path, self._file.lock)
-        self._group = GroupCommit(self._commit, on_failure)
+            self._writer = WriterProcess(path, self._file.lock, self._group.stop)
 
     async def execute(self, command: Create | Change, timeout_s: float | None = None) -> Receipt:
         """See `payments.store.Store.execute`."""

@@ -17,7 +17,7 @@ import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -44,8 +44,11 @@ _Answer = tuple[list[Outcome], int]
 class WriterProcess:
     """The server's end; belongs to the event loop that it was made in."""
 
-    def __init__(self, path: Path, lock: int) -> None:
-        """Start the writer of a store that this process holds through the descriptor `lock`."""
+    def __init__(self, path: Path, lock: int, on_end: Callable[[CommitFailed], None]) -> None:
+        """Start the writer of a store that this process holds through the descriptor `lock`.
+
+        `on_end` is called if it ends before it is closed.
+        """
         self._loop = asyncio.get_running_loop()
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
@@ -58,8 +61,10 @@ class WriterProcess:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C is for the server, which drains first
             )
+        self._on_end = on_end
         self._answers: deque[asyncio.Future[_Answer]] = deque()
         self._ended: CommitFailed | None = None
+        self._closing = False
         self._sending = asyncio.Lock()
         self._listening = self._loop.create_task(self._listen(), name="writer process")
 
@@ -79,6 +84,7 @@ class WriterProcess:
 
     async def close(self) -> None:
         """Let the writer finish, and wait for it."""
+        self._closing = True
         with contextlib.suppress(OSError):  # it is gone already
             self._socket.shutdown(socket.SHUT_WR)
         await self._listening
@@ -92,7 +98,7 @@ class WriterProcess:
                 answer = self._answers.popleft()
                 try:
                     answer.set_result(answer_from_bytes(frame))
-                except CommitFailed as failure:
+                except Exception as failure:  # noqa: BLE001 - whatever it is, somebody waits for it
                     answer.set_exception(failure)
         except EOFError:
             pass
@@ -102,6 +108,8 @@ class WriterProcess:
         self._ended = CommitFailed(f"The writer of the store ended with exit code {code}.")
         for answer in self._answers:
             answer.set_exception(self._ended)
+        if not self._closing:
+            self._on_end(self._ended)
 
     async def _receive(self, size: int) -> bytes:
         received = bytearray()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paycli.errors import OutcomeOpen, StoreUnavailable
 from paycli.generated import payment_pb2, payment_pb2_grpc
@@ -24,6 +25,7 @@ from tests.conftest import InWriter, Server, StartServer
 from tests.processes import children_of
 from tests.storage.test_conformance import make, opened
 
+SERVING = health_pb2.HealthCheckResponse.SERVING
 HANGS = "import time; time.sleep(60)"
 BREAKS = "raise SystemExit(3)"
 
@@ -103,13 +105,32 @@ def test_a_killed_writer_stops_the_store_and_loses_nothing(tmp_path: Path) -> No
     verify_store(url, lambda *_: None)
 
 
+def test_a_writer_that_ends_while_nobody_pays_is_noticed_at_once(
+    server: Server, start_server: StartServer
+) -> None:
+    paid = pay(server.target, "o1")
+    os.kill(writer_of(server), signal.SIGKILL)
+    with grpc.insecure_channel(server.target) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        deadline = time.monotonic() + 10
+        while check(health_pb2.HealthCheckRequest()).status == SERVING:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    with pytest.raises(grpc.RpcError, match="ended with exit code -9") as refused:
+        pay(server.target, "o2")
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE  # not begun, so nothing is unknown
+    assert server.stop() == 0
+    assert "the store stopped taking payments" in server.stderr()
+    assert pay(start_server().target, "o1") == paid
+
+
 def test_a_writer_that_cannot_start_stops_the_store(in_writer: InWriter, tmp_path: Path) -> None:
     in_writer(BREAKS)
     failures: list[str] = []
 
     async def main() -> None:
         store = open_store(f"sqlite:///{tmp_path}/s.db", lambda: failures.append("broken"))
-        with pytest.raises(OutcomeOpen, match="ended with exit code"):
+        with pytest.raises((OutcomeOpen, StoreUnavailable), match="ended with exit code"):
             await store.execute(make(1))
         await store.close()
 

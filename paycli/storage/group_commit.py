@@ -111,7 +111,9 @@ class GroupCommit:
         """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
         if isinstance(self._refusal, StoreUnavailable):
             return  # it failed before, or a batch failed with the one before it
-        _log.critical("the store stopped taking payments: %s", failure, exc_info=failure)
+        _log.critical(
+            "the store stopped taking payments until a restart: %s", failure, exc_info=failure
+        )
         self._refusal = StoreUnavailable(f"{_said(failure)} The server takes no more payments.")
         for each in self._queue:
             _refuse(each, self._refusal)

@@ -105,7 +105,8 @@ class WriterProcess:
         except OSError:
             self._process.kill()
         code = await asyncio.to_thread(self._process.wait)
-        self._ended = CommitFailed(f"The writer of the store ended with exit code {code}.")
+        how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+        self._ended = CommitFailed(f"The writer of the store {how}.")
         for answer in self._answers:
             answer.set_exception(self._ended)
         if not self._closing:

@@ -207,7 +207,7 @@ def _events_of_few(
     connection: apsw.Connection, after_seq: int, wanted: EventFilter, limit: int
 ) -> tuple[list[Found], int]:
     """Through the payments that are watched, which are few, instead of through the journal."""
-    newest: int = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").get
+    newest = last_seq(connection)
     where = "payment_id = ?" if wanted.payment_id else "order_id = ?"
     query = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where}"  # noqa: S608
     found: list[Found] = []

@@ -62,7 +62,7 @@ class WriterProcess:
                 start_new_session=True,  # a Ctrl-C is for the server, which drains first
             )
         self._on_end = on_end
-        self._answers: deque[asyncio.Future[_Answer]] = deque()
+        self._answers: deque[asyncio.Future[bytes]] = deque()
         self._ended: CommitFailed | None = None
         self._closing = False
         self._sending = asyncio.Lock()
@@ -71,7 +71,7 @@ class WriterProcess:
     async def write(self, commands: Sequence[Command]) -> _Answer:
         """Commit a batch after those that came before. Raises CommitFailed."""
         frame = commands_to_bytes(commands)
-        answer: asyncio.Future[_Answer] = self._loop.create_future()
+        answer: asyncio.Future[bytes] = self._loop.create_future()
         async with self._sending:
             if self._ended is not None:
                 raise self._ended
@@ -80,7 +80,7 @@ class WriterProcess:
                 await self._loop.sock_sendall(self._socket, _LENGTH.pack(len(frame)) + frame)
             except OSError:
                 self._process.kill()  # which the listener hears, and fails all answers
-        return await answer
+        return answer_from_bytes(await answer)
 
     async def close(self) -> None:
         """Let the writer finish, and wait for it."""
@@ -94,12 +94,7 @@ class WriterProcess:
         try:
             while True:
                 (length,) = _LENGTH.unpack(await self._receive(_LENGTH.size))
-                frame = await self._receive(length)
-                answer = self._answers.popleft()
-                try:
-                    answer.set_result(answer_from_bytes(frame))
-                except Exception as failure:  # noqa: BLE001 - whatever it is, somebody waits for it
-                    answer.set_exception(failure)
+                self._answers.popleft().set_result(await self._receive(length))
         except EOFError:
             pass
         except OSError:

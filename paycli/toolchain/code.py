@@ -50,7 +50,8 @@ def make_code(
     everything is compiled, and protoc explains.
     """
     with compile_python(workspace, sorted(names)) as made:
-        files = FileDescriptorSet.FromString(made.descriptors)
+        descriptors = made.descriptors()
+        files = FileDescriptorSet.FromString(descriptors)
         compiled = (file for file in files.file if file.name in names)
         if beside and _clash(compiled, former, beside.values()):
             return make_code(workspace, names | beside.keys(), generated, {})
@@ -61,7 +62,7 @@ def make_code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},
         {file.name: (*file.dependency, *file.option_dependency) for file in files.file},
-        made.descriptors,
+        descriptors,
     )
 
 

@@ -40,7 +40,7 @@ _PROTOC: Final = (
 
 
 class Compilation:
-    """protoc at work: the serialized descriptors are there, the code is to come."""
+    """protoc at work on the code, which is to come."""
 
     def __init__(
         self, workspace: Workspace, names: Sequence[str], folder: str, said: IO[bytes]
@@ -53,11 +53,16 @@ class Compilation:
         packages = str(Path(grpc_tools.__file__).parents[1])
         command = [sys.executable, "-I", "-S", "-c", _PROTOC, packages, f"@{arguments}"]
         self._workspace = workspace
+        self._names = names
+        self._folder = folder
         self._said = said
         self._process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said
         )
-        self.descriptors = b""
+
+    def descriptors(self) -> bytes:
+        """A serialized FileDescriptorSet, made here and now. Raises InputError."""
+        return _protoc(self._workspace, self._names, self._folder)[0]
 
     def code(self) -> dict[str, str]:
         """Python files by name, once they are there. Raises InputError."""
@@ -86,7 +91,6 @@ def compile_python(workspace: Workspace, names: Sequence[str]) -> Iterator[Compi
     with _scratch_folder() as folder, tempfile.TemporaryFile() as said:
         compilation = Compilation(workspace, names, folder, said)
         try:
-            compilation.descriptors, _ = _protoc(workspace, names, folder)
             yield compilation
         finally:
             compilation.end()

@@ -49,7 +49,9 @@ def measure(folder: Path, payments: int) -> Stored:
         for _ in range(4):
             filled_s += asyncio.run(batch.send(full.target, payments // 5))
         late_mb = rss_mb(full.pid)
-        unary_ratio = _ratio(full, empty, lambda server: unary.one_round(server.target).rate)
+        unary_ratio = _ratio(
+            full, empty, lambda server: unary.one_round(server.target, server.pid).rate
+        )
         batch_ratio = _ratio(full, empty, _batch_rate)
         page_ratio = _ratio(full, empty, _seconds_a_page)
     started = time.perf_counter()

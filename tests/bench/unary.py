@@ -95,9 +95,9 @@ def compare(target: str, pid: int) -> Comparison:
     )
 
 
-def one_round(target: str, pid: int | None = None) -> Load:
-    """One round of load; the processor time is 0 when no process is named."""
-    cpu_before = cpu_s(pid) if pid else 0.0
+def one_round(target: str, pid: int) -> Load:
+    """One round of load on the server with this process id."""
+    cpu_before = cpu_s(pid)
     latencies, elapsed_s = asyncio.run(_load(target))
     calls = len(latencies)
     latencies.sort()
@@ -105,7 +105,7 @@ def one_round(target: str, pid: int | None = None) -> Load:
         calls / elapsed_s,
         latencies[calls // 2] * 1000,
         latencies[calls * 99 // 100] * 1000,
-        ((cpu_s(pid) if pid else 0.0) - cpu_before) / calls * 1e6,
+        (cpu_s(pid) - cpu_before) / calls * 1e6,
     )
 
 

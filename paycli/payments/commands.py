@@ -51,9 +51,14 @@ class Change(NamedTuple):
 
 
 class Intend(NamedTuple):
-    """Record that the processor is about to be asked, so that a crash cannot forget it."""
+    """Record that the processor is about to be asked, so that a crash cannot forget it.
+
+    `claim` is new for each question asked; until `lease_us` nobody else takes the payment up.
+    """
 
     create: Create
+    claim: str
+    lease_us: int
 
     @property
     def request_key(self) -> str:
@@ -61,13 +66,39 @@ class Intend(NamedTuple):
         return self.create.request_key
 
 
-class Withdraw(NamedTuple):
-    """Take an intent back: the processor did nothing."""
+class Resume(NamedTuple):
+    """Take up an intent that is on record and that nobody holds any more."""
 
     request_key: str
+    claim: str
+    now_us: int
+    lease_us: int
 
 
-Command = Create | Change | Intend | Withdraw
+class Resolve(NamedTuple):
+    """The processor's answer, from the holder of the claim; no `decline_reason` approves."""
+
+    request_key: str
+    claim: str
+    decline_reason: str
+
+
+class Withdraw(NamedTuple):
+    """Take an intent off the record: its holder knows that the processor did nothing."""
+
+    request_key: str
+    claim: str
+
+
+class Release(NamedTuple):
+    """Let go of an intent whose answer did not come; it is resumed from `resume_us` on."""
+
+    request_key: str
+    claim: str
+    resume_us: int
+
+
+Command = Create | Change | Intend | Resume | Resolve | Withdraw | Release
 
 
 def create(

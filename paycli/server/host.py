@@ -15,10 +15,10 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from paycli.errors import StartError
+from paycli.errors import StartError, StoreError
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
-from paycli.payments.store import Store
+from paycli.payments.store import Health, OnHealth, Store
 from paycli.server import health
 from paycli.server.engine import Engine
 from paycli.server.payments_servicer import PaymentsServicer
@@ -48,28 +48,35 @@ class Options:
 
 async def serve(
     options: Options,
-    open_store: Callable[[Callable[[], None]], Store],
+    open_store: Callable[[OnHealth], Store],
     on_ready: Callable[[Sequence[str]], None],
 ) -> None:
     """Serve until SIGTERM or SIGINT; returns after the drain. Raises StartError.
 
-    `open_store` gets what to call when the store breaks: the server then answers NOT_SERVING to
-    health checks and UNAVAILABLE to payments, so that nothing is promised that is not kept.
+    While the store takes no writes the server answers NOT_SERVING to health checks and UNAVAILABLE
+    to payments, so that nothing is promised that is not kept. When the store is broken it does so
+    for the drain timeout, for all to notice, and ends with a StoreError, for a restart.
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     server = make_server()
     addresses = bind(server, options.host, options.port)
     health_servicer = health.HealthServicer()
     tasks = set()
+    broken = False
 
     async def report(status: health.ServingStatus) -> None:
         for service in ("", _SEED, _PAYMENTS):
             await health_servicer.set(service, status)
 
-    def store_failed() -> None:
-        tasks.add(asyncio.ensure_future(report(health.NOT_SERVING)))
+    def store_is(store_health: Health) -> None:
+        nonlocal broken
+        serves = store_health is Health.SERVING
+        tasks.add(asyncio.ensure_future(report(health.SERVING if serves else health.NOT_SERVING)))
+        if store_health is Health.BROKEN:
+            broken = True
+            asyncio.get_running_loop().call_later(options.drain_timeout_s, stop.set)
 
-    store = open_store(store_failed)
+    store = open_store(store_is)
     engine = Engine(
         store,
         Simulator(),
@@ -94,6 +101,8 @@ async def serve(
         await server.stop(0)  # at once after a drain; a start that failed has none
         await engine.close()
         await store.close()
+    if broken:
+        raise StoreError("The store failed, as said above; start the server again.")
 
 
 async def _drain(

@@ -77,7 +77,7 @@ class Service:
 
     def _start(self) -> None:
         async def start() -> str:
-            self.store = open_store(f"sqlite:///{self.path}", lambda: None)
+            self.store = open_store(f"sqlite:///{self.path}", lambda _: None)
             self.engine = Engine(
                 self.store, Simulator(), authorization_ttl_s=3600, processor_timeout_s=5
             )

@@ -445,13 +445,15 @@ def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
         )
         while _flying(server) != 1000:
             time.sleep(0.01)
-        hung = {"order_id": "o", "customer_id": "sim_slow_1", "amount": eur(1)}
+        hung = {"order_id": "o", "customer_id": "sim_hang", "amount": eur(1)}
         assert error_of(client, "CreatePayment", hung) == expected(full, {})
         seed_hung = {"order_id": "o", "user_id": "sim_hang", "amount": 1, "currency": "EUR"}
         assert error_of(client, "ProcessPayment", seed_hung) == expected(full, {})
         good, bad = client.batch(creation(), _parsed(hung))
         assert good.payment.state == pb.PAYMENT_STATE_CAPTURED
         assert refusal_in(bad.error) == expected(full, {})
+        other = client.create(customer_id="sim_slow_1")  # whose payments nobody holds up
+        assert other.state == pb.PAYMENT_STATE_CAPTURED
         pending.cancel()
 
 

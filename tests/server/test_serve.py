@@ -108,7 +108,7 @@ def test_a_second_server_on_the_port_or_the_file_is_refused(server: Server, tmp_
     held = run_paycli("serve", "--port", "0", "--store", f"sqlite:///{server.store}")
     assert (held.returncode, held.stdout) == (1, "")
     assert held.stderr.count("\n") == 1
-    assert "Another paycli server is using the store" in held.stderr
+    assert f"Another paycli server (process {server.process.pid}) is using" in held.stderr
 
 
 def test_a_public_address_needs_a_word_of_consent(tmp_path: Path) -> None:
@@ -314,7 +314,8 @@ def test_a_broken_store_is_told_to_health_checks_and_payers(
         connection.execute("DROP VIEW posting")
         connection.execute("DROP TABLE entry")
     first, later = error_of(channel), error_of(channel)
-    assert first[1] == "STORE_OUTCOME_UNKNOWN"
+    # Unless the server found out by itself, a moment before.
+    assert first[1] in ("STORE_OUTCOME_UNKNOWN", "STORE_UNAVAILABLE")
     assert later[:2] == ("UNAVAILABLE", "STORE_UNAVAILABLE")
     assert later[3] == {"ErrorInfo", "RetryInfo"}
     check = health_pb2_grpc.HealthStub(channel).Check
@@ -322,7 +323,7 @@ def test_a_broken_store_is_told_to_health_checks_and_payers(
     refused = run_paycli("pay", "--amount", "5", "--target", server.target)
     assert (refused.returncode, refused.stdout) == (3, "")
     assert refused.stderr.startswith("Error: The store failed")
-    assert server.stop() == 0
+    assert server.stop() == 1
 
 
 def test_a_second_signal_ends_the_wait_for_calls_in_flight(start_server: StartServer) -> None:

@@ -84,22 +84,27 @@ class Engine:
 
     async def create_all(
         self, creates: Sequence[Create], timeout_s: float | None
-    ) -> list[Receipt | PaymentError]:
+    ) -> Sequence[Receipt | PaymentError]:
         """Create many; result i is what came of payment i."""
-        answered = [self._answered_at_once(create) for create in creates]
-        ready = [create for create in answered if create is not None]
+        answered = [self._answer_or_refusal(create) for create in creates]
+        ready = [create for create in answered if isinstance(create, Create)]
         if len(ready) == len(creates):
-            return await self._store.execute_all(ready, timeout_s)
+            return await self._written(ready, timeout_s)
         flights = (
             self._outcome(create, timeout_s)
             for create, at_once in zip(creates, answered, strict=True)
             if at_once is None
         )
         written, flown = await asyncio.gather(
-            self._store.execute_all(ready, timeout_s), asyncio.gather(*flights)
+            self._written(ready, timeout_s), asyncio.gather(*flights)
         )
         from_ready, from_flights = iter(written), iter(flown)
-        return [next(from_flights if each is None else from_ready) for each in answered]
+        return [
+            each
+            if isinstance(each, PaymentError)
+            else next(from_flights if each is None else from_ready)
+            for each in answered
+        ]
 
     async def settle(self, intent: Create) -> None:
         """Ask the processor again about a payment that was left open. Raises PaymentError."""
@@ -119,6 +124,20 @@ class Engine:
             return None
         reason = answer.decline_reason
         return create._replace(decline_reason=reason) if reason else create
+
+    def _answer_or_refusal(self, create: Create) -> Create | PaymentError | None:
+        try:
+            return self._answered_at_once(create)
+        except PaymentError as refusal:
+            return refusal
+
+    async def _written(
+        self, creates: Sequence[Create], timeout_s: float | None
+    ) -> Sequence[Receipt | PaymentError]:
+        try:
+            return await self._store.execute_all(creates, timeout_s) if creates else []
+        except PaymentError as failure:  # a batch that was not taken: each item gets it
+            return [failure] * len(creates)
 
     async def _outcome(self, create: Create, timeout_s: float | None) -> Receipt | PaymentError:
         try:

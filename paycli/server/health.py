@@ -28,6 +28,19 @@ class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc] # comes w
         await self.enter_graceful_shutdown()
         self._stopping.set()
 
+    async def List(  # noqa: N802 - the contract's name
+        self,
+        request: health_pb2.HealthListRequest,  # noqa: ARG002 - it has no fields
+        context: grpc.aio.ServicerContext[Any, Any],  # noqa: ARG002
+    ) -> health_pb2.HealthListResponse:
+        """The status of all services."""
+        return health_pb2.HealthListResponse(
+            statuses={
+                service: health_pb2.HealthCheckResponse(status=status)
+                for service, status in self._server_status.items()
+            }
+        )
+
     async def Watch(  # noqa: N802 - the contract's name
         self,
         request: health_pb2.HealthCheckRequest,

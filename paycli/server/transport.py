@@ -28,6 +28,9 @@ _OPTIONS: Final = (
     # A client that has more to ask on one connection waits for its turn by itself. Four times what
     # a busy one has in flight, and a twentieth of what the store lets wait (group_commit).
     ("grpc.max_concurrent_streams", 1000),
+    # It counts calls that are over until Python has forgotten them, and resets calls of a client that
+    # keeps to the limit.
+    ("grpc.http.overload_protection", 0),
     ("grpc.keepalive_time_ms", 60_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 20_000),
     # Load balancers ask clients to ping every 10 to 60 s, calls or not; grpc's own limit is 5 min,

@@ -81,7 +81,7 @@ RULES: Final = {
 # Reasons that other tests of the wire hold, and why they stand elsewhere.
 ELSEWHERE: Final = {
     "REQUEST_UNREADABLE": "test_bounds.py: bytes, not a request",
-    "INTERNAL": "test_faults.py: it takes a fault",
+    "INTERNAL": "test_interceptors.py: it takes a fault",
     "DRAINING": "test_watch.py: only a stream still hears from a server that stops",
     "AUTHORIZATION_EXPIRED": "test_processor.py: it takes time",
 }

@@ -460,6 +460,37 @@ def test_a_store_that_cannot_write_says_so_and_stops_promising(start_server: Sta
         assert len(client.call("ListPayments", {}).payments) == 2
 
 
+def test_what_a_batch_has_at_the_processor_is_told_although_the_rest_is_refused(
+    start_server: StartServer,
+) -> None:
+    server = start_server()
+    with (
+        client_of(server.target) as client,
+        contextlib.closing(sqlite3.connect(server.store)) as other,
+    ):
+        slow = _parsed({"order_id": "slow", "customer_id": "sim_slow_1500", "amount": eur(1)})
+        with contextlib.closing(sqlite3.connect(server.store)) as look:
+            first = client.payments.CreatePayment.future(slow, timeout=60)
+            while look.execute("SELECT count(*) FROM intent").fetchone() == (0,):
+                time.sleep(0.01)
+        other.execute("BEGIN IMMEDIATE")  # nobody can write: what comes now waits
+        thousand = pb.BatchCreatePaymentsRequest(requests=[creation("1.00") for _ in range(1000)])
+        full = [client.payments.BatchCreatePayments.future(thousand, timeout=60) for _ in range(23)]
+        while not any(each.done() for each in full):
+            time.sleep(0.01)
+        mixed = pb.BatchCreatePaymentsRequest(requests=[slow, creation(), creation("0.00")])
+        pending = client.payments.BatchCreatePayments.future(mixed, timeout=60)
+        time.sleep(0.2)
+        other.rollback()
+        assert first.result(60).state == pb.PAYMENT_STATE_CAPTURED
+        flown, refused_, wrong = pending.result(60).results
+        assert flown.payment == first.result(60)
+        assert refusal_in(refused_.error).reason == "OVERLOADED"
+        assert refusal_in(wrong.error).reason == "AMOUNT_NOT_POSITIVE"
+        for each in full:
+            each.result(60)
+
+
 def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
     start_server: StartServer,
 ) -> None:

@@ -228,6 +228,7 @@ def test_a_flood_of_pings_ends_its_connection(server: Server) -> None:
             while more := peer.recv(4096):
                 heard += more
     assert b"too_many_pings" in heard
+    assert b"\x00\x03" + (1000).to_bytes(4, "big") in heard  # the most calls at a time
 
 
 def test_a_second_server_on_the_port_or_the_file_is_refused(server: Server, tmp_path: Path) -> None:

@@ -110,13 +110,13 @@ class Engine:
     async def create_all(
         self, creates: Sequence[Create], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
-        """Create many, each after those before it; result i is what came of payment i.
-
-        Raises the PaymentError that concerns them all.
-        """
+        """Create many, each after those before it; result i is what came of payment i."""
         begun = [self._begin(create) for create in creates]
         commands = [each for each in begun if not isinstance(each, PaymentError)]
-        outcomes = iter(await self._ask_all(commands, timeout_s) if commands else ())
+        try:
+            outcomes = iter(await self._ask_all(commands, timeout_s) if commands else ())
+        except PaymentError as failure:  # a batch that was not taken: each item gets it
+            outcomes = iter([failure] * len(commands))
         return [each if isinstance(each, PaymentError) else next(outcomes) for each in begun]
 
     async def settle(self, request_key: str) -> None:

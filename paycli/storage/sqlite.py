@@ -100,7 +100,7 @@ class SqliteStore:
 
     async def refunds(self, payment_id: str, after_version: int, limit: int) -> list[Entry]:
         """See `payments.store.Store.refunds`."""
-        return await self._read(self._look_ups, reads.refunds, payment_id, after_version, limit)
+        return await self._read(self._pages, reads.refunds, payment_id, after_version, limit)
 
     async def balances(self, account: str) -> list[tuple[str, int]]:
         """See `payments.store.Store.balances`."""

@@ -23,20 +23,22 @@ INTENT_COLUMNS: Final = ", ".join(
 )
 
 _LOOKED_AT_MAX: Final = 10_000  # rows that one page passes over before it ends short
-_WATCHED_MAX: Final = 500  # payments whose entries are found one by one; more go by the journal
+_WATCHED_MAX: Final = 500  # entries that are found payment by payment; more go by the journal
 _AFTER_ALL_IDS: Final = "~"  # ids are ASCII letters, digits and "_"
 _MICROSECONDS: Final = 1000
 
+# Of two bounds of one column SQLite takes the first to find where to start: the cursor's stands before
+# what only says that a partial index fits.
 # S608 sees built SQL; it is built from our own column names and fixed conditions only.
 _PAYMENT = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE payment_id = ?"  # noqa: S608
 _FIRST_ENTRY = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = ?"  # noqa: S608
 _LATER_ENTRIES = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
-    "WHERE payment_id = ? AND version > 1 AND version > ? ORDER BY version LIMIT ?"
+    "WHERE payment_id = ? AND version > ? AND version > 1 ORDER BY version LIMIT ?"
 )
 _REFUNDS = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
-    "WHERE payment_id = ? AND version > 1 AND version > ? AND kind = ? ORDER BY version LIMIT ?"
+    "WHERE payment_id = ? AND version > ? AND version > 1 AND kind = ? ORDER BY version LIMIT ?"
 )
 _EVENTS = (
     f"SELECT {PAYMENT_COLUMNS}, {ENTRY_COLUMNS} FROM entry JOIN payment USING (payment_id) "  # noqa: S608
@@ -56,8 +58,8 @@ _OPEN_INTENTS = (
     "ORDER BY row_number() OVER (PARTITION BY customer_id ORDER BY lease_us, now_us) LIMIT ?"
 )
 _DUE = (
-    "SELECT expires_us, payment_id FROM payment WHERE expires_us > 0 AND expires_us <= ? "
-    "AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') AND (expires_us, payment_id) > (?, ?) "
+    "SELECT expires_us, payment_id FROM payment WHERE (expires_us, payment_id) > (?, ?) "
+    "AND expires_us <= ? AND expires_us > 0 AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') "
     "ORDER BY expires_us, payment_id LIMIT ?"
 )
 
@@ -143,7 +145,7 @@ def events(
     newest = last_seq(connection)
     if (wanted.payment_id or wanted.order_id) and newest - after_seq > _WATCHED_MAX:
         watched = _watched(connection, wanted)
-        if len(watched) <= _WATCHED_MAX:
+        if sum(each.version for each in watched) <= _WATCHED_MAX:
             return _events_of(connection, watched, newest, after_seq, wanted, limit)
     last = min(after_seq + _LOOKED_AT_MAX, max(newest, after_seq))
     given = wanted._asdict() | {
@@ -160,7 +162,7 @@ def events(
 
 def due(connection: apsw.Connection, now_us: int, after: Due, limit: int) -> list[Due]:
     """See `payments.store.Store.due`."""
-    return [Due(*row) for row in connection.execute(_DUE, (now_us, *after, limit))]
+    return [Due(*row) for row in connection.execute(_DUE, (*after, now_us, limit))]
 
 
 def _candidates(
@@ -221,7 +223,7 @@ def _entries(
 
 
 def _watched(connection: apsw.Connection, wanted: EventFilter) -> list[Payment]:
-    """The payments in question, or one more than can be gone through one by one."""
+    """The payments in question, or more than can be gone through one by one."""
     where = "payment_id = ?" if wanted.payment_id else "order_id = ?"
     query = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where} LIMIT ?"  # noqa: S608
     given = (wanted.payment_id or wanted.order_id, _WATCHED_MAX + 1)

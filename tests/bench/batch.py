@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import time
 from pathlib import Path
 from statistics import median
@@ -23,6 +22,7 @@ from paycli.payments import commands, decide
 from paycli.payments.payment import Entry, Payment
 from paycli.scenarios.own_server import own_server
 from paycli.storage.stores import open_store
+from tests.bench import ids
 
 BATCH = 1000
 IN_FLIGHT = 4
@@ -38,13 +38,13 @@ class Comparison(NamedTuple):
     ratio: float
 
 
-def compare(folder: Path, payments: int) -> Comparison:
+def compare(folder: Path, payments: int, kind: str) -> Comparison:
     """Alternate rounds of `payments` on a fresh server and on a fresh file; the first is not counted."""
     pairs = []
     for number in range(ROUNDS + 1):
         with own_server() as server:
-            subject = payments / asyncio.run(send(server.target, payments))
-        pairs.append((subject, payments / tight_loop(folder / f"tight{number}.db", payments)))
+            subject = payments / asyncio.run(send(server.target, payments, kind))
+        pairs.append((subject, payments / tight_loop(folder / f"{number}.db", payments, kind)))
     pairs = pairs[1:]
     return Comparison(
         median(pair[0] for pair in pairs),
@@ -53,18 +53,19 @@ def compare(folder: Path, payments: int) -> Comparison:
     )
 
 
-async def send(target: str, payments: int, *, customers: int = CUSTOMERS) -> float:
+async def send(target: str, payments: int, kind: str) -> float:
     """Create so many payments in batches, some in flight together; returns the seconds it took.
 
     Messages are made before the clock starts: the client's own work is not what is measured.
     """
-    run = os.urandom(4).hex()
+    new_id = ids.KINDS[kind]()
     batches = [
         pb.BatchCreatePaymentsRequest(
             requests=[
                 {
-                    "order_id": f"{run}-{n}",
-                    "customer_id": f"customer-{n * 7919 % customers}",
+                    "request_id": new_id(n),
+                    "order_id": new_id(n),
+                    "customer_id": f"customer-{n * 7919 % CUSTOMERS}",
                     "amount": {"currency_code": "EUR", "units": 12, "nanos": 340_000_000},
                 }
                 for n in range(start, start + BATCH)
@@ -92,7 +93,7 @@ async def send(target: str, payments: int, *, customers: int = CUSTOMERS) -> flo
     return elapsed_s
 
 
-def tight_loop(path: Path, payments: int) -> float:
+def tight_loop(path: Path, payments: int, kind: str) -> float:
     """Write the same rows as fast as SQLite takes them; returns the seconds it took."""
 
     async def make_schema() -> None:
@@ -107,7 +108,8 @@ def tight_loop(path: Path, payments: int) -> float:
         "INSERT INTO balance VALUES (?, 'EUR', ?) "
         "ON CONFLICT DO UPDATE SET amount = amount + excluded.amount"
     )
-    batches = [_rows(start) for start in range(0, payments, BATCH)]
+    new_id = ids.KINDS[kind]()
+    batches = [_rows(start, new_id) for start in range(0, payments, BATCH)]
     with contextlib.closing(apsw.Connection(str(path))) as connection:
         connection.pragma("synchronous", "full")
         connection.pragma("wal_autocheckpoint", 32_768)
@@ -128,12 +130,13 @@ def tight_loop(path: Path, payments: int) -> float:
         return time.perf_counter() - started
 
 
-def _rows(start: int) -> tuple[list[Payment], list[Entry]]:
+def _rows(start: int, new_id: ids.NewId) -> tuple[list[Payment], list[Entry]]:
     made = [
         decide.create(
             commands.create(
                 payment_id=f"pay_{1_700_000_000_000 + n:012x}{n * 7919 % 2**80:020x}",
-                order_id=f"order-{n}",
+                order_id=new_id(n),
+                request_id=new_id(n),
                 customer_id=f"customer-{n * 7919 % CUSTOMERS}",
                 currency="EUR",
                 amount=1234,

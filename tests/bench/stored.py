@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -40,19 +41,19 @@ class Stored(NamedTuple):
     verify_rate: float
 
 
-def measure(folder: Path, payments: int) -> Stored:
-    """Fill one store, leave the other empty, and take turns."""
+def measure(folder: Path, payments: int, kind: str) -> Stored:
+    """Fill one store, leave the other empty, and take turns; ids are of one kind throughout."""
     with own_server(folder / "empty.db") as empty, own_server(folder / "full.db") as full:
         # A server's memory first grows with its caches and arenas; what counts is what comes after.
-        filled_s = asyncio.run(batch.send(full.target, payments // 5))
+        filled_s = asyncio.run(batch.send(full.target, payments // 5, kind))
         early_mb = rss_mb(full.pid)
         for _ in range(4):
-            filled_s += asyncio.run(batch.send(full.target, payments // 5))
+            filled_s += asyncio.run(batch.send(full.target, payments // 5, kind))
         late_mb = rss_mb(full.pid)
         unary_ratio = _ratio(
-            full, empty, lambda server: unary.one_round(server.target, server.pid).rate
+            full, empty, lambda server: unary.one_round(server.target, server.pid, kind).rate
         )
-        batch_ratio = _ratio(full, empty, _batch_rate)
+        batch_ratio = _ratio(full, empty, partial(_batch_rate, kind))
         page_ratio = _ratio(full, empty, _seconds_a_page)
     started = time.perf_counter()
     verified = verify_store(f"sqlite:///{folder}/full.db", lambda *_: None)
@@ -73,8 +74,8 @@ def _ratio(full: OwnServer, empty: OwnServer, take: Callable[[OwnServer], float]
     return median(of_full / of_empty for of_full, of_empty in pairs)
 
 
-def _batch_rate(server: OwnServer) -> float:
-    return ROUND_PAYMENTS / asyncio.run(batch.send(server.target, ROUND_PAYMENTS))
+def _batch_rate(kind: str, server: OwnServer) -> float:
+    return ROUND_PAYMENTS / asyncio.run(batch.send(server.target, ROUND_PAYMENTS, kind))
 
 
 def _seconds_a_page(server: OwnServer) -> float:

@@ -7,7 +7,7 @@ processor time per call is reported, which does not depend on the client.
 from __future__ import annotations
 
 import asyncio
-import os
+import itertools
 import subprocess
 import sys
 import time
@@ -19,6 +19,7 @@ from typing import NamedTuple
 import grpc
 
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from tests.bench import ids
 from tests.processes import cpu_s
 
 IN_FLIGHT = 64
@@ -80,11 +81,12 @@ def echo_server() -> Iterator[tuple[str, int]]:
         process.communicate()
 
 
-def compare(target: str, pid: int) -> Comparison:
+def compare(target: str, pid: int, kind: str) -> Comparison:
     """Alternate rounds on the server and on the echo; the first round of each is thrown away."""
     with echo_server() as (echo_target, echo_pid):
         rounds = [
-            (one_round(target, pid), one_round(echo_target, echo_pid)) for _ in range(ROUNDS + 1)
+            (one_round(target, pid, kind), one_round(echo_target, echo_pid, kind))
+            for _ in range(ROUNDS + 1)
         ]
     pairs = rounds[1:]
     return Comparison(
@@ -95,10 +97,10 @@ def compare(target: str, pid: int) -> Comparison:
     )
 
 
-def one_round(target: str, pid: int) -> Load:
-    """One round of load on the server with this process id."""
+def one_round(target: str, pid: int, kind: str) -> Load:
+    """One round of load, with ids of this kind, on the server with this process id."""
     cpu_before = cpu_s(pid)
-    latencies, elapsed_s = asyncio.run(_load(target))
+    latencies, elapsed_s = asyncio.run(_load(target, ids.KINDS[kind]()))
     calls = len(latencies)
     latencies.sort()
     return Load(
@@ -109,22 +111,22 @@ def one_round(target: str, pid: int) -> Load:
     )
 
 
-async def _load(target: str) -> tuple[list[float], float]:
+async def _load(target: str, new_id: ids.NewId) -> tuple[list[float], float]:
+    """Each call with an order id and, in the metadata, an idempotency key."""
     latencies: list[float] = []
-    run = os.urandom(4).hex()
+    numbers = itertools.count()
     options = (("grpc.use_local_subchannel_pool", 1),)
     channels = [grpc.aio.insecure_channel(target, options=options) for _ in range(CHANNELS)]
     deadline = time.perf_counter() + ROUND_S
 
     async def worker(number: int) -> None:
         stub = payment_pb2_grpc.PaymentServiceStub(channels[number % CHANNELS])
-        count = 0
         while (started := time.perf_counter()) < deadline:
-            count += 1
+            order_id, key = new_id(count := next(numbers)), new_id(count)
             request = payment_pb2.PaymentRequest(
-                order_id=f"{run}-{number}-{count}", amount=12.34, currency="EUR", user_id="ada"
+                order_id=order_id, amount=12.34, currency="EUR", user_id="ada"
             )
-            response = await stub.ProcessPayment(request)
+            response = await stub.ProcessPayment(request, metadata=(("idempotency-key", key),))
             assert response.status == "SUCCESS"
             latencies.append(time.perf_counter() - started)
 

@@ -20,6 +20,7 @@ from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
 from paycli.payments.processor import Answer
 from paycli.payments.store import Store
+from paycli.server import engine as engine_module
 from paycli.server import upkeep as upkeep_module
 from paycli.server.engine import Engine, now_us
 from paycli.server.places import Places
@@ -219,6 +220,35 @@ def test_one_customer_cannot_take_all_places() -> None:
     places.leave("grace")
     places.leave("grace")
     places.take("hangs")
+
+
+def test_a_place_is_free_again_however_the_question_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "FLIGHTS_MAX", 1)
+
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            paying = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            answer = await processor.asked(1)
+            assert isinstance(await outcome(engine, creation(engine, "other")), Overloaded)
+            answer.set_result(Answer())
+            assert isinstance(await paying, Receipt)
+            assert isinstance(await outcome(engine, creation(engine, "k", amount=5)), KeyReused)
+            replayed = await outcome(engine, creation(engine, "k"))
+            assert isinstance(replayed, Receipt)
+            assert replayed.replayed
+            down = asyncio.ensure_future(outcome(engine, creation(engine, "down")))
+            (await processor.asked(2)).set_exception(DOWN)
+            assert isinstance(await down, ProcessorUnavailable)
+            last = asyncio.ensure_future(outcome(engine, creation(engine, "last")))
+            (await processor.asked(3)).set_result(Answer())
+            assert isinstance(await last, Receipt)
+            await engine.close()
+
+    asyncio.run(main())
 
 
 def test_many_open_payments_are_settled_though_some_hang(

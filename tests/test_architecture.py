@@ -22,14 +22,27 @@ ARROWS = {
     "placeholders": set(),
     "payments": set(),
     "storage": {"payments"},
-    "server": {"payments", "generated"},
+    "engine": {"payments"},
+    "servicers": {"engine", "host", "payments", "generated"},
+    "host": {"servicers", "engine", "payments", "generated"},
     "client": {"payments", "generated"},
     "scenarios": {"client", "payments", "generated"},
     "load": {"client", "payments", "generated"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
     "doctor": {"toolchain", "client", "storage"},
-    "cli": {"doctor", "scenarios", "load", "toolchain", "server", "client", "storage", "payments"},
+    "cli": {
+        "doctor",
+        "scenarios",
+        "load",
+        "toolchain",
+        "engine",
+        "servicers",
+        "host",
+        "client",
+        "storage",
+        "payments",
+    },
     "__main__": {"cli"},
     "__init__": set(),
 }
@@ -38,7 +51,7 @@ BOTTOM = {"errors", "documents", "placeholders"}
 # Third-party modules that only some folders may know.
 ONLY_IN = {
     "typer": {"cli"},
-    "grpc": {"server", "client", "scenarios", "load"},
+    "grpc": {"servicers", "host", "client", "scenarios", "load"},
     "grpc_tools": {"toolchain"},
     "apsw": {"storage"},
     "sqlite3": set(),

@@ -50,8 +50,8 @@ def serve(
     import logging
     from functools import partial
 
-    from paycli.server import host as server_host
-    from paycli.server.transport import is_loopback
+    from paycli.host import lifecycle
+    from paycli.host.grpc_transport import is_loopback
     from paycli.storage.stores import open_store
 
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
@@ -63,10 +63,10 @@ def serve(
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = server_host.Options(
+    settings = lifecycle.Options(
         host, port, port_file, drain_timeout, authorization_ttl, processor_timeout
     )
-    _run(server_host.serve(settings, partial(open_store, store), _say_ready))
+    _run(lifecycle.serve(settings, partial(open_store, store), _say_ready))
 
 
 def _say_ready(addresses: Sequence[str]) -> None:

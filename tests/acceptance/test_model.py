@@ -25,13 +25,13 @@ from hypothesis.stateful import (
 )
 
 from paycli.client.failures import error_info
+from paycli.engine.engine import Engine
+from paycli.engine.simulator import Simulator
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from paycli.server.engine import Engine
-from paycli.server.interceptors import CallGuard
-from paycli.server.payments_servicer import PaymentsServicer
-from paycli.server.simulator import Simulator
-from paycli.server.transport import bind, make_server
+from paycli.host.grpc_transport import bind, make_server
+from paycli.host.interceptors import CallGuard
+from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
 
 Ran = TypeVar("Ran")

@@ -24,7 +24,7 @@ from paycli.storage.migrations import migrations
 from paycli.storage.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
 from paycli.storage.stores import verify_store
 from tests.conftest import Server, StartServer, run_paycli, servers_in
-from tests.server.wire import Client, client_of, creation
+from tests.wire import Client, client_of, creation
 
 COMMANDS = ("migrate", "verify", "status")
 

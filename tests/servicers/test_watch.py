@@ -16,7 +16,7 @@ import pytest
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, StartServer
-from tests.server.wire import Client, client_of, creation, refusal_of
+from tests.wire import Client, client_of, creation, refusal_of
 
 SOON_S = 1.0
 LONG = "𝄞" * 255

@@ -16,6 +16,8 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
+from paycli.engine.ids import new_payment_id
+from paycli.engine.places import Places
 from paycli.errors import OutcomeOpen, PaymentError, ProcessorUnavailable
 from paycli.payments import commands
 from paycli.payments.batch import Claimed, OnRecord, Outcome, Receipt, Withdrawn
@@ -31,8 +33,6 @@ from paycli.payments.commands import (
 from paycli.payments.payment import CaptureMethod
 from paycli.payments.processor import Answer, Processor
 from paycli.payments.store import Store
-from paycli.server.ids import new_payment_id
-from paycli.server.places import Places
 
 FLIGHTS_MAX: Final = 2000
 _LEASE_BEYOND_S: Final = 30.0  # a claim outlives the processor's time-out by so much

@@ -8,9 +8,11 @@ from typing import Any
 
 import grpc
 
+from paycli.engine.engine import Engine, now_us
 from paycli.errors import Draining, InvalidPayment, PaymentError, PaymentNotFound, RefundNotFound
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
+from paycli.host.statuses import REPLAYED, status_of
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
@@ -19,10 +21,8 @@ from paycli.payments.postings import CUSTOMER, HOLD, MERCHANT, postings_of
 from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action
 from paycli.payments.store import Store
-from paycli.server import bounds, messages
-from paycli.server.engine import Engine, now_us
-from paycli.server.pages import cursor_of, page_size, page_token
-from paycli.server.status import REPLAYED, status_of
+from paycli.servicers import bounds, messages
+from paycli.servicers.pages import cursor_of, page_size, page_token
 
 BATCH_MAX = bounds.LIST_MAX
 _EVENTS_AT_ONCE = 200

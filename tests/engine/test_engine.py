@@ -9,6 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from paycli.engine import engine as engine_module
+from paycli.engine import upkeep as upkeep_module
+from paycli.engine.engine import Engine, now_us
+from paycli.engine.places import Places
+from paycli.engine.upkeep import upkeep
 from paycli.errors import (
     KeyReused,
     OutcomeOpen,
@@ -20,11 +25,6 @@ from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
 from paycli.payments.processor import Answer
 from paycli.payments.store import Store
-from paycli.server import engine as engine_module
-from paycli.server import upkeep as upkeep_module
-from paycli.server.engine import Engine, now_us
-from paycli.server.places import Places
-from paycli.server.upkeep import upkeep
 from paycli.storage.stores import open_store
 
 DOWN = ProcessorUnavailable("The processor is down; nothing was paid.")

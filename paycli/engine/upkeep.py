@@ -12,11 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from paycli.engine.engine import Engine, now_us
 from paycli.errors import PaymentError
 from paycli.payments.commands import expire
 from paycli.payments.queries import Due
 from paycli.payments.store import Store
-from paycli.server.engine import Engine, now_us
 
 _EVERY_S: Final = 1.0
 _EXPIRED_AT_ONCE_MAX: Final = 1000

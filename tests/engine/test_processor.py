@@ -15,11 +15,11 @@ from typing import Any
 import grpc
 import pytest
 
+from paycli.engine import simulator
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.server import simulator
 from tests.conftest import Server, StartServer, run_paycli, servers_in
-from tests.server.wire import (
+from tests.wire import (
     REPLAYED,
     Client,
     client_of,

@@ -14,18 +14,18 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
+from paycli.engine.engine import Engine
+from paycli.engine.simulator import Simulator
+from paycli.engine.upkeep import upkeep
 from paycli.errors import StartError, StoreError
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
+from paycli.host import health, reflection
+from paycli.host.grpc_transport import bind, make_server
+from paycli.host.interceptors import CallGuard
 from paycli.payments.store import Health, OnHealth, Store
-from paycli.server import health, reflection
-from paycli.server.engine import Engine
-from paycli.server.interceptors import CallGuard
-from paycli.server.payments_servicer import PaymentsServicer
-from paycli.server.seed_servicer import SeedServicer
-from paycli.server.simulator import Simulator
-from paycli.server.transport import bind, make_server
-from paycli.server.upkeep import upkeep
+from paycli.servicers.payments import PaymentsServicer
+from paycli.servicers.seed import SeedServicer
 
 _SEED: Final = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
 _PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_name

@@ -6,11 +6,11 @@ from typing import Final
 
 import grpc
 
+from paycli.engine.engine import Engine
 from paycli.errors import InvalidPayment
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.host.statuses import REPLAYED
 from paycli.payments.money import minor_from_double
-from paycli.server.engine import Engine
-from paycli.server.status import REPLAYED
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 DECLINE_REASON: Final = "decline-reason"

@@ -16,10 +16,10 @@ from grpc_reflection.v1alpha import reflection_pb2
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from paycli.server.interceptors import CallGuard
-from paycli.server.transport import bind, make_server
+from paycli.host.grpc_transport import bind, make_server
+from paycli.host.interceptors import CallGuard
 from tests.conftest import Server
-from tests.server.wire import Refusal, client_of, refusal_of
+from tests.wire import Refusal, client_of, refusal_of
 
 KEY = "idempotency-key"
 

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from paycli.errors import StartError
-from paycli.server.interceptors import CallGuard
+from paycli.host.interceptors import CallGuard
 
 LOCALHOST: Final = "localhost"
 _LOOPBACK: Final = ("127.0.0.1", "::1")

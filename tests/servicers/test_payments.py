@@ -14,7 +14,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import servers_in
-from tests.server.wire import (
+from tests.wire import (
     MANUAL,
     REPLAYED,
     Client,

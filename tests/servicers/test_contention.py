@@ -15,7 +15,7 @@ import pytest
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, run_paycli
-from tests.server.wire import Client, client_of, creation, money, refusal_of
+from tests.wire import Client, client_of, creation, money, refusal_of
 
 CLIENTS = 64
 CONNECTIONS = 8

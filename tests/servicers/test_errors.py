@@ -25,10 +25,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from paycli import errors
 from paycli.errors import DeadlinePassed, PaymentError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.server.status import status_of
+from paycli.host.statuses import status_of
 from tests.conftest import Server, StartServer, servers_in
 from tests.processes import children_of
-from tests.server.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
+from tests.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
 
 PACKAGE: Final = Path(errors.__file__).parent
 
@@ -269,7 +269,7 @@ CASES: Final = [
     rich("FIELD_INVALID", "WatchEvents", {"kinds": [1, 9]}, "9 is no EventKind to watch for.", field="kinds"),
     rich("FIELD_INVALID", "WatchEvents", {"kinds": [1] * 256}, "kinds has 256 values; the most is 255.", field="kinds", maximumLength="255"),
     rich("NAME_INVALID", "WatchEvents", {"payment": "pay_no"}, "'pay_no' is not a payment; write payments/{{payment}}.", field="payment"),
-    # The processor (paycli/server/simulator.py). None of these leaves a payment behind.
+    # The processor (paycli/engine/simulator.py). None of these leaves a payment behind.
     seed("PROCESSOR_UNAVAILABLE", {"user_id": "sim_unavailable"}, "The processor is down; nothing was paid."),
     create("PROCESSOR_UNAVAILABLE", {"order_id": "o", "customer_id": "sim_unavailable"}, "The processor is down; nothing was paid."),
     seed("PROCESSOR_UNAVAILABLE", {"user_id": "sim_unavailable_once"}, "The processor is down; nothing was paid. Try again."),

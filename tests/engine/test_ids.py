@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from paycli.server.ids import new_payment_id
+from paycli.engine.ids import new_payment_id
 
 MANY = 1000
 

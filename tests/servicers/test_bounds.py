@@ -22,7 +22,7 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, servers_in
 from tests.processes import rss_mb
-from tests.server.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
+from tests.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
 
 FILES: Final = (payment_pb2, pb, health_pb2, reflection_pb2)
 METHODS: Final = [

@@ -13,8 +13,8 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from paycli.errors import PaymentError, ServerFault
-from paycli.server.bounds import bounded
-from paycli.server.status import abort
+from paycli.host.statuses import abort
+from paycli.servicers.bounds import bounded
 
 _log = logging.getLogger(__name__)
 

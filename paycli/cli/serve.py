@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paycli.cli import options, output
-from paycli.errors import InputError
+from paycli.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from paycli.host.app import App, Control
 
 READY = "Payment Processing Service ready!"
 
@@ -50,9 +54,9 @@ def serve(
     import logging
     from functools import partial
 
-    from paycli.host import lifecycle
     from paycli.host.grpc_transport import is_loopback
-    from paycli.storage.stores import open_store
+    from paycli.host.lifecycle import Options
+    from paycli.host.lifecycle import serve as serve_app
 
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
     if not host:
@@ -63,10 +67,47 @@ def serve(
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    settings = lifecycle.Options(
-        host, port, port_file, drain_timeout, authorization_ttl, processor_timeout
+    open_app = partial(_payment_app, store, authorization_ttl, processor_timeout)
+    _run(serve_app(Options(host, port, port_file, drain_timeout), open_app, _say_ready))
+
+
+@asynccontextmanager
+async def _payment_app(
+    store_url: str, authorization_ttl_s: float, processor_timeout_s: float, control: Control
+) -> AsyncIterator[App]:
+    """The payment service with all that it needs. Raises StoreError, also when the store broke."""
+    from paycli.engine.engine import Engine
+    from paycli.engine.simulator import Simulator
+    from paycli.engine.upkeep import upkeep
+    from paycli.payments.store import Health
+    from paycli.servicers.app import PaymentApp
+    from paycli.storage.stores import open_store
+
+    broken = False
+
+    def store_is(health: Health) -> None:
+        nonlocal broken
+        broken = health is Health.BROKEN
+        if broken:
+            control.give_up()
+        else:
+            control.report(serving=health is Health.SERVING)
+
+    store = open_store(store_url, store_is)
+    engine = Engine(
+        store,
+        Simulator(),
+        authorization_ttl_s=authorization_ttl_s,
+        processor_timeout_s=processor_timeout_s,
     )
-    _run(lifecycle.serve(settings, partial(open_store, store), _say_ready))
+    try:
+        async with upkeep(store, engine):
+            yield PaymentApp(engine, store)
+    finally:
+        await engine.close()
+        await store.close()
+    if broken:
+        raise StoreError("The store failed, as said above; start the server again.")
 
 
 def _say_ready(addresses: Sequence[str]) -> None:

@@ -1,0 +1,1 @@
+"""How any servicer is offered: bind, say ready, serve, drain. Knows no payments."""

@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from paycli.errors import StartError
-from paycli.host.interceptors import CallGuard
+from paycli.host.interceptors import Interceptors
 
 LOCALHOST: Final = "localhost"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
@@ -40,9 +40,9 @@ _OPTIONS: Final = (
 )
 
 
-def make_server(guard: CallGuard) -> grpc.aio.Server:
+def make_server(interceptors: Interceptors) -> grpc.aio.Server:
     """A server without services or addresses, and what stands around each of its calls."""
-    return grpc.aio.server(options=_OPTIONS, interceptors=(guard,))
+    return grpc.aio.server(options=_OPTIONS, interceptors=(interceptors,))
 
 
 def is_loopback(host: str) -> bool:

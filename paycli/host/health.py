@@ -19,13 +19,20 @@ NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
 class HealthServicer(health.aio.HealthServicer):  # type: ignore[misc] # comes without types
     """Answers checks; those who watch are told NOT_SERVING at a stop, and then let go."""
 
-    def __init__(self, services: Sequence[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._services = ("", *services)  # the empty name is the server as a whole
+        self._services: list[str] = []
+        self._status = SERVING
         self._stopping = asyncio.Event()
+
+    async def begin(self, services: Sequence[str]) -> None:
+        """Answer for these services, and under the empty name for the server as a whole."""
+        self._services = ["", *services]
+        await self.report(self._status)
 
     async def report(self, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:
         """Give the server and all its services one status."""
+        self._status = status
         for service in self._services:
             await self.set(service, status)
 

@@ -14,21 +14,14 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from paycli.engine.engine import Engine
-from paycli.engine.simulator import Simulator
-from paycli.engine.upkeep import upkeep
-from paycli.errors import StartError, StoreError
-from paycli.generated import payment_pb2, payment_pb2_grpc
-from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
+from paycli.errors import StartError
 from paycli.host import health, reflection
+from paycli.host.app import App, OpenApp
+from paycli.host.calls_in_flight import CallsInFlight
+from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import bind, make_server
-from paycli.host.interceptors import CallGuard
-from paycli.payments.store import Health, OnHealth, Store
-from paycli.servicers.payments import PaymentsServicer
-from paycli.servicers.seed import SeedServicer
+from paycli.host.interceptors import Interceptors
 
-_SEED: Final = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
-_PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_name
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
 
@@ -37,83 +30,83 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen, how to stop, and how long things may take."""
+    """Where to listen, and how to stop."""
 
     host: str
     port: int
     port_file: Path | None
     drain_timeout_s: float
-    authorization_ttl_s: float
-    processor_timeout_s: float
 
 
 async def serve(
-    options: Options,
-    open_store: Callable[[OnHealth], Store],
-    on_ready: Callable[[Sequence[str]], None],
+    options: Options, open_app: OpenApp, on_ready: Callable[[Sequence[str]], None]
 ) -> None:
-    """Serve until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError.
+    """Serve an app until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError.
 
-    While the store takes no writes the server answers NOT_SERVING to health checks and UNAVAILABLE
-    to payments, so that nothing is promised that is not kept. When the store is broken it does so
-    for the drain timeout, for all to notice, and ends with a StoreError, for a restart.
+    The app is opened once the addresses are ours, and closed when nothing is served any more.
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
-    calls = CallGuard()
-    server = make_server(calls)
+    interceptors, calls = Interceptors(), CallsInFlight()
+    interceptors.add((calls, errors_to_statuses))
+    server = make_server(interceptors)
     addresses = bind(server, options.host, options.port)
     _forget_port(options.port_file)
-    health_servicer = health.HealthServicer((_SEED, _PAYMENTS))
-    tasks = set()
-    broken = False
-
-    def store_is(store_health: Health) -> None:
-        nonlocal broken
-        status = health.SERVING if store_health is Health.SERVING else health.NOT_SERVING
-        tasks.add(asyncio.ensure_future(health_servicer.report(status)))
-        if store_health is Health.BROKEN:
-            broken = True
-            asyncio.get_running_loop().call_later(options.drain_timeout_s, stop.set)
-
-    store = open_store(store_is)
-    engine = Engine(
-        store,
-        Simulator(),
-        authorization_ttl_s=options.authorization_ttl_s,
-        processor_timeout_s=options.processor_timeout_s,
-    )
-    payments = PaymentsServicer(engine, store)
-    try:
-        payment_pb2_grpc.add_PaymentServiceServicer_to_server(SeedServicer(engine), server)
-        payments_pb2_grpc.add_PaymentsServicer_to_server(payments, server)
-        health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        reflection.add_to(server, (_SEED, _PAYMENTS, health.NAME))
-        await health_servicer.report(health.SERVING)
-        await server.start()
-        async with upkeep(store, engine):
+    control = _Control(stop, options.drain_timeout_s)
+    async with open_app(control) as app:
+        try:
+            interceptors.add(app.interceptors)
+            _add_services(server, app, control.health)
+            await control.health.begin([service.name for service in app.services])
+            await server.start()
             with _port_file(options.port_file, addresses):
                 on_ready(addresses)
                 await stop.wait()
             stop.clear()
-            payments.drain()
-            await health_servicer.drain()
+            app.drain()
+            await control.health.drain()
             await _drain(server, calls, options.drain_timeout_s, stop)
-    finally:
-        await server.stop(0)  # at once after a drain; a start that failed has none
-        await engine.close()
-        await store.close()
-    if broken:
-        raise StoreError("The store failed, as said above; start the server again.")
+        finally:
+            await server.stop(0)  # at once after a drain; a start that failed has none
+
+
+class _Control:
+    """A `host.app.Control`."""
+
+    def __init__(self, stop: asyncio.Event, notice_s: float) -> None:
+        self.health = health.HealthServicer()
+        self._stop = stop
+        self._notice_s = notice_s
+        self._telling: set[asyncio.Future[None]] = set()
+
+    def report(self, *, serving: bool) -> None:
+        """See `host.app.Control.report`."""
+        status = health.SERVING if serving else health.NOT_SERVING
+        self._telling.add(telling := asyncio.ensure_future(self.health.report(status)))
+        telling.add_done_callback(self._telling.discard)
+
+    def give_up(self) -> None:
+        """See `host.app.Control.give_up`."""
+        self.report(serving=False)
+        asyncio.get_running_loop().call_later(self._notice_s, self._stop.set)
+
+
+def _add_services(
+    server: grpc.aio.Server, app: App, health_servicer: health.HealthServicer
+) -> None:
+    for service in app.services:
+        service.add_to(server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    reflection.add_to(server, [*(service.name for service in app.services), health.NAME])
 
 
 async def _drain(
-    server: grpc.aio.Server, calls: CallGuard, timeout_s: float, stop: asyncio.Event
+    server: grpc.aio.Server, calls: CallsInFlight, timeout_s: float, stop: asyncio.Event
 ) -> None:
     """Finish what is in flight, within the limit; another signal ends the wait.
 
     The server's own wait is for connections, also for those that never said a word.
     """
-    _log.info("draining: waiting up to %g s for %d calls in flight", timeout_s, calls.in_flight)
+    _log.info("draining: waiting up to %g s for %d calls in flight", timeout_s, calls.count)
     stopped = asyncio.ensure_future(server.stop(timeout_s))
     ends = {stopped, asyncio.ensure_future(stop.wait()), asyncio.ensure_future(_quiet(calls))}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -124,12 +117,12 @@ async def _drain(
     await stopped
 
 
-async def _quiet(calls: CallGuard) -> None:
+async def _quiet(calls: CallsInFlight) -> None:
     """Wait until no call is in flight and the answers are on their way."""
     while True:
-        await calls.idle()
+        await calls.none()
         await asyncio.sleep(_GOODBYE_S)
-        if not calls.in_flight:
+        if not calls.count:
             return
 
 

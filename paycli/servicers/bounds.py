@@ -13,6 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from paycli.errors import InvalidPayment
+from paycli.host.interceptors import Method
 from paycli.payments.commands import TEXT_MAX
 from paycli.payments.postings import CUSTOMER
 
@@ -25,29 +26,25 @@ _VARINT: Final = 0
 _LENGTH_DELIMITED: Final = 2
 _FIXED: Final = {1: 8, 5: 4}
 
-Read = Callable[[bytes], Message]
+
+def bounded(method: Method) -> Method:
+    """An interceptor: requests that are out of bounds are refused."""
+    assert method.read is not None
+    return method._replace(read=reader(method.read))
 
 
-def bounded(parse: Read) -> Callable[[bytes], Message | InvalidPayment]:
-    """A parser that gives an error, as a value, for bytes that are no request or too large a one."""
-    kind = parse(b"").DESCRIPTOR
-    lists = [each.name for each in kind.fields if each.is_repeated and each.message_type]
+def reader(parse: Callable[[bytes], Message]) -> Callable[[bytes], Message]:
+    """A parser that raises InvalidPayment for a request that is out of bounds."""
+    lists = [
+        each.name for each in parse(b"").DESCRIPTOR.fields if each.is_repeated and each.message_type
+    ]
 
-    def read(raw: bytes) -> Message | InvalidPayment:
-        try:
-            if len(raw) > _REQUEST_BYTES_MAX:
-                _check_size(raw, lists)
-            request = parse(raw)
-            if len(raw) > TEXT_MAX:
-                check(request)
-        except DecodeError:
-            return InvalidPayment(
-                "",
-                f"The request is no {kind.full_name}; its bytes cannot be read.",
-                reason="REQUEST_UNREADABLE",
-            )
-        except InvalidPayment as refusal:
-            return refusal
+    def read(raw: bytes) -> Message:
+        if len(raw) > _REQUEST_BYTES_MAX:
+            _check_size(raw, lists)
+        request = parse(raw)
+        if len(raw) > TEXT_MAX:
+            check(request)
         return request
 
     return read

@@ -29,8 +29,9 @@ from paycli.engine.engine import Engine
 from paycli.engine.simulator import Simulator
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
+from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import bind, make_server
-from paycli.host.interceptors import CallGuard
+from paycli.host.interceptors import Interceptors
 from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
 
@@ -82,7 +83,9 @@ class Service:
             self.engine = Engine(
                 self.store, Simulator(), authorization_ttl_s=3600, processor_timeout_s=5
             )
-            self.server = make_server(CallGuard())
+            interceptors = Interceptors()
+            interceptors.add([errors_to_statuses])
+            self.server = make_server(interceptors)
             servicer = PaymentsServicer(self.engine, self.store)
             payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, self.server)
             (address,) = bind(self.server, "127.0.0.1", 0)

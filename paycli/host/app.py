@@ -1,0 +1,53 @@
+"""What a host runs: services, what stands around their calls, and what to do at a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import grpc
+
+from paycli.host.interceptors import Interceptor
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service by its full name, and how it comes into a server: the generated `add_…_to_server`."""
+
+    name: str
+    add_to: Callable[[grpc.aio.Server], None]
+
+
+class App(Protocol):
+    """Services that live and stop together."""
+
+    @property
+    def services(self) -> Sequence[Service]:
+        """All of them; health and reflection come from the host."""
+        ...
+
+    @property
+    def interceptors(self) -> Sequence[Interceptor]:
+        """What stands around each call, within what the host puts there; the first is outermost."""
+        ...
+
+    def drain(self) -> None:
+        """End the streams that would not end by themselves; calls in flight go on."""
+        ...
+
+
+class Control(Protocol):
+    """What an app tells its host."""
+
+    def report(self, *, serving: bool) -> None:
+        """Whether the services can do their work right now; health checks say so."""
+        ...
+
+    def give_up(self) -> None:
+        """They never will again: say so for the drain timeout, for all to notice, and then stop."""
+        ...
+
+
+OpenApp = Callable[[Control], AbstractAsyncContextManager[App]]

@@ -7,11 +7,6 @@ write; more waiting than the bounds allow is refused at once.
 A batch begins when the one before it has ended, or at once when it is full: then the writer finds
 its next work waiting.
 
-With a crowd of callers the processor is the limit, not the disk, and every commit saved is time for
-them. Then a batch waits for half of the crowd: one half is written while the server works for the
-other. With few callers a wait only costs, so it is tried now and then and kept only while it brings
-a crowd. Measured at 64 in flight: 0.55 of the rate of an echo without the wait, 0.85 with it.
-
 When nobody comes, an empty batch now and then tells whether the store still takes writes. While it
 does not, everybody is refused at once, and it is tried again until it does or is found broken.
 """
@@ -38,6 +33,7 @@ from paycli.errors import (
 from paycli.payments.batch import Outcome
 from paycli.payments.commands import Change, Command, Create, Intend, Resume
 from paycli.payments.store import Health, OnHealth
+from paycli.storage.crowd import Crowd
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 
 BATCH_MAX: Final = 1000
@@ -47,9 +43,6 @@ WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 
 _REST: Final = 350  # bytes of a command besides the texts that its caller chose
 
-_CROWD: Final = 24  # callers in two batches in a row that are worth a wait
-_FORGET: Final = 0.95  # how slowly smaller batches make us forget a crowd
-_PROBE_EVERY: Final = 16  # commits between two tries
 _QUIET_S: Final = 0.003  # nobody came for so long: nobody will
 _WAIT_MAX_S: Final = 0.010
 
@@ -196,19 +189,14 @@ class GroupCommit:
         self._resume()
 
     async def _run(self) -> None:
-        crowd, last, commits = 0.0, 0, 0
+        crowd = Crowd()
         while self._queue or not self._ending:
             if not self._may_begin():
                 await self._woken(at=math.inf if self._under_way else 1)
                 continue
-            commits += 1
-            if crowd >= _CROWD:
-                await self._wait_for(crowd / 2)
-            elif len(self._queue) > 1 and commits % _PROBE_EVERY == 0:
-                await self._wait_for(math.inf)
+            await self._wait_for(crowd.awaited(len(self._queue)))
             batch = self._next_batch()
-            crowd = max(last + len(batch), crowd * _FORGET)
-            last = len(batch)
+            crowd.served(len(batch))
             if batch:
                 self._begin(batch)
         if self._under_way:

@@ -89,12 +89,13 @@ class WriterProcess:
         self._life.kill()
 
     async def close(self) -> None:
-        """Let the writer finish, and wait for it as long as it may take."""
+        """Let the writer finish. One that hangs is ended."""
         try:
             async with asyncio.timeout(_CLOSE_S):
                 await self._life.close()
         except TimeoutError:
             self.kill()
+            await self._life.is_gone()
 
     async def _living(self) -> _Life:
         if self._life.is_over:

@@ -21,6 +21,7 @@ from paycli.errors import OutcomeOpen, StoreUnavailable
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments.batch import Receipt
 from paycli.payments.store import Health
+from paycli.storage import group_commit, writer_process
 from paycli.storage.failures import CommitFailed
 from paycli.storage.sqlite_file import SqliteFile
 from paycli.storage.sqlite_lock import is_held
@@ -179,6 +180,24 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: P
         patched.setattr("paycli.storage.writer_process._HUNG_S", 0.5)
         asyncio.run(main())
     assert told == [Health.PAUSED, Health.SERVING]
+
+
+def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer_process, "_CLOSE_S", 0.2)
+    monkeypatch.setattr(group_commit, "_BEAT_S", 60.0)  # nothing is under way
+
+    async def main() -> None:
+        store = open_store(f"sqlite:///{tmp_path}/s.db", lambda _: None)
+        await store.execute(make(1))
+        (writer,) = children_of(os.getpid())
+        os.kill(writer, signal.SIGSTOP)
+        async with asyncio.timeout(20):
+            await store.close()
+        assert is_gone(writer)
+
+    asyncio.run(main())
 
 
 def test_a_server_stops_though_its_writer_hangs(start_server: StartServer) -> None:

@@ -11,9 +11,7 @@ from paycli.cli import options, output
 from paycli.errors import PaycliError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from paycli.doctor.checks import Check, Finding
+    from paycli.doctor.checks import Finding
 
 _MARKS = {"ok": "OK  ", "warn": "WARN", "fail": "FAIL"}
 
@@ -37,54 +35,27 @@ def doctor(
     json: options.Json = False,
 ) -> None:
     """Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails."""
-    from paycli.doctor.checks import Check
-    from paycli.doctor.environment import (
-        check_apt_pkg,
-        check_includes,
-        check_interpreter,
-        check_packages,
-    )
-    from paycli.doctor.generated_code import check_drift, check_stamps
-    from paycli.doctor.service import check_port, check_store
+    from paycli.doctor.check_up import all_checks, check_up
 
-    protos = tuple(roots or [Path("proto")])
-    checks = (
-        Check("python", check_interpreter),
-        Check("packages", check_packages),
-        Check("includes", check_includes, needs="packages"),
-        Check("generated", lambda: check_drift(protos, out), needs="packages"),
-        Check("runtime", lambda: check_stamps(out)),
-        Check("port", lambda: check_port(port), needs="packages"),
-        Check("store", lambda: check_store(store)),
-        Check("apt_pkg", check_apt_pkg),
-    )
-    found = _look(checks, fix=fix, report=None if json else _print)
+    checks = all_checks(tuple(roots or [Path("proto")]), out, port, store)
+    found = {}
+    for name, finding in check_up(checks, _repair if fix else None):
+        found[name] = finding
+        if not json:
+            _print(name, finding)
     failed = any(finding.verdict == "fail" for finding in found.values())
     if json:
         output.document({"verdict": "fail" if failed else "ok", "checks": _as_list(found)})
     raise typer.Exit(1 if failed else 0)
 
 
-def _look(
-    checks: tuple[Check, ...], *, fix: bool, report: Callable[[str, Finding], None] | None
-) -> dict[str, Finding]:
-    found: dict[str, Finding] = {}
-    for name, look, needs in checks:
-        if needs and found[needs].verdict == "fail":
-            continue
-        finding = look()
-        if finding is not None and finding.repair is not None and fix:
-            output.progress(f"{name}: {finding.message} {finding.repair.what}")
-            try:
-                finding.repair.do()
-            except PaycliError as problem:
-                output.error(problem, as_json=False)
-            finding = look()
-        if finding is not None:
-            found[name] = finding
-            if report is not None:
-                report(name, finding)
-    return found
+def _repair(name: str, finding: Finding) -> None:
+    assert finding.repair is not None
+    output.progress(f"{name}: {finding.message} {finding.repair.what}")
+    try:
+        finding.repair.do()
+    except PaycliError as problem:
+        output.error(problem, as_json=False)
 
 
 def _print(name: str, finding: Finding) -> None:

@@ -1,0 +1,131 @@
+"""The README's tables say what the code says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from paycli import errors
+from paycli.cli.app import COMMANDS, EXIT_BUG, EXIT_INTERRUPTED
+from paycli.cli.options import EXIT_CODES
+from paycli.engine import simulator
+from paycli.errors import PaycliError, PaymentError
+from tests.conftest import StartServer, run_paycli
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "paycli"
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def rows(header: str) -> Iterator[list[str]]:
+    """The cells of the table with this first line."""
+    lines = README.partition(f"\n{header}\n")[2].splitlines()
+    assert lines, header
+    for line in lines[1:]:
+        if not line.startswith("|"):
+            return
+        yield [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def names(cell: str) -> list[str]:
+    """What stands in backquotes."""
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_exit_codes() -> None:
+    documented = {int(code) for code, _ in rows("| exit code | meaning |")}
+    used = {each.exit_code for each in error_types()} | {0, EXIT_BUG, EXIT_INTERRUPTED}
+    assert documented == used
+    for code in documented:
+        assert re.search(rf"\b{code}\b", EXIT_CODES), code
+
+
+def test_each_status_and_each_reason() -> None:
+    documented = {
+        status: names(reasons) for status, reasons, _ in rows("| status | reasons | what to do |")
+    }
+    for each in error_types(PaymentError):
+        assert each.status is None or each.status in documented, each
+    assert "…" not in {name for found in documented.values() for name in found}
+    listed = [re.escape(name).replace("…", ".*") for found in documented.values() for name in found]
+    for reason in reasons_in_code():
+        assert any(re.fullmatch(name, reason) for name in listed), f"{reason} is not in the README"
+
+
+def reasons_in_code() -> set[str]:
+    """All reasons that a service gives: of its errors, and spelled out where one is raised."""
+    parts = ("payments", "engine", "servicers", "host", "storage")
+    paths = [path for part in parts for path in (PACKAGE / part).rglob("*.py")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
+    spelled = set(re.findall(r'\breason="([A-Z_]+)"', text))
+    assert len(spelled) > 10
+    leaves = (each for each in error_types(PaymentError) if not each.__subclasses__())
+    return spelled | {each.reason for each in leaves} - {PaymentError.reason}
+
+
+def test_the_simulator() -> None:
+    documented = [names(customer) for customer, _ in rows("| customer | outcome |")]
+    told = re.findall(r"^(?:any other )?(sim_[\w<>.]+)", simulator.__doc__ or "", re.MULTILINE)
+    assert [each.replace("...", "…") for each in told] == [name for (name,) in documented]
+    for reason in simulator.DECLINE_REASONS:
+        assert [f"sim_decline_{reason.lower()}"] in documented
+
+
+def test_commands_and_their_options_exist() -> None:
+    documented = [names(command) for command, _ in rows("| command | what it does |")]
+    assert {each[0].split()[1] for each in documented} == set(COMMANDS)
+    for first, *_ in documented:
+        name = first.split()[1]
+        options = set(re.findall(r"--[a-z-]+", first))
+        helped = run_paycli(name, "--help").stdout
+        if name != "db":  # its subcommands have them
+            assert options <= set(re.findall(r"--[a-z-]+", helped)), name
+
+
+def test_its_examples_do_what_it_shows(start_server: StartServer, tmp_path: Path) -> None:
+    server = start_server(store=tmp_path / ".paycli/paycli.db")
+    env = {"PAYCLI_TARGET": server.target}
+    seen = 0
+    for line, shown in examples():
+        command, *arguments = shlex.split(line, comments=True)
+        assert command == "paycli"
+        if arguments == ["serve", "&"]:  # as it was just started
+            assert server.first_line == shown[0] + "\n"
+            continue
+        ran = run_paycli(*arguments, cwd=tmp_path, env=env)
+        assert alike(ran.stdout + ran.stderr) == alike("\n".join(shown) + "\n"), line
+        seen += 1
+    assert seen > 5
+
+
+def test_its_files_can_be_used_as_they_stand(start_server: StartServer, tmp_path: Path) -> None:
+    target = start_server().target
+    fixture, suite = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "coffee.yaml").write_text(fixture)
+    (tmp_path / "suite.yaml").write_text(suite)
+    env = {"PAYCLI_TARGET": target}
+    paid = run_paycli("pay", "coffee.yaml", cwd=tmp_path, env=env)
+    assert paid.returncode == 0, paid.stderr
+    proved = run_paycli("smoke", "suite.yaml", "--target", target, cwd=tmp_path)
+    assert proved.returncode == 0, proved.stderr
+
+
+def examples() -> Iterator[tuple[str, list[str]]]:
+    """Each command of the README's consoles, and what it prints there."""
+    for block in re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL):
+        for example in block.removeprefix("$ ").split("\n$ "):
+            line, *shown = example.splitlines()
+            yield line, [each for each in shown if each]
+
+
+def alike(text: str) -> str:
+    """Without what differs from run to run."""
+    return re.sub(r"[\d,.]*\d", "N", re.sub(r"pay_[0-9a-f]{32}", "ID", text))
+
+
+def error_types(base: type[PaycliError] = PaycliError) -> list[type[Any]]:
+    found = (each for each in vars(errors).values() if isinstance(each, type))
+    return [each for each in found if issubclass(each, base)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import nox
 
 nox.options.default_venv_backend = "venv"
@@ -9,6 +11,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+# Most tests wait for servers and processes of their own, not for the processor.
+PARALLEL = ("--numprocesses", str(2 * (os.cpu_count() or 1)))
 CONSTRAINTS = ("--constraint", "constraints.txt")
 
 
@@ -38,7 +42,7 @@ def types(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """All tests but the long ones: `nox -s tests -- -k money`."""
     _install(session, "test")
-    session.run("pytest", "-m", "not chaos", *session.posargs)
+    session.run("pytest", "-m", "not chaos", *PARALLEL, *session.posargs)
 
 
 @nox.session

@@ -63,7 +63,10 @@ def soon(true: Callable[[], bool], within_s: float = 20) -> None:
 
 # What comes of a magic customer at first, and of a retry after it.
 MAGIC = [
-    *((f"sim_decline_{reason.lower()}", reason, reason) for reason in simulator.DECLINE_REASONS),
+    *(
+        (f"sim_decline_{reason.lower()}", reason, reason)
+        for reason in sorted(simulator.DECLINE_REASONS)
+    ),
     ("sim_slow_120", APPROVED, APPROVED),
     ("sim_slow_0", APPROVED, APPROVED),
     ("sim_unavailable_once", DOWN, APPROVED),

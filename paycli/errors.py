@@ -16,6 +16,7 @@
         ├── PaymentNotFound    1     no such payment
         ├── RefundNotFound     1     no such refund
         ├── StateForbids       1     the payment's state does not allow it
+        ├── ProcessorDeclined  1     the processor said no to a capture, void or refund
         ├── OutcomeOpen        5     it may have been carried out; the same key will tell
         ├── DeadlinePassed     5     too late to begin
         ├── ServerFault        5     the server's own fault; it may have been carried out
@@ -23,6 +24,7 @@
             ├── Overloaded     3     the queue is full
             ├── Draining       3     the server is stopping
             ├── ProcessorUnavailable 3 the processor did nothing
+            ├── PaymentBusy    3     another change of the payment is at the processor
             └── StoreUnavailable 3   the store does not take writes
 
 The exit codes are the table of every `--help`. 70 is our bug and has no class.
@@ -49,6 +51,9 @@ class PaycliError(Exception):
         super().__init__(message)
         self.message = message
         self.metadata: dict[str, str] = dict(metadata or {})
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class CheckFailed(PaycliError):
@@ -163,7 +168,9 @@ class InvalidPayment(PaymentError):
         self.reason = reason
 
     def rename(self, field: str) -> None:
-        """Call the field what the caller's contract calls it."""
+        """Call the field what the caller's contract calls it, also where the sentence begins."""
+        if self.message.startswith(f"{self.field} "):
+            self.message = field + self.message.removeprefix(self.field)
         self.metadata["field"] = self.field = field
 
 
@@ -208,6 +215,23 @@ class StateForbids(PaymentError):
     """The payment's state has no such transition, or not enough is left for it."""
 
     reason = "STATE_FORBIDS"
+
+
+class ProcessorDeclined(PaymentError):
+    """The processor said no to a change; nothing moved. It may be asked again."""
+
+    reason = "PROCESSOR_DECLINED"
+
+    def __init__(self, payment_id: str, action: str, decline_reason: str) -> None:
+        super().__init__(
+            f"The processor declined to {action} payment {payment_id}: {decline_reason}. "
+            "Nothing moved.",
+            metadata={
+                "action": action,
+                "declineReason": decline_reason,
+                "paymentId": payment_id,
+            },
+        )
 
 
 class OutcomeOpen(PaymentError):
@@ -274,6 +298,19 @@ class ProcessorUnavailable(Unavailable):
     """The processor did nothing."""
 
     reason = "PROCESSOR_UNAVAILABLE"
+
+
+class PaymentBusy(Unavailable):
+    """The processor is being asked about another change of the payment."""
+
+    reason = "PAYMENT_BUSY"
+
+    def __init__(self, payment_id: str) -> None:
+        super().__init__(
+            f"The processor is being asked about another change of payment {payment_id}; nothing "
+            "was done. Try again shortly.",
+            metadata={"paymentId": payment_id},
+        )
 
 
 class StoreUnavailable(Unavailable):

@@ -14,6 +14,8 @@ from paycli.payments.money import decimal_from_minor, double_from_minor, minor_f
 
 PROCESS_PAYMENT: Final = "payment.PaymentService/ProcessPayment"
 SUCCESS: Final = "SUCCESS"
+# What the domain's fields are called in fixtures and options.
+_FIELDS: Final = {"customer_id": "user_id", "request_id": "idempotency_key"}
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
 
 
@@ -70,15 +72,17 @@ def charge(
             "idempotency_key must be printable ASCII, as all gRPC metadata; use a UUID for example.",
         )
     minor = minor_from_decimal(amount, currency)
-    commands.check_create(
-        order_id=order_id,
-        customer_id=user_id,
-        currency=currency,
-        amount=minor,
-        request_id=idempotency_key,
-        customer_field="user_id",
-        key_field="idempotency_key",
-    )
+    try:
+        commands.create(
+            order_id=order_id,
+            customer_id=user_id,
+            currency=currency,
+            amount=minor,
+            request_id=idempotency_key,
+        )
+    except InvalidPayment as refusal:
+        refusal.rename(_FIELDS.get(refusal.field, refusal.field))
+        raise
     return Charge(order_id, minor, currency, user_id, idempotency_key)
 
 

@@ -18,13 +18,20 @@ from typing import Final
 
 from paycli.engine.ids import new_payment_id
 from paycli.engine.places import Places
-from paycli.errors import OutcomeOpen, PaymentError, ProcessorUnavailable
-from paycli.payments import commands
+from paycli.errors import (
+    OutcomeOpen,
+    PaymentError,
+    ProcessorDeclined,
+    ProcessorUnavailable,
+)
 from paycli.payments.batch import Claimed, OnRecord, Outcome, Receipt, Withdrawn
 from paycli.payments.commands import (
+    Change,
     Command,
     Create,
+    Declined,
     Intend,
+    Operation,
     Release,
     Resolve,
     Resume,
@@ -39,6 +46,8 @@ _LEASE_BEYOND_S: Final = 30.0  # a claim outlives the processor's time-out by so
 _ASK_AGAIN_S: Final = 5.0
 _LOOKS_MAX: Final = 3  # a flight may land between the writer's answer and our look at it
 
+_First = Operation | Declined | Intend
+
 
 def now_us() -> int:
     """The time in microseconds since 1970, UTC."""
@@ -46,7 +55,7 @@ def now_us() -> int:
 
 
 class Engine:
-    """Creates payments; belongs to one event loop."""
+    """Carries out operations; belongs to one event loop."""
 
     def __init__(
         self,
@@ -66,52 +75,22 @@ class Engine:
         self._asking: set[asyncio.Task[list[Receipt | PaymentError]]] = set()
         self._places = Places(FLIGHTS_MAX)
 
-    def creation(
-        self,
-        *,
-        order_id: str,
-        customer_id: str,
-        currency: str,
-        amount: int,
-        request_id: str,
-        capture_method: int = CaptureMethod.AUTOMATIC,
-        customer_field: str = "customer_id",
-        key_field: str = "request_id",
-    ) -> Create:
-        """A checked Create with a new id, as of now. Raises InvalidPayment."""
-        now = now_us()
-        manual = capture_method == CaptureMethod.MANUAL
-        return commands.create(
-            payment_id=new_payment_id(now),
-            order_id=order_id,
-            customer_id=customer_id,
-            currency=currency,
-            amount=amount,
-            now_us=now,
-            request_id=request_id,
-            capture_method=capture_method,
-            expires_us=now + self._authorization_ttl_us if manual else 0,
-            customer_field=customer_field,
-            key_field=key_field,
-        )
-
     async def create(self, create: Create, timeout_s: float | None) -> Receipt:
         """Create one payment. Raises PaymentError."""
-        begun = self._begin(create)
-        if isinstance(begun, Create):
-            return await self._store.execute(begun, timeout_s)
-        if isinstance(begun, PaymentError):
-            raise begun
-        (outcome,) = await self._ask_all((begun,), timeout_s)
-        if isinstance(outcome, PaymentError):
-            raise outcome
-        return outcome
+        return await self._carry_out(self._stamped(create), create.customer_id, timeout_s)
+
+    async def change(self, change: Change, timeout_s: float | None) -> Receipt:
+        """Capture, void or refund. Raises PaymentError."""
+        payment = await self._store.payment(change.payment_id)
+        if payment is None:  # which the rules refuse, but not before a key that is used again
+            return await self._store.execute(change, timeout_s)
+        return await self._carry_out(change, payment.customer_id, timeout_s)
 
     async def create_all(
         self, creates: Sequence[Create], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
         """Create many, each after those before it; result i is what came of payment i."""
-        begun = [self._begin(create) for create in creates]
+        begun = [self._begin(self._stamped(each), each.customer_id) for each in creates]
         commands = [each for each in begun if not isinstance(each, PaymentError)]
         try:
             outcomes = iter(await self._ask_all(commands, timeout_s) if commands else ())
@@ -138,27 +117,51 @@ class Engine:
             each.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _begin(self, create: Create) -> Create | Intend | PaymentError:
+    def _stamped(self, create: Create) -> Create:
+        """With a new id, as of now."""
+        now = now_us()
+        manual = create.capture_method == CaptureMethod.MANUAL
+        return create._replace(
+            payment_id=new_payment_id(now),
+            now_us=now,
+            expires_us=now + self._authorization_ttl_us if manual else 0,
+        )
+
+    async def _carry_out(
+        self, operation: Operation, customer_id: str, timeout_s: float | None
+    ) -> Receipt:
+        begun = self._begin(operation, customer_id)
+        if isinstance(begun, PaymentError):
+            raise begun
+        if not isinstance(begun, Intend):
+            return await self._store.execute(begun, timeout_s)
+        (outcome,) = await self._ask_all((begun,), timeout_s)
+        if isinstance(outcome, PaymentError):
+            raise outcome
+        return outcome
+
+    def _begin(self, operation: Operation, customer_id: str) -> _First | PaymentError:
         """What to write first; an Intend holds a place."""
         try:
-            answer = self._processor.instant(create)
+            answer = self._processor.instant(operation, customer_id)
             if answer is None:
-                self._places.take(create.customer_id)
-                return self._intend(create)
+                intend = self._intend(operation)
+                self._places.take(intend.claim, customer_id)
+                return intend
         except PaymentError as refusal:
             return refusal
         reason = answer.decline_reason
-        return create._replace(decline_reason=reason) if reason else create
+        return Declined(operation, reason) if reason else operation
 
-    def _intend(self, create: Create) -> Intend:
-        return Intend(create, *self._new_claim(create.now_us))
+    def _intend(self, operation: Operation) -> Intend:
+        return Intend(operation, *self._new_claim(operation.now_us))
 
     def _new_claim(self, now: int) -> tuple[str, int]:
         lease_s = self._processor_timeout_s + _LEASE_BEYOND_S
         return f"{self._name}/{next(self._numbers)}", now + round(lease_s * 1e6)
 
     async def _ask_all(
-        self, commands: Sequence[Create | Intend], timeout_s: float | None
+        self, commands: Sequence[_First], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
         """Goes on when its caller gives up: what is on record is asked about."""
         asking = asyncio.create_task(self._ask_all_to_the_end(commands, timeout_s))
@@ -167,7 +170,7 @@ class Engine:
         return await asyncio.shield(asking)
 
     async def _ask_all_to_the_end(
-        self, commands: Sequence[Create | Intend], timeout_s: float | None
+        self, commands: Sequence[_First], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
         try:
             outcomes = await self._store.execute_all(commands, timeout_s)
@@ -179,9 +182,9 @@ class Engine:
         finally:
             for command in commands:
                 if isinstance(command, Intend):
-                    self._places.leave(command.create.customer_id)
+                    self._places.leave(command.claim)
 
-    async def _final(self, command: Create | Intend, outcome: Outcome) -> Receipt | PaymentError:
+    async def _final(self, command: _First, outcome: Outcome) -> Receipt | PaymentError:
         """What becomes of a command; a flight that is under way already is waited for."""
         for _ in range(_LOOKS_MAX):
             if isinstance(outcome, Receipt | PaymentError):
@@ -195,7 +198,7 @@ class Engine:
                 return landed._replace(replayed=True) if isinstance(landed, Receipt) else landed
             if not outcome.claim.startswith(self._name):
                 break
-            command = self._intend(command.create)
+            command = self._intend(command.operation)
             outcome = await self._write(command)
         return OutcomeOpen(
             "Another server is asking the processor about this payment. Send it again with the "
@@ -211,10 +214,10 @@ class Engine:
         return flight
 
     async def _fly(self, claim: str, claimed: Claimed) -> Receipt:
-        create, resumed = claimed
-        key = create.request_key
+        operation, customer_id, resumed = claimed
+        key = operation.request_key
         try:
-            answer = await self._ask(create)
+            answer = await self._ask(operation, customer_id)
         except ProcessorUnavailable as nothing_done:
             if not resumed and isinstance(await self._write(Withdraw(key, claim)), Withdrawn):
                 raise
@@ -229,15 +232,17 @@ class Engine:
         outcome = await self._write(Resolve(key, claim, answer.decline_reason))
         if isinstance(outcome, Receipt):
             return outcome
+        if isinstance(outcome, ProcessorDeclined):
+            raise outcome
         raise OutcomeOpen(
             "The processor has answered, but its answer could not be written yet; it may have been "
             "paid. Send it again with the same key to learn the outcome."
         )
 
-    async def _ask(self, create: Create) -> Answer:
+    async def _ask(self, operation: Operation, customer_id: str) -> Answer:
         try:
             async with asyncio.timeout(self._processor_timeout_s):
-                return await self._processor.authorize(create)
+                return await self._processor.ask(operation, customer_id)
         except TimeoutError as silence:
             raise OutcomeOpen(
                 f"The processor did not answer within {self._processor_timeout_s:g} s; it may have "

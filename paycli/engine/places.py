@@ -17,18 +17,18 @@ class Places:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._taken: Counter[str] = Counter()
-        self._total = 0
+        self._customers: dict[str, str] = {}  # by claim
 
-    def take(self, customer_id: str) -> None:
-        """Raises Overloaded."""
-        if self._taken[customer_id] >= self._limit - self._total:
+    def take(self, claim: str, customer_id: str) -> None:
+        """A place for the claim of a customer. Raises Overloaded."""
+        if self._taken[customer_id] >= self._limit - len(self._customers):
             raise Overloaded("Too many payments wait for the processor; try again shortly.")
         self._taken[customer_id] += 1
-        self._total += 1
+        self._customers[claim] = customer_id
 
-    def leave(self, customer_id: str) -> None:
+    def leave(self, claim: str) -> None:
         """Give a place back."""
-        self._total -= 1
+        customer_id = self._customers.pop(claim)
         self._taken[customer_id] -= 1
         if not self._taken[customer_id]:
             del self._taken[customer_id]

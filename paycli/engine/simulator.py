@@ -13,6 +13,7 @@ sim_unavailable                     UNAVAILABLE, always
 sim_lost_answer                     DEADLINE_EXCEEDED: approved, but the answer was lost; the server
                                     asks again by itself, and a retry gets SUCCESS
 sim_hang                            never answers: DEADLINE_EXCEEDED after --processor-timeout
+sim_refund_declined                 approved, but every refund is FAILED_PRECONDITION
 any other sim_...                   INVALID_ARGUMENT: a misspelt one would test nothing
 anything else                       approved
 """
@@ -24,8 +25,9 @@ import re
 from typing import Final
 
 from paycli.errors import InvalidPayment, OutcomeOpen, ProcessorUnavailable
-from paycli.payments.commands import Create
+from paycli.payments.commands import Change, Operation
 from paycli.payments.processor import Answer
+from paycli.payments.states import Action
 
 DECLINE_REASONS: Final = frozenset(
     {
@@ -39,12 +41,14 @@ DECLINE_REASONS: Final = frozenset(
 )
 
 _APPROVED: Final = Answer()
+_REFUND_REFUSED: Final = Answer("DO_NOT_HONOR")
 _MAGIC: Final = "sim_"
 _DECLINES: Final = {f"sim_decline_{reason.lower()}": Answer(reason) for reason in DECLINE_REASONS}
 _SLOW: Final = re.compile(r"sim_slow_([0-9]{1,5})")
 _SLOW_MS_MAX: Final = 60_000
 _MOODS: Final = ("sim_unavailable_once", "sim_unavailable", "sim_lost_answer", "sim_hang")
-_ALL: Final = (*sorted(_DECLINES), *_MOODS, "sim_slow_<milliseconds>")
+_REFUND_DECLINED: Final = "sim_refund_declined"
+_ALL: Final = (*sorted(_DECLINES), *_MOODS, _REFUND_DECLINED, "sim_slow_<milliseconds>")
 _SHOWN_MAX: Final = 80
 _REMEMBERED_MAX: Final = 10_000
 
@@ -55,39 +59,41 @@ class Simulator:
     def __init__(self) -> None:
         self._asked: dict[str, None] = {}  # keys of payments that had their one failure, in order
 
-    def instant(self, payment: Create) -> Answer | None:
-        """The answer for all but the customers who take time or fail.
+    def instant(self, operation: Operation, customer_id: str) -> Answer | None:
+        """The answer to all but the creations of customers who take time or fail.
 
         Raises InvalidPayment for a magic customer that is none.
         """
-        customer = payment.customer_id
-        if customer[: len(_MAGIC)].lower() != _MAGIC:
+        if isinstance(operation, Change):
+            declined = customer_id == _REFUND_DECLINED and operation.action is Action.REFUND
+            return _REFUND_REFUSED if declined else _APPROVED
+        if customer_id[: len(_MAGIC)].lower() != _MAGIC or customer_id == _REFUND_DECLINED:
             return _APPROVED
-        if customer in _DECLINES:
-            return _DECLINES[customer]
-        if customer in _MOODS:
+        if customer_id in _DECLINES:
+            return _DECLINES[customer_id]
+        if customer_id in _MOODS:
             return None
-        slow = _SLOW.fullmatch(customer)
+        slow = _SLOW.fullmatch(customer_id)
         if slow is None or int(slow[1]) > _SLOW_MS_MAX:
-            raise _unknown(customer)
+            raise _unknown(customer_id)
         return None if int(slow[1]) else _APPROVED
 
-    async def authorize(self, payment: Create) -> Answer:
+    async def ask(self, operation: Operation, customer_id: str) -> Answer:
         """Take time or fail, as the customer's id says."""
-        match payment.customer_id:
+        match customer_id:
             case "sim_hang":
                 await asyncio.Event().wait()
             case "sim_unavailable":
                 raise ProcessorUnavailable("The processor is down; nothing was paid.")
-            case "sim_unavailable_once" if self._first_time(payment.request_key):
+            case "sim_unavailable_once" if self._first_time(operation.request_key):
                 raise ProcessorUnavailable("The processor is down; nothing was paid. Try again.")
-            case "sim_lost_answer" if self._first_time(payment.payment_id):
+            case "sim_lost_answer" if self._first_time(operation.payment_id):
                 raise OutcomeOpen(
                     "The processor's answer was lost; it may have been paid. "
                     "Send it again with the same key to learn the outcome."
                 )
-            case customer:
-                await asyncio.sleep(_delay_s(customer))
+            case _:
+                await asyncio.sleep(_delay_s(customer_id))
         return _APPROVED
 
     def _first_time(self, key: str) -> bool:

@@ -46,7 +46,9 @@ def violation(payment: Payment, entries: Sequence[Entry]) -> str | None:
     if unbalanced is not None:
         return unbalanced
     first, *later = entries
-    state, expected = decide.create(_creation(payment, first), payment.created_seq)
+    state, expected = decide.create(
+        _creation(payment, first), payment.decline_reason, payment.created_seq
+    )
     if expected != first:
         return f"I5: entry {first.seq} is not how it was created"
     for entry in later:
@@ -93,7 +95,6 @@ def _creation(payment: Payment, first: Entry) -> Create:
         payment.created_us,
         payment.capture_method,
         payment.expires_us,
-        payment.decline_reason,
     )
 
 

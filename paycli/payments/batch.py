@@ -10,13 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from paycli.errors import KeyReused, OutcomeOpen, PaymentError, PaymentNotFound
+from paycli.errors import (
+    KeyReused,
+    OutcomeOpen,
+    PaymentBusy,
+    PaymentError,
+    PaymentNotFound,
+    ProcessorDeclined,
+)
 from paycli.payments import decide
 from paycli.payments.commands import (
     Change,
     Command,
     Create,
+    Declined,
     Intend,
+    Operation,
     Release,
     Resume,
     Withdraw,
@@ -34,12 +43,13 @@ class Receipt(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """The answer to an Intend or Resume: the payment on record is the caller's to ask about.
+    """The answer to an Intend or Resume: the operation on record is the caller's to ask about.
 
     `resumed`: the processor may have been asked before, by somebody who never told.
     """
 
-    create: Create
+    operation: Operation
+    customer_id: str
     resumed: bool
 
 
@@ -63,7 +73,8 @@ class Intent(NamedTuple):
     With an empty `claim`, nobody asks; `lease_us` then is when it should be asked again.
     """
 
-    create: Create
+    operation: Operation
+    customer_id: str
     claim: str
     lease_us: int
 
@@ -77,11 +88,17 @@ Outcome = Receipt | Claimed | OnRecord | Withdrawn | NotOnRecord | PaymentError
 
 @dataclass(slots=True)
 class Stored:
-    """What the store knows of a batch's keys and payments before the batch."""
+    """What the store knows of a batch's keys and payments before the batch.
+
+    `answered` and `intents` go by idempotency key. `payments` are those that the batch changes, and
+    `busy` says which key's change of such a payment is at the processor. A writer that is not alone
+    holds all of these rows until its commit.
+    """
 
     answered: dict[str, tuple[Payment, Entry]] = field(default_factory=dict)
-    payments: dict[str, Payment] = field(default_factory=dict)
     intents: dict[str, Intent] = field(default_factory=dict)
+    payments: dict[str, Payment] = field(default_factory=dict)
+    busy: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -115,102 +132,152 @@ def apply(commands: Sequence[Command], stored: Stored, next_seq: int) -> Batch:
 
 def _outcome(command: Command, stored: Stored, batch: Batch, seq: int) -> Outcome:
     if isinstance(command, Create | Change):
-        return _execute(command, stored, batch, seq)
+        return _execute(command, "", stored, batch, seq)
+    if isinstance(command, Declined):
+        return _execute(command.operation, command.decline_reason, stored, batch, seq)
     if isinstance(command, Intend):
-        return _intend(command, stored, batch)
+        return _intend(command, stored, batch, seq)
     intent = stored.intents.get(command.request_key)
     if intent is None:
         return NotOnRecord()
     if isinstance(command, Resume):
         if not intent.is_free(command.now_us):
             return OnRecord(intent.claim)
-        return _claim(intent.create, command.claim, command.lease_us, stored, batch, resumed=True)
+        held = intent._replace(claim=command.claim, lease_us=command.lease_us)
+        return _claim(held, stored, batch, resumed=True)
     if intent.claim != command.claim:
         return OnRecord(intent.claim)
     if isinstance(command, Release):
-        _record(Intent(intent.create, "", command.resume_us), stored, batch)
+        _record(intent._replace(claim="", lease_us=command.resume_us), stored, batch)
         return OnRecord("")
-    _forget(command.request_key, stored, batch)
     if isinstance(command, Withdraw):
+        _forget(intent.operation, stored, batch)
         return Withdrawn()
-    answered = intent.create._replace(decline_reason=command.decline_reason)
-    return _write(answered, stored, batch, seq)
+    return _resolve(intent.operation, command.decline_reason, stored, batch, seq)
 
 
-def _execute(command: Create | Change, stored: Stored, batch: Batch, seq: int) -> Receipt:
-    first = stored.answered.get(command.request_key)
+def _resolve(
+    operation: Operation, decline_reason: str, stored: Stored, batch: Batch, seq: int
+) -> Receipt:
+    """What cannot be written stays on record: the processor has done it."""
+    try:
+        receipt = _write(operation, decline_reason, stored, batch, seq)
+    except ProcessorDeclined:
+        _forget(operation, stored, batch)
+        raise
+    _forget(operation, stored, batch)
+    return receipt
+
+
+def _execute(
+    operation: Operation, decline_reason: str, stored: Stored, batch: Batch, seq: int
+) -> Receipt:
+    first = stored.answered.get(operation.request_key)
     if first is not None:
-        return _replay(first, command)
-    intent = stored.intents.get(command.request_key)
+        return _replay(first, operation)
+    intent = stored.intents.get(operation.request_key)
     if intent is not None:
-        _check_same(intent.create, command)
+        _check_same(intent.operation, operation)
         raise OutcomeOpen("The processor is being asked about this payment. Send it again shortly.")
-    return _write(command, stored, batch, seq)
+    _check_idle(operation, stored)
+    return _write(operation, decline_reason, stored, batch, seq)
 
 
-def _intend(command: Intend, stored: Stored, batch: Batch) -> Receipt | Claimed | OnRecord:
-    create = command.create
-    first = stored.answered.get(create.request_key)
+def _intend(
+    command: Intend, stored: Stored, batch: Batch, seq: int
+) -> Receipt | Claimed | OnRecord:
+    operation = command.operation
+    first = stored.answered.get(operation.request_key)
     if first is not None:
-        return _replay(first, create)
-    intent = stored.intents.get(create.request_key)
+        return _replay(first, operation)
+    intent = stored.intents.get(operation.request_key)
     if intent is None:
-        return _claim(create, command.claim, command.lease_us, stored, batch, resumed=False)
-    _check_same(intent.create, create)
-    if not intent.is_free(create.now_us):
+        _check_idle(operation, stored)
+        customer_id = _customer_of(operation, stored, seq)
+        intent = Intent(operation, customer_id, command.claim, command.lease_us)
+        return _claim(intent, stored, batch, resumed=False)
+    _check_same(intent.operation, operation)
+    if not intent.is_free(operation.now_us):
         return OnRecord(intent.claim)
-    return _claim(intent.create, command.claim, command.lease_us, stored, batch, resumed=True)
+    held = intent._replace(claim=command.claim, lease_us=command.lease_us)
+    return _claim(held, stored, batch, resumed=True)
 
 
-def _claim(
-    create: Create, claim: str, lease_us: int, stored: Stored, batch: Batch, *, resumed: bool
-) -> Claimed:
-    _record(Intent(create, claim, lease_us), stored, batch)
-    return Claimed(create, resumed)
+def _customer_of(operation: Operation, stored: Stored, seq: int) -> str:
+    """Whose money it is about. Raises what the rules say: nobody is asked for what cannot be."""
+    if isinstance(operation, Create):
+        return operation.customer_id
+    payment = _changed(operation, stored)
+    decide.change(payment, operation, seq)
+    return payment.customer_id
+
+
+def _changed(change: Change, stored: Stored) -> Payment:
+    payment = stored.payments.get(change.payment_id)
+    if payment is None:
+        raise PaymentNotFound(change.payment_id)
+    return payment
+
+
+def _check_idle(operation: Operation, stored: Stored) -> None:
+    """One change of a payment at a time is at the processor, so that it can still be done after."""
+    if isinstance(operation, Change) and operation.payment_id in stored.busy:
+        raise PaymentBusy(operation.payment_id)
+
+
+def _claim(intent: Intent, stored: Stored, batch: Batch, *, resumed: bool) -> Claimed:
+    _record(intent, stored, batch)
+    return Claimed(intent.operation, intent.customer_id, resumed)
 
 
 def _record(intent: Intent, stored: Stored, batch: Batch) -> None:
-    key = intent.create.request_key
+    key = intent.operation.request_key
     stored.intents[key] = batch.intents[key] = intent
+    if isinstance(intent.operation, Change):
+        stored.busy[intent.operation.payment_id] = key
 
 
-def _forget(key: str, stored: Stored, batch: Batch) -> None:
-    del stored.intents[key]
-    batch.intents[key] = None
+def _forget(operation: Operation, stored: Stored, batch: Batch) -> None:
+    del stored.intents[operation.request_key]
+    batch.intents[operation.request_key] = None
+    if isinstance(operation, Change):
+        del stored.busy[operation.payment_id]
 
 
-def _write(command: Create | Change, stored: Stored, batch: Batch, seq: int) -> Receipt:
-    payment, entry = _carry_out(command, stored, seq)
-    is_new = isinstance(command, Create) or payment.payment_id in batch.created
+def _write(
+    operation: Operation, decline_reason: str, stored: Stored, batch: Batch, seq: int
+) -> Receipt:
+    payment, entry = _carry_out(operation, decline_reason, stored, seq)
+    is_new = isinstance(operation, Create) or payment.payment_id in batch.created
     (batch.created if is_new else batch.changed)[payment.payment_id] = payment
     stored.payments[payment.payment_id] = payment
-    stored.answered[command.request_key] = (payment, entry)
+    stored.answered[operation.request_key] = (payment, entry)
     batch.entries.append(entry)
     return Receipt(payment, entry, replayed=False)
 
 
-def _carry_out(command: Create | Change, stored: Stored, seq: int) -> tuple[Payment, Entry]:
-    if isinstance(command, Create):
-        return decide.create(command, seq)
-    payment = stored.payments.get(command.payment_id)
-    if payment is None:
-        raise PaymentNotFound(command.payment_id)
-    return decide.change(payment, command, seq)
+def _carry_out(
+    operation: Operation, decline_reason: str, stored: Stored, seq: int
+) -> tuple[Payment, Entry]:
+    if isinstance(operation, Create):
+        return decide.create(operation, decline_reason, seq)
+    changed = decide.change(_changed(operation, stored), operation, seq)
+    if decline_reason:
+        raise ProcessorDeclined(operation.payment_id, operation.action, decline_reason)
+    return changed
 
 
-def _replay(first: tuple[Payment, Entry], command: Create | Change) -> Receipt:
+def _replay(first: tuple[Payment, Entry], operation: Operation) -> Receipt:
     payment, entry = first
-    differing = decide.differing_fields(payment, entry, command)
+    differing = decide.differing_fields(payment, entry, operation)
     if differing:
         raise KeyReused(payment.payment_id, differing)
     return Receipt(decide.answer(payment, entry), entry, replayed=True)
 
 
-def _check_same(intended: Create, command: Create | Change) -> None:
-    """Refuse a command that asks for something else than is intended under its key."""
-    differing = (
-        decide.differing_creation(intended, command) if isinstance(command, Create) else ["method"]
-    )
+def _check_same(intended: Operation, operation: Operation) -> None:
+    """Refuse an operation that asks for something else than is intended under its key."""
+    differing = decide.differing_intent(intended, operation)
     if differing:
         raise KeyReused(intended.payment_id, differing)
 

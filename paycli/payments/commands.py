@@ -28,7 +28,10 @@ _SEPARATOR = "\x1f"  # cannot stand in an id, so no two pairs of ids make one ke
 
 
 class Create(NamedTuple):
-    """Charge a customer, or authorize with manual capture. `payment_id` is used if it is new."""
+    """Charge a customer, or authorize with manual capture.
+
+    Whoever carries it out gives it an id, which is used if the key is new, and the time.
+    """
 
     request_key: str
     payment_id: str
@@ -39,7 +42,6 @@ class Create(NamedTuple):
     now_us: int
     capture_method: int = CaptureMethod.AUTOMATIC
     expires_us: int = 0
-    decline_reason: str = ""
 
 
 class Change(NamedTuple):
@@ -58,20 +60,35 @@ class Change(NamedTuple):
     currency: str = ""
 
 
+Operation = Create | Change
+
+
+class Declined(NamedTuple):
+    """An operation that the processor said no to. A creation is kept as that; a change is refused."""
+
+    operation: Operation
+    decline_reason: str
+
+    @property
+    def request_key(self) -> str:
+        """The idempotency key of what was declined."""
+        return self.operation.request_key
+
+
 class Intend(NamedTuple):
     """Record that the processor is about to be asked, so that a crash cannot forget it.
 
-    `claim` is new for each question asked; until `lease_us` nobody else takes the payment up.
+    `claim` is new for each question asked; until `lease_us` nobody else takes the intent up.
     """
 
-    create: Create
+    operation: Operation
     claim: str
     lease_us: int
 
     @property
     def request_key(self) -> str:
         """The idempotency key of what is intended."""
-        return self.create.request_key
+        return self.operation.request_key
 
 
 class Resume(NamedTuple):
@@ -106,37 +123,33 @@ class Release(NamedTuple):
     resume_us: int
 
 
-Command = Create | Change | Intend | Resume | Resolve | Withdraw | Release
+Command = Operation | Declined | Intend | Resume | Resolve | Withdraw | Release
 
 
 def create(
     *,
-    payment_id: str,
     order_id: str,
     customer_id: str,
     currency: str,
     amount: int,
-    now_us: int,
     request_id: str = "",
     capture_method: int = CaptureMethod.AUTOMATIC,
+    payment_id: str = "",
+    now_us: int = 0,
     expires_us: int = 0,
-    decline_reason: str = "",
-    customer_field: str = "customer_id",
-    key_field: str = "request_id",
 ) -> Create:
-    """A checked Create, ids in their one spelling. Without a `request_id` the key is made from the order and the customer.
+    """A checked Create, ids in their one spelling. Raises InvalidPayment.
 
-    Raises InvalidPayment; `customer_field` and `key_field` are what the caller's contract calls them.
+    Without a `request_id` the key is made from the order and the customer.
     """
-    key, order_id, customer_id = check_create(
-        order_id=order_id,
-        customer_id=customer_id,
-        currency=currency,
-        amount=amount,
-        request_id=request_id,
-        customer_field=customer_field,
-        key_field=key_field,
-    )
+    order_id = _checked_id("order_id", order_id)
+    customer_id = _checked_id("customer_id", customer_id)
+    exponent_of(currency)
+    if not 0 < amount <= MINOR_UNITS_MAX:
+        raise InvalidPayment(
+            "amount", "amount must be more than 0 and less than 10^15 minor units."
+        )
+    key = request_key(request_id) if request_id else _key_of_order(order_id, customer_id)
     return Create(
         key,
         payment_id,
@@ -147,35 +160,6 @@ def create(
         now_us,
         capture_method,
         expires_us,
-        decline_reason,
-    )
-
-
-def check_create(
-    *,
-    order_id: str,
-    customer_id: str,
-    currency: str,
-    amount: int,
-    request_id: str,
-    customer_field: str,
-    key_field: str,
-) -> tuple[str, str, str]:
-    """Check what callers send to create a payment; its idempotency key, order id and customer id."""
-    order_id = _checked_id("order_id", order_id)
-    customer_id = _checked_id(customer_field, customer_id)
-    exponent_of(currency)
-    if not 0 < amount <= MINOR_UNITS_MAX:
-        raise InvalidPayment(
-            "amount", "amount must be more than 0 and less than 10^15 minor units."
-        )
-    if request_id:
-        return request_key(request_id, key_field), order_id, customer_id
-    if order_id:
-        return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}", order_id, customer_id
-    raise InvalidPayment(
-        "order_id",
-        "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
     )
 
 
@@ -202,14 +186,23 @@ def expire(payment_id: str, now_us: int) -> Change:
     return Change(key, payment_id, Action.EXPIRE, now_us)
 
 
-def request_key(request_id: str, field: str = "request_id") -> str:
+def request_key(request_id: str) -> str:
     """The idempotency key of an id that the caller chose; never equal to one made from an order."""
     if not request_id:
         raise InvalidPayment(
-            field,
-            f"{field} is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
+            "request_id",
+            "request_id is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
         )
-    return f"key{_SEPARATOR}{_checked_id(field, request_id)}"
+    return f"key{_SEPARATOR}{_checked_id('request_id', request_id)}"
+
+
+def _key_of_order(order_id: str, customer_id: str) -> str:
+    if order_id:
+        return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
+    raise InvalidPayment(
+        "order_id",
+        "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
+    )
 
 
 def spelling(text: str) -> str:

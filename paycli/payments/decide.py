@@ -1,20 +1,23 @@
 """The rules: what a command does to a payment. Pure: same input, same answer, no I/O, no clock.
 
-    create(command, seq)          → the new payment and its first entry
-    change(payment, command, seq) → the payment after it and the entry that says so
-    answer(payment, entry)        → the payment as it was just after that entry
+    create(command, decline_reason, seq) → the new payment and its first entry
+    change(payment, command, seq)        → the payment after it and the entry that says so
+    answer(payment, entry)               → the payment as it was just after that entry
 
 A rule that says no raises a PaymentError. `seq` is the entry's number in the journal.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from paycli.errors import InvalidPayment, StateForbids
-from paycli.payments.commands import Change, Create
+from paycli.payments.commands import Change, Create, Operation
 from paycli.payments.money import decimal_from_minor
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment, State
 from paycli.payments.states import ALLOWED, Action, state_of
 
+_METHOD = ["method"]  # what differs when one key is used for two kinds of operations
 _KIND_OF = {
     Action.CAPTURE: Kind.CAPTURED,
     Action.VOID: Kind.VOIDED,
@@ -23,9 +26,9 @@ _KIND_OF = {
 }
 
 
-def create(command: Create, seq: int) -> tuple[Payment, Entry]:
-    """Charge, authorize, or record the decline that the processor answered with."""
-    if command.decline_reason:
+def create(command: Create, decline_reason: str, seq: int) -> tuple[Payment, Entry]:
+    """Charge or authorize, as the processor answered; with a `decline_reason`, record its no."""
+    if decline_reason:
         kind, authorized, captured = Kind.DECLINED, 0, 0
     elif command.capture_method == CaptureMethod.MANUAL:
         kind, authorized, captured = Kind.AUTHORIZED, command.amount, 0
@@ -39,7 +42,7 @@ def create(command: Create, seq: int) -> tuple[Payment, Entry]:
         command.currency,
         command.amount,
         command.capture_method,
-        command.decline_reason,
+        decline_reason,
         authorized,
         captured,
         0,
@@ -63,7 +66,7 @@ def create(command: Create, seq: int) -> tuple[Payment, Entry]:
         command.amount,
         0,
         command.request_key,
-        command.decline_reason,
+        decline_reason,
         command.now_us,
     )
     return payment, entry
@@ -119,27 +122,41 @@ def answer(payment: Payment, entry: Entry) -> Payment:
 
 
 _ASKED_BY_CREATE = ("order_id", "customer_id", "amount", "currency", "capture_method")
+_ASKED_BY_CHANGE = ("payment_id", "amount", "final", "reason")
 
 
-def differing_fields(payment: Payment, entry: Entry, command: Create | Change) -> list[str]:
+def differing_fields(payment: Payment, entry: Entry, operation: Operation) -> list[str]:
     """The names of the fields in which a repeated key asks for something else than at first."""
-    if isinstance(command, Create):
-        return differing_creation(payment, command) if entry.version == 1 else ["method"]
-    if entry.kind != _KIND_OF[command.action]:
-        return ["method"]
+    if isinstance(operation, Create):
+        return _differing(_ASKED_BY_CREATE, payment, operation) if entry.version == 1 else _METHOD
+    if entry.kind != _KIND_OF[operation.action]:
+        return _METHOD
     pairs = {
-        "payment": (payment.payment_id, command.payment_id),
-        "amount": (entry.requested, command.amount),
-        "final": (bool(entry.final), command.final),
-        "reason": (entry.reason, command.reason),
-        "currency": (payment.currency, command.currency or payment.currency),
+        "payment": (payment.payment_id, operation.payment_id),
+        "amount": (entry.requested, operation.amount),
+        "final": (bool(entry.final), operation.final),
+        "reason": (entry.reason, operation.reason),
+        "currency": (payment.currency, operation.currency or payment.currency),
     }
     return [name for name, (first, now) in pairs.items() if first != now]
 
 
-def differing_creation(first: Payment | Create, command: Create) -> list[str]:
-    """The same for a creation against what was created, or is about to be."""
-    return [name for name in _ASKED_BY_CREATE if getattr(first, name) != getattr(command, name)]
+def differing_intent(intended: Operation, operation: Operation) -> list[str]:
+    """The same for a key whose first operation is still at the processor."""
+    if isinstance(intended, Create) and isinstance(operation, Create):
+        return _differing(_ASKED_BY_CREATE, intended, operation)
+    if isinstance(intended, Change) and isinstance(operation, Change):
+        if intended.action is not operation.action:
+            return _METHOD
+        named = _differing(_ASKED_BY_CHANGE, intended, operation)
+        if intended.currency and operation.currency not in ("", intended.currency):
+            named.append("currency")
+        return ["payment" if name == "payment_id" else name for name in named]
+    return _METHOD
+
+
+def _differing(fields: Sequence[str], first: object, now: object) -> list[str]:
+    return [name for name in fields if getattr(first, name) != getattr(now, name)]
 
 
 def _moved(payment: Payment, command: Change) -> tuple[int, int]:

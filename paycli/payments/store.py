@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from paycli.payments.batch import Outcome, Receipt
-from paycli.payments.commands import Change, Command, Create
+from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 
@@ -35,7 +35,9 @@ class Store(Protocol):
     same however much is stored.
     """
 
-    async def execute(self, command: Create | Change, timeout_s: float | None = None) -> Receipt:
+    async def execute(
+        self, command: Create | Change | Declined, timeout_s: float | None = None
+    ) -> Receipt:
         """Carry out one command durably, or give the stored answer of its key."""
 
     async def execute_all(

@@ -242,7 +242,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             raise InvalidPayment(
                 "amount", "amount is missing; give units, nanos and currency_code."
             )
-        return self._engine.creation(
+        return commands.create(
             order_id=request.order_id,
             customer_id=request.customer_id,
             currency=currency,
@@ -278,7 +278,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             final=final,
             reason=reason,
         )
-        receipt = await self._store.execute(change, context.time_remaining())
+        receipt = await self._engine.change(change, context.time_remaining())
         _mark(context, receipt)
         return receipt
 

@@ -10,10 +10,13 @@ from paycli.engine.engine import Engine
 from paycli.errors import InvalidPayment
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.host.statuses import REPLAYED
+from paycli.payments import commands
 from paycli.payments.money import minor_from_double
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 DECLINE_REASON: Final = "decline-reason"
+# What the domain's fields are called here.
+_FIELDS: Final = {"customer_id": "user_id", "request_id": IDEMPOTENCY_KEY}
 
 
 class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
@@ -28,21 +31,17 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
         context: grpc.aio.ServicerContext[payment_pb2.PaymentRequest, payment_pb2.PaymentResponse],
     ) -> payment_pb2.PaymentResponse:
         """Charge one payment: SUCCESS, or FAILED when it was declined."""
-        currency = request.currency
-        create = self._engine.creation(
-            order_id=request.order_id,
-            customer_id=request.user_id,
-            currency=currency,
-            amount=minor_from_double(request.amount, currency),
-            request_id=_idempotency_key(context),
-            customer_field="user_id",
-            key_field=IDEMPOTENCY_KEY,
-        )
         try:
+            create = commands.create(
+                order_id=request.order_id,
+                customer_id=request.user_id,
+                currency=request.currency,
+                amount=minor_from_double(request.amount, request.currency),
+                request_id=_idempotency_key(context),
+            )
             receipt = await self._engine.create(create, context.time_remaining())
         except InvalidPayment as refusal:
-            if refusal.field == "customer_id":  # the processor knows one contract only
-                refusal.rename("user_id")
+            refusal.rename(_FIELDS.get(refusal.field, refusal.field))
             raise
         payment = receipt.payment
         declined = payment.decline_reason

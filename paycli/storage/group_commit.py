@@ -31,7 +31,7 @@ from paycli.errors import (
     StoreUnavailable,
 )
 from paycli.payments.batch import Outcome
-from paycli.payments.commands import Change, Command, Create, Intend, Resume
+from paycli.payments.commands import Change, Command, Create, Declined, Intend, Resume
 from paycli.payments.store import Health, OnHealth
 from paycli.storage.crowd import Crowd
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
@@ -47,7 +47,7 @@ _QUIET_S: Final = 0.003  # nobody came for so long: nobody will
 _WAIT_MAX_S: Final = 0.010
 
 # What begins something new; the rest ends what was begun, and has its place already.
-_BEGINS: Final = (Create, Change, Intend, Resume)
+_BEGINS: Final = (Create, Change, Declined, Intend, Resume)
 
 _BEAT_S: Final = 1.0  # an idle store is tried so often
 _SLOW_S: Final = 5.0  # a commit that takes longer keeps new callers out
@@ -298,7 +298,7 @@ def _too_late() -> DeadlinePassed:
 
 def _size_of(command: Command) -> int:
     """About the memory that a waiting command takes, in bytes: its texts, and all the rest."""
-    asked = command.create if isinstance(command, Intend) else command
+    asked = command.operation if isinstance(command, Declined | Intend) else command
     size = _REST + len(asked.request_key)
     if isinstance(asked, Create):
         return size + len(asked.order_id) + len(asked.customer_id)

@@ -17,7 +17,7 @@ import apsw
 
 from paycli.errors import PaymentError, StoreUnavailable
 from paycli.payments.batch import Outcome, Receipt
-from paycli.payments.commands import Change, Command, Create
+from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.store import OnHealth
@@ -60,7 +60,9 @@ class SqliteStore:
             self._writer = WriterProcess(path, self._file.lock)
         self._group = GroupCommit(self._commit, on_health)
 
-    async def execute(self, command: Create | Change, timeout_s: float | None = None) -> Receipt:
+    async def execute(
+        self, command: Create | Change | Declined, timeout_s: float | None = None
+    ) -> Receipt:
         """See `payments.store.Store.execute`."""
         (outcome,) = await self._group.submit((command,), timeout_s)
         if isinstance(outcome, PaymentError):

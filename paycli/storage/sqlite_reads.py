@@ -12,15 +12,11 @@ from typing import Final
 
 import apsw
 
-from paycli.payments.commands import Create
 from paycli.payments.payment import Entry, Kind, Payment, State
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 
 PAYMENT_COLUMNS: Final = ", ".join(f"payment.{name}" for name in Payment._fields)
 ENTRY_COLUMNS: Final = ", ".join(f"entry.{name}" for name in Entry._fields)
-INTENT_COLUMNS: Final = ", ".join(
-    f"intent.{name}" for name in (*Create._fields, "claim", "lease_us")
-)
 
 _LOOKED_AT_MAX: Final = 10_000  # rows that one page passes over before it ends short
 _WATCHED_MAX: Final = 500  # entries that are found payment by payment; more go by the journal

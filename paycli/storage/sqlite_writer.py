@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import apsw
 
 from paycli.errors import PaymentError, StateForbids, StoreUnavailable
-from paycli.payments.batch import Intent, Outcome, Stored, apply
-from paycli.payments.commands import Change, Command, Create
+from paycli.payments.batch import Batch, Outcome, Stored, apply
+from paycli.payments.commands import Change, Command, Declined, Intend
 from paycli.payments.payment import Entry, Payment
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitRefused
+from paycli.storage.sqlite_intents import IntentRow, intent_of, row_of
 
 # S608 sees built SQL; it is built from our own column names only.
 _INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
 _INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * len(Entry._fields))})"  # noqa: S608
-_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * (len(Create._fields) + 2))})"  # noqa: S608
+_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * len(IntentRow._fields))})"  # noqa: S608
 _DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
 _UPDATE_PAYMENT: Final = (
     "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
@@ -33,8 +34,11 @@ _FIND_ANSWERS: Final = (
     "JOIN entry ON entry.request_key = asked.value JOIN payment USING (payment_id)"
 )
 _FIND_INTENTS: Final = (
-    f"SELECT {reads.INTENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
-    "JOIN intent ON intent.request_key = asked.value"
+    "SELECT intent.* FROM json_each(?) AS asked JOIN intent ON intent.request_key = asked.value"
+)
+_FIND_BUSY: Final = (
+    "SELECT payment_id, request_key FROM json_each(?) AS asked "
+    "JOIN intent ON intent.payment_id = asked.value WHERE action <> 'create'"
 )
 _FREE_CLAIMS: Final = "UPDATE intent SET claim = '', lease_us = 0"
 _FIND_PAYMENTS: Final = (
@@ -88,42 +92,59 @@ class SqliteWriter:
         return outcomes, reads.last_seq(self._connection)
 
     def _transaction(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
+        """Load, apply, save, commit. Nobody else writes from the load to the commit."""
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
             seq = reads.last_seq(connection)
-            batch = apply(commands, self._stored(commands), seq + 1)
-            if batch.entries:
-                connection.executemany(_INSERT_PAYMENT, batch.created.values())
-                connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
-                connection.executemany(_INSERT_ENTRY, batch.entries)
-                moved = sorted(batch.moved.items())  # neighbours in the table one after another
-                connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
-            if batch.intents:
-                connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
-                recorded = (intent for intent in batch.intents.values() if intent is not None)
-                rows = ((*create, claim, lease_us) for create, claim, lease_us in recorded)
-                connection.executemany(_INSERT_INTENT, rows)
+            batch = apply(commands, self._load(commands), seq + 1)
+            self._save(batch)
             connection.execute("COMMIT")
         except apsw.ConstraintError:
             connection.execute("ROLLBACK")
             raise
         return batch.outcomes, seq + len(batch.entries)
 
-    def _stored(self, commands: Sequence[Command]) -> Stored:
+    def _load(self, commands: Sequence[Command]) -> Stored:
         stored = Stored()
         keys = json.dumps([command.request_key for command in commands])
         width = len(Payment._fields)
         for row in self._connection.execute(_FIND_ANSWERS, (keys,)):
             entry = Entry(*row[width:])
             stored.answered[entry.request_key] = (Payment(*row[:width]), entry)
-        for *create, claim, lease_us in self._connection.execute(_FIND_INTENTS, (keys,)):
-            stored.intents[create[0]] = Intent(Create(*create), claim, lease_us)
-        wanted = [command.payment_id for command in commands if isinstance(command, Change)]
-        if wanted:
-            for row in self._connection.execute(_FIND_PAYMENTS, (json.dumps(wanted),)):
+        for row in self._connection.execute(_FIND_INTENTS, (keys,)):
+            intent = intent_of(IntentRow(*row))
+            stored.intents[intent.operation.request_key] = intent
+        changed = json.dumps([each.payment_id for each in _changes(commands, stored)])
+        if changed != "[]":
+            for row in self._connection.execute(_FIND_PAYMENTS, (changed,)):
                 stored.payments[row[0]] = Payment(*row)
+            stored.busy.update(self._connection.execute(_FIND_BUSY, (changed,)))
         return stored
+
+    def _save(self, batch: Batch) -> None:
+        connection = self._connection
+        if batch.entries:
+            connection.executemany(_INSERT_PAYMENT, batch.created.values())
+            connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
+            connection.executemany(_INSERT_ENTRY, batch.entries)
+            moved = sorted(batch.moved.items())  # neighbours in the table one after another
+            connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
+        if batch.intents:
+            connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
+            recorded = (intent for intent in batch.intents.values() if intent is not None)
+            connection.executemany(_INSERT_INTENT, map(row_of, recorded))
+
+
+def _changes(commands: Sequence[Command], stored: Stored) -> Iterator[Change]:
+    """The changes that a batch may carry out: those asked for, and those on record."""
+    for command in commands:
+        asked = command.operation if isinstance(command, Declined | Intend) else command
+        if isinstance(asked, Change):
+            yield asked
+    for intent in stored.intents.values():
+        if isinstance(intent.operation, Change):
+            yield intent.operation
 
 
 def free_claims(connection: apsw.Connection) -> None:

@@ -16,7 +16,9 @@ from paycli.payments.commands import (
     Change,
     Command,
     Create,
+    Declined,
     Intend,
+    Operation,
     Release,
     Resolve,
     Resume,
@@ -26,14 +28,16 @@ from paycli.payments.payment import Entry, Payment
 from paycli.payments.states import Action
 from paycli.storage.failures import CommitFailed, CommitRefused
 
+# Commands. Those of the table hold nothing but plain values.
 _CREATE: Final = 0
 _CHANGE: Final = 1
 _INTEND: Final = 2
+_DECLINED: Final = 3
+_PLAIN_COMMANDS: Final[dict[int, Any]] = {4: Resume, 5: Resolve, 6: Withdraw, 7: Release}
+# Outcomes.
 _RECEIPT: Final = 0
 _CLAIMED: Final = 1
 _REFUSED: Final = 2
-# Those that hold nothing but plain values, by their tags.
-_PLAIN_COMMANDS: Final[dict[int, Any]] = {3: Resume, 4: Resolve, 5: Withdraw, 6: Release}
 _PLAIN_OUTCOMES: Final[dict[int, Any]] = {3: OnRecord, 4: Withdrawn, 5: NotOnRecord}
 _TAGS: Final = {kind: tag for tag, kind in (*_PLAIN_COMMANDS.items(), *_PLAIN_OUTCOMES.items())}
 _FAILURES: Final = {kind.__name__: kind for kind in (CommitFailed, CommitRefused)}
@@ -68,27 +72,40 @@ def answer_from_bytes(data: bytes) -> tuple[list[Outcome], int]:
 
 
 def _tagged_command(command: Command) -> _Tagged:
-    if isinstance(command, Create):
-        return _CREATE, _create_values(command)
-    if isinstance(command, Change):
-        key, payment_id, action, *rest = command
-        return _CHANGE, (key, payment_id, action.value, *rest)
+    if isinstance(command, Create | Change):
+        return _tagged_operation(command)
     if isinstance(command, Intend):
-        return _INTEND, (_create_values(command.create), command.claim, command.lease_us)
+        return _INTEND, (_tagged_operation(command.operation), command.claim, command.lease_us)
+    if isinstance(command, Declined):
+        return _DECLINED, (_tagged_operation(command.operation), command.decline_reason)
     return _TAGS[type(command)], tuple(command)
 
 
 def _command(tag: int, values: Any) -> Command:
-    if tag == _CREATE:
-        return Create._make(values)
-    if tag == _CHANGE:
-        key, payment_id, action, *rest = values
-        return Change(key, payment_id, Action(action), *rest)
+    if tag in (_CREATE, _CHANGE):
+        return _operation(tag, values)
     if tag == _INTEND:
-        create, claim, lease_us = values
-        return Intend(Create._make(create), claim, lease_us)
+        operation, claim, lease_us = values
+        return Intend(_operation(*operation), claim, lease_us)
+    if tag == _DECLINED:
+        operation, decline_reason = values
+        return Declined(_operation(*operation), decline_reason)
     plain: Command = _PLAIN_COMMANDS[tag]._make(values)
     return plain
+
+
+def _tagged_operation(operation: Operation) -> _Tagged:
+    if isinstance(operation, Create):
+        return _CREATE, (*operation[:7], int(operation.capture_method), *operation[8:])
+    key, payment_id, action, *rest = operation
+    return _CHANGE, (key, payment_id, action.value, *rest)
+
+
+def _operation(tag: int, values: Any) -> Operation:
+    if tag == _CREATE:
+        return Create._make(values)
+    key, payment_id, action, *rest = values
+    return Change(key, payment_id, Action(action), *rest)
 
 
 def _tagged_outcome(outcome: Outcome) -> _Tagged:
@@ -101,7 +118,8 @@ def _tagged_outcome(outcome: Outcome) -> _Tagged:
             replayed,
         )
     if isinstance(outcome, Claimed):
-        return _CLAIMED, (_create_values(outcome.create), outcome.resumed)
+        operation = _tagged_operation(outcome.operation)
+        return _CLAIMED, (operation, outcome.customer_id, outcome.resumed)
     if isinstance(outcome, OnRecord | Withdrawn | NotOnRecord):
         return _TAGS[type(outcome)], tuple(outcome)
     return _REFUSED, pickle.dumps(outcome)
@@ -112,14 +130,10 @@ def _outcome(tag: int, values: Any) -> Outcome:
         payment, entry, replayed = values
         return Receipt(Payment._make(payment), Entry._make(entry), replayed)
     if tag == _CLAIMED:
-        create, resumed = values
-        return Claimed(Create._make(create), resumed)
+        operation, customer_id, resumed = values
+        return Claimed(_operation(*operation), customer_id, resumed)
     if tag in _PLAIN_OUTCOMES:
         plain: Outcome = _PLAIN_OUTCOMES[tag]._make(values)
         return plain
     refusal: Outcome = pickle.loads(values)  # noqa: S301 - our own
     return refusal
-
-
-def _create_values(create: Create) -> tuple[Any, ...]:
-    return (*create[:7], int(create.capture_method), *create[8:])

@@ -142,6 +142,7 @@ def _rows(start: int, new_id: ids.NewId) -> tuple[list[Payment], list[Entry]]:
                 amount=1234,
                 now_us=(1_700_000_000_000 + n) * 1000,
             ),
+            "",
             n,
         )
         for n in range(start + 1, start + BATCH + 1)

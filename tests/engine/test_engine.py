@@ -18,12 +18,18 @@ from paycli.errors import (
     KeyReused,
     OutcomeOpen,
     Overloaded,
+    PaymentBusy,
     PaymentError,
+    ProcessorDeclined,
     ProcessorUnavailable,
 )
+from paycli.payments import commands
 from paycli.payments.batch import Receipt
-from paycli.payments.commands import Create
+from paycli.payments.commands import Change, Create, Operation
+from paycli.payments.payment import CaptureMethod, Payment
 from paycli.payments.processor import Answer
+from paycli.payments.queries import PaymentFilter
+from paycli.payments.states import Action
 from paycli.payments.store import Store
 from paycli.storage.stores import open_store
 
@@ -34,14 +40,14 @@ class Processor:
     """Asks the test: each question waits for `answer`."""
 
     def __init__(self) -> None:
-        self.questions: list[tuple[Create, asyncio.Future[Answer]]] = []
+        self.questions: list[tuple[Operation, asyncio.Future[Answer]]] = []
 
-    def instant(self, payment: Create) -> Answer | None:
-        return None if payment.customer_id.startswith("slow") else Answer()
+    def instant(self, operation: Operation, customer_id: str) -> Answer | None:
+        return None if customer_id.startswith("slow") else Answer()
 
-    async def authorize(self, payment: Create) -> Answer:
+    async def ask(self, operation: Operation, customer_id: str) -> Answer:
         asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self.questions.append((payment, asked))
+        self.questions.append((operation, asked))
         return await asked
 
     async def asked(self, number: int) -> asyncio.Future[Answer]:
@@ -71,10 +77,16 @@ def engine_of(store: Store, processor: Processor, timeout_s: float = 10) -> Engi
     return Engine(store, processor, authorization_ttl_s=60, processor_timeout_s=timeout_s)
 
 
-def creation(engine: Engine, key: str, customer: str = "slow", amount: int = 100) -> Create:
-    return engine.creation(
+def creation(key: str, customer: str = "slow", amount: int = 100) -> Create:
+    return commands.create(
         order_id="", customer_id=customer, currency="EUR", amount=amount, request_id=key
     )
+
+
+async def stored(store: Store) -> list[Payment]:
+    """All payments."""
+    found, _ = await store.payments(PaymentFilter(), "", 1000)
+    return found
 
 
 async def outcome(engine: Engine, create: Create) -> Receipt | PaymentError:
@@ -89,13 +101,13 @@ def test_what_the_processor_did_not_do_is_not_done_later_either(tmp_path: Path) 
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            create = creation(engine, "k")
+            create = creation("k")
             paying = asyncio.ensure_future(outcome(engine, create))
             (await processor.asked(1)).set_exception(DOWN)
             assert isinstance(await paying, ProcessorUnavailable)
             await engine.settle(create.request_key)
             assert len(processor.questions) == 1
-            assert await store.payment(create.payment_id) is None
+            assert await stored(store) == []
             assert await store.open_intents(2**62, 10) == []
             await engine.close()
 
@@ -107,19 +119,19 @@ def test_of_two_engines_only_the_holder_asks_and_withdraws(tmp_path: Path) -> No
         first, second = Processor(), Processor()
         async with opened(tmp_path / "s.db") as store:
             one, two = engine_of(store, first), engine_of(store, second)
-            create = creation(one, "k")
+            create = creation("k")
             paying = asyncio.ensure_future(outcome(one, create))
             answer = await first.asked(1)
             assert await store.open_intents(now_us(), 10) == []
             await two.settle(create.request_key)
             with pytest.raises(OutcomeOpen, match="Another server"):
-                await two.create(creation(two, "k"), None)
-            assert isinstance(await outcome(two, creation(two, "k", amount=5)), KeyReused)
+                await two.create(creation("k"), None)
+            assert isinstance(await outcome(two, creation("k", amount=5)), KeyReused)
             assert second.questions == []
             answer.set_result(Answer())
             paid = await paying
             assert isinstance(paid, Receipt)
-            again = await two.create(creation(two, "k"), None)
+            again = await two.create(creation("k"), None)
             assert again == paid._replace(replayed=True)
             for engine in (one, two):
                 await engine.close()
@@ -132,11 +144,11 @@ def test_a_changed_retry_hears_so_while_the_first_is_with_the_processor(tmp_path
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            paying = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            paying = asyncio.ensure_future(outcome(engine, creation("k")))
             answer = await processor.asked(1)
-            changed = await asyncio.wait_for(outcome(engine, creation(engine, "k", amount=5)), 5)
+            changed = await asyncio.wait_for(outcome(engine, creation("k", amount=5)), 5)
             assert isinstance(changed, KeyReused)
-            same = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            same = asyncio.ensure_future(outcome(engine, creation("k")))
             await asyncio.sleep(0.05)
             answer.set_result(Answer())
             paid = await paying
@@ -153,7 +165,7 @@ def test_the_items_of_a_batch_count_in_their_order(tmp_path: Path) -> None:
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            slow, quick = creation(engine, "k"), creation(engine, "k", "ada")
+            slow, quick = creation("k"), creation("k", "ada")
             batch = asyncio.ensure_future(engine.create_all([slow, quick], None))
             (await processor.asked(1)).set_result(Answer())
             first, second = await batch
@@ -172,11 +184,11 @@ def test_what_may_have_been_done_is_never_withdrawn(tmp_path: Path) -> None:
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            create = creation(engine, "k")
+            create = creation("k")
             paying = asyncio.ensure_future(outcome(engine, create))
             (await processor.asked(1)).set_exception(OutcomeOpen("The answer was lost."))
             assert isinstance(await paying, OutcomeOpen)
-            again = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            again = asyncio.ensure_future(outcome(engine, creation("k")))
             (await processor.asked(2)).set_exception(DOWN)
             open_still = await again
             assert isinstance(open_still, OutcomeOpen)
@@ -194,13 +206,13 @@ def test_a_flight_ends_on_record_though_its_caller_has_gone(tmp_path: Path) -> N
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            create = creation(engine, "k")
+            create = creation("k")
             paying = asyncio.ensure_future(outcome(engine, create))
             answer = await processor.asked(1)
             paying.cancel()
             await asyncio.gather(paying, return_exceptions=True)
             answer.set_result(Answer())
-            again = await asyncio.wait_for(outcome(engine, creation(engine, "k")), 5)
+            again = await asyncio.wait_for(outcome(engine, creation("k")), 5)
             assert isinstance(again, Receipt)
             assert len(processor.questions) == 1
             await engine.close()
@@ -210,16 +222,54 @@ def test_a_flight_ends_on_record_though_its_caller_has_gone(tmp_path: Path) -> N
 
 def test_one_customer_cannot_take_all_places() -> None:
     places = Places(10)
-    for _ in range(5):
-        places.take("hangs")
+    for number in range(5):
+        places.take(f"c{number}", "hangs")
     with pytest.raises(Overloaded):
-        places.take("hangs")
-    places.take("grace")
-    places.leave("hangs")
-    places.take("grace")
-    places.leave("grace")
-    places.leave("grace")
-    places.take("hangs")
+        places.take("c5", "hangs")
+    places.take("g1", "grace")
+    places.leave("c0")
+    places.take("g2", "grace")
+    places.leave("g1")
+    places.leave("g2")
+    places.take("c5", "hangs")
+
+
+def test_a_capture_flies_and_no_other_change_passes_it(tmp_path: Path) -> None:
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            held = creation("k")._replace(capture_method=CaptureMethod.MANUAL)
+            paying = asyncio.ensure_future(outcome(engine, held))
+            (await processor.asked(1)).set_result(Answer())
+            authorized = await paying
+            assert isinstance(authorized, Receipt)
+            payment_id = authorized.payment.payment_id
+            capture = Change("capture", payment_id, Action.CAPTURE, now_us(), 60)
+            capturing = asyncio.ensure_future(engine.change(capture, None))
+            await processor.asked(2)
+            void = Change("void", payment_id, Action.VOID, now_us())
+            with pytest.raises(PaymentBusy):
+                await engine.change(void, None)
+            capturing.cancel()
+            await engine.close()  # as a server that ends
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            settling = asyncio.ensure_future(engine.settle("capture"))
+            assert (await processor.asked(3)) is processor.questions[2][1]
+            assert processor.questions[2][0] == capture
+            processor.questions[2][1].set_result(Answer())
+            await settling
+            again = await engine.change(capture, None)
+            assert (again.replayed, again.payment.captured) == (True, 60)
+            voiding = asyncio.ensure_future(engine.change(void, None))
+            (await processor.asked(4)).set_result(Answer("NO"))
+            with pytest.raises(ProcessorDeclined):
+                await voiding
+            assert await store.open_intents(2**62, 10) == []
+            await engine.close()
+
+    asyncio.run(main())
 
 
 def test_a_place_is_free_again_however_the_question_ended(
@@ -231,19 +281,19 @@ def test_a_place_is_free_again_however_the_question_ended(
         processor = Processor()
         async with opened(tmp_path / "s.db") as store:
             engine = engine_of(store, processor)
-            paying = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            paying = asyncio.ensure_future(outcome(engine, creation("k")))
             answer = await processor.asked(1)
-            assert isinstance(await outcome(engine, creation(engine, "other")), Overloaded)
+            assert isinstance(await outcome(engine, creation("other")), Overloaded)
             answer.set_result(Answer())
             assert isinstance(await paying, Receipt)
-            assert isinstance(await outcome(engine, creation(engine, "k", amount=5)), KeyReused)
-            replayed = await outcome(engine, creation(engine, "k"))
+            assert isinstance(await outcome(engine, creation("k", amount=5)), KeyReused)
+            replayed = await outcome(engine, creation("k"))
             assert isinstance(replayed, Receipt)
             assert replayed.replayed
-            down = asyncio.ensure_future(outcome(engine, creation(engine, "down")))
+            down = asyncio.ensure_future(outcome(engine, creation("down")))
             (await processor.asked(2)).set_exception(DOWN)
             assert isinstance(await down, ProcessorUnavailable)
-            last = asyncio.ensure_future(outcome(engine, creation(engine, "last")))
+            last = asyncio.ensure_future(outcome(engine, creation("last")))
             (await processor.asked(3)).set_result(Answer())
             assert isinstance(await last, Receipt)
             await engine.close()
@@ -260,8 +310,8 @@ def test_many_open_payments_are_settled_though_some_hang(
         async with opened(tmp_path / "s.db") as store:
             processor = Processor()
             engine = engine_of(store, processor)
-            creates = [creation(engine, f"hang-{n}", "slow hang") for n in range(15)]
-            creates += [creation(engine, f"k{n}", f"slow {n}") for n in range(60)]
+            creates = [creation(f"hang-{n}", "slow hang") for n in range(15)]
+            creates += [creation(f"k{n}", f"slow {n}") for n in range(60)]
             for create in creates:
                 asking = asyncio.ensure_future(outcome(engine, create))
                 await processor.asked(len(processor.questions) + 1)
@@ -273,8 +323,9 @@ def test_many_open_payments_are_settled_though_some_hang(
             async with upkeep(store, engine), asyncio.timeout(20):
                 settled = 0
                 while settled < 60:
-                    for create, answer in processor.questions:
-                        if create.customer_id != "slow hang" and not answer.done():
+                    for asked, answer in processor.questions:
+                        hangs = isinstance(asked, Create) and asked.customer_id == "slow hang"
+                        if not hangs and not answer.done():
                             answer.set_result(Answer())
                             settled += 1
                     await asyncio.sleep(0.005)
@@ -291,22 +342,15 @@ def test_upkeep_goes_on_after_an_overload(tmp_path: Path, monkeypatch: pytest.Mo
     async def main() -> None:
         async with opened(tmp_path / "s.db") as store:
             engine = Engine(store, Processor(), authorization_ttl_s=0.001, processor_timeout_s=10)
-            held = engine.creation(
-                order_id="",
-                customer_id="ada",
-                currency="EUR",
-                amount=1,
-                request_id="k",
-                capture_method=2,
-            )
-            await engine.create(held, None)
+            held = creation("k", "ada")._replace(capture_method=CaptureMethod.MANUAL)
+            payment_id = (await engine.create(held, None)).payment.payment_id
             with pytest.MonkeyPatch.context() as full:
                 full.setattr("paycli.storage.group_commit.WAITING_MAX", 0)
                 async with upkeep(store, engine), asyncio.timeout(10):
                     await asyncio.sleep(0.2)
                     full.undo()
                     async for _ in paced():
-                        found = await store.payment(held.payment_id)
+                        found = await store.payment(payment_id)
                         if found is not None and found.expired:
                             break
 

@@ -73,6 +73,7 @@ MAGIC = [
     ("sim_unavailable", DOWN, DOWN),
     ("sim_lost_answer", LOST, APPROVED),
     ("sim_hang", LOST, LOST),
+    ("sim_refund_declined", APPROVED, APPROVED),
     ("anything else", APPROVED, APPROVED),
     *((unknown, MISSPELT, MISSPELT) for unknown in ("sim_unknown", "sim_slow_x", "sim_decline_")),
     ("sim_slow_60001", MISSPELT, MISSPELT),
@@ -220,6 +221,19 @@ def test_a_flight_goes_on_when_its_caller_gives_up(client: Client) -> None:
     paid, trailer = client.with_trailer("CreatePayment", request)
     assert paid.state == pb.PAYMENT_STATE_CAPTURED
     assert trailer.items() >= {REPLAYED}
+
+
+def test_a_refund_can_be_declined_and_leaves_the_payment_as_it_was(client: Client) -> None:
+    paid = client.create("5.00", customer_id="sim_refund_declined")
+    for _ in range(2):  # it is asked about anew
+        with pytest.raises(grpc.RpcError) as raised:
+            client.refund(paid.name, "1.00", request_id="r")
+        said = refusal_of(raised.value)
+        assert (said.code, said.reason) == ("FAILED_PRECONDITION", "PROCESSOR_DECLINED")
+        assert said.metadata["declineReason"] == "DO_NOT_HONOR"
+    assert client.get(paid.name) == paid
+    held = client.authorize("5.00", customer_id="sim_refund_declined")
+    assert client.capture(held.name).captured_amount == held.amount
 
 
 def test_a_crash_during_a_flight_is_settled_to_one_truth(start_server: StartServer) -> None:

@@ -36,9 +36,8 @@ def history(
         now_us=1,
         capture_method=method,
         expires_us=50,
-        decline_reason=declined,
     )
-    payment, first = decide.create(create, 1)
+    payment, first = decide.create(create, declined, 1)
     entries = [first]
     for change in wanted:
         try:

@@ -23,7 +23,6 @@ def make(
     amount: int = 100,
     *,
     method: CaptureMethod = CaptureMethod.MANUAL,
-    declined: str = "",
     payment_id: str = "pay_1",
 ) -> Create:
     return commands.create(
@@ -34,7 +33,6 @@ def make(
         amount=amount,
         now_us=1,
         capture_method=method,
-        decline_reason=declined,
     )
 
 
@@ -101,7 +99,7 @@ def _change(payment: Payment, action: Action, amount: int = 0, *, final: bool = 
 
 
 def test_a_payment_walks_through_all_states() -> None:
-    payment, _ = decide.create(make(), 1)
+    payment, _ = decide.create(make(), "", 1)
     assert state_of(payment) is State.AUTHORIZED
     part = _change(payment, Action.CAPTURE, 30)
     assert state_of(part) is State.PARTIALLY_CAPTURED
@@ -113,16 +111,16 @@ def test_a_payment_walks_through_all_states() -> None:
     assert state_of(_change(final, Action.REFUND)) is State.REFUNDED
     assert state_of(_change(payment, Action.VOID)) is State.VOIDED
     assert state_of(_change(payment, Action.EXPIRE)) is State.EXPIRED
-    assert state_of(decide.create(make(declined="EXPIRED_CARD"), 1)[0]) is State.DECLINED
+    assert state_of(decide.create(make(), "EXPIRED_CARD", 1)[0]) is State.DECLINED
 
 
 def test_a_state_without_an_edge_refuses_every_action() -> None:
-    payment, _ = decide.create(make(), 1)
+    payment, _ = decide.create(make(), "", 1)
     ended = [
         _change(payment, Action.VOID),
         _change(payment, Action.EXPIRE),
         _change(_change(payment, Action.CAPTURE), Action.REFUND),
-        decide.create(make(declined="LOST_CARD"), 1)[0],
+        decide.create(make(), "LOST_CARD", 1)[0],
     ]
     assert {state_of(each) for each in ended} == {s for s in State if not ALLOWED[s]}
     for each in ended:
@@ -132,7 +130,7 @@ def test_a_state_without_an_edge_refuses_every_action() -> None:
 
 
 def test_more_than_is_left_is_refused_with_the_rest() -> None:
-    payment, _ = decide.create(make(amount=100), 1)
+    payment, _ = decide.create(make(amount=100), "", 1)
     with pytest.raises(StateForbids, match=r"1\.00 EUR left to capture, not 1\.01") as refusal:
         _change(payment, Action.CAPTURE, 101)
     assert refusal.value.reason == "CAPTURE_EXCEEDS_AUTHORIZED"
@@ -140,7 +138,7 @@ def test_more_than_is_left_is_refused_with_the_rest() -> None:
 
 
 def test_a_refund_gives_nothing_back_from_the_authorization() -> None:
-    captured = _change(decide.create(make(), 1)[0], Action.CAPTURE)
+    captured = _change(decide.create(make(), "", 1)[0], Action.CAPTURE)
     assert _change(captured, Action.REFUND, final=True).voided == 0
 
 

@@ -23,7 +23,7 @@ from google.protobuf import json_format
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paycli import errors
-from paycli.errors import DeadlinePassed, PaymentError
+from paycli.errors import DeadlinePassed, PaymentBusy, PaymentError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.statuses import status_of
 from tests.conftest import Server, StartServer, servers_in
@@ -69,6 +69,8 @@ RULES: Final = {
     "REFUND_EXCEEDS_CAPTURED": FORBIDDEN,
     "BALANCE_LIMIT": FORBIDDEN,
     "LEDGER_FORBIDS": FORBIDDEN,
+    "PROCESSOR_DECLINED": Rule("FAILED_PRECONDITION"),
+    "PAYMENT_BUSY": Rule("UNAVAILABLE", retry="1s"),
     "OVERLOADED": Rule("RESOURCE_EXHAUSTED", retry="0.500s"),
     "PROCESSOR_UNAVAILABLE": Rule("UNAVAILABLE", retry="1s"),
     "PROCESSOR_OUTCOME_UNKNOWN": Rule("DEADLINE_EXCEEDED", retry="1s"),
@@ -80,6 +82,7 @@ RULES: Final = {
 
 # Reasons that other tests of the wire hold, and why they stand elsewhere.
 ELSEWHERE: Final = {
+    "PROCESSOR_DECLINED": "test_processor.py: the simulator's own",
     "REQUEST_UNREADABLE": "test_bounds.py: bytes, not a request",
     "INTERNAL": "test_interceptors.py: it takes a fault",
     "DRAINING": "test_watch.py: only a stream still hears from a server that stops",
@@ -589,17 +592,21 @@ def test_what_the_database_itself_forbids_is_refused_alone(start_server: StartSe
         assert refusal_in(bad.error) == expected(forbids, {})
 
 
-def test_a_deadline_that_passed_in_the_queue_is_an_error_of_its_own() -> None:
+def test_what_no_client_hears_or_the_simulator_never_does_is_an_error_of_its_own() -> None:
     # A client whose deadline passed listens no more, so this one is looked at where it is made.
     late = DeadlinePassed("x")
     assert refusal_in(status_of(late)) == expected(Case("DEADLINE_PASSED", "", {}, "x"), {})
+    # The simulator answers changes at once.
+    busy = PaymentBusy("pay_x")
+    case = Case("PAYMENT_BUSY", "", {}, str(busy), {"paymentId": "pay_x"})
+    assert refusal_in(status_of(busy)) == expected(case, {})
 
 
 def test_every_reason_of_the_source_is_in_the_table_and_shown_by_a_test() -> None:
     classes = {each.reason for each in _tree(PaymentError)}
     written, patterns = set(classes), set[str]()
     for path in sorted(PACKAGE.rglob("*.py")):
-        if path.parts[len(PACKAGE.parts)] in ("payments", "server", "storage"):
+        if path.parts[len(PACKAGE.parts)] in ("payments", "engine", "servicers", "host", "storage"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 _collect(node, written, patterns)
     assert written - RULES.keys() - NEVER_SENT.keys() == set()

@@ -16,8 +16,10 @@ from paycli.errors import (
     KeyReused,
     OutcomeOpen,
     Overloaded,
+    PaymentBusy,
     PaymentError,
     PaymentNotFound,
+    ProcessorDeclined,
     StateForbids,
 )
 from paycli.payments import commands
@@ -34,7 +36,9 @@ from paycli.payments.commands import (
     Change,
     Command,
     Create,
+    Declined,
     Intend,
+    Operation,
     Release,
     Resolve,
     Resume,
@@ -290,8 +294,8 @@ async def outcome(store: Store, command: Command) -> Outcome:
     return found
 
 
-def intend(create: Create, claim: str = "c1", lease_us: int = T0 + 10**9) -> Intend:
-    return Intend(create, claim, lease_us)
+def intend(operation: Operation, claim: str = "c1", lease_us: int = T0 + 10**9) -> Intend:
+    return Intend(operation, claim, lease_us)
 
 
 def test_an_intent_is_its_holders_until_it_is_resolved_or_withdrawn(url: str) -> None:
@@ -299,7 +303,7 @@ def test_an_intent_is_its_holders_until_it_is_resolved_or_withdrawn(url: str) ->
         async with opened(url) as store:
             first = make(1, request_id="k")
             key = first.request_key
-            assert await outcome(store, intend(first)) == Claimed(first, resumed=False)
+            assert await outcome(store, intend(first)) == Claimed(first, "ada", resumed=False)
             retry = first._replace(payment_id="pay_other", now_us=first.now_us + 5)
             assert await outcome(store, intend(retry, "c2")) == OnRecord("c1")
             changed = await outcome(store, intend(first._replace(amount=101), "c2"))
@@ -332,6 +336,78 @@ def test_an_intent_is_its_holders_until_it_is_resolved_or_withdrawn(url: str) ->
     asyncio.run(main())
 
 
+def test_a_change_can_be_asked_about_too_one_at_a_time(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            held = make(1, capture_method=MANUAL)
+            await store.execute(held)
+            before = do(held, Action.CAPTURE, 10, key="before")
+            await store.execute(before)
+            capture = do(held, Action.CAPTURE, 40, key="capture")
+            assert await outcome(store, intend(capture)) == Claimed(capture, "ada", resumed=False)
+            assert await outcome(store, intend(capture, "c2")) == OnRecord("c1")
+            for changed in (capture._replace(amount=41), capture._replace(final=True)):
+                assert isinstance(await outcome(store, intend(changed, "c2")), KeyReused)
+            void = do(held, Action.VOID, key="void")
+            for other in (
+                void,
+                intend(void, "c2"),
+                Declined(void, "NO"),
+                commands.expire(held.payment_id, T0),
+            ):
+                assert isinstance(await outcome(store, other), PaymentBusy)
+            with pytest.raises(OutcomeOpen):
+                await store.execute(capture)
+            assert (await store.execute(before)).replayed
+            receipt = await outcome(store, Resolve(capture.request_key, "c1", ""))
+            assert isinstance(receipt, Receipt)
+            assert (receipt.payment.captured, receipt.entry.amount) == (50, 40)
+            assert await outcome(store, intend(capture)) == receipt._replace(replayed=True)
+            assert await store.open_intents(2**62, 10) == []
+            await store.execute(void)
+
+    asyncio.run(main())
+
+
+def test_a_change_that_the_processor_declines_moves_nothing_and_may_be_asked_again(
+    url: str,
+) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            paid = make(1)
+            await store.execute(paid)
+            refund = do(paid, Action.REFUND, 40, key="r")
+            await store.execute_all([intend(refund)])
+            for declined in (Resolve(refund.request_key, "c1", "NO"), Declined(refund, "NO")):
+                refused = await outcome(store, declined)
+                assert isinstance(refused, ProcessorDeclined)
+                assert refused.metadata["action"] == "refund"
+                assert refused.metadata["declineReason"] == "NO"
+            assert await store.open_intents(2**62, 10) == []
+            assert await store.refunds(paid.payment_id, 0, 10) == []
+            receipt = await store.execute(refund)
+            assert receipt.payment.refunded == 40
+            assert (await store.execute(Declined(refund, "NO"))).replayed
+
+    asyncio.run(main())
+
+
+def test_nobody_is_asked_for_a_change_that_cannot_be(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            paid = make(1)
+            await store.execute(paid)
+            too_much = do(paid, Action.REFUND, 101, key="r")
+            assert isinstance(await outcome(store, intend(too_much)), StateForbids)
+            void = do(paid, Action.VOID, key="v")
+            assert isinstance(await outcome(store, intend(void)), StateForbids)
+            missing = do(make(2), Action.VOID, key="m")
+            assert isinstance(await outcome(store, intend(missing)), PaymentNotFound)
+            assert await store.open_intents(2**62, 10) == []
+
+    asyncio.run(main())
+
+
 def test_an_intent_is_taken_up_once_it_is_let_go_or_its_lease_is_over(url: str) -> None:
     async def main() -> None:
         async with opened(url) as store:
@@ -342,7 +418,7 @@ def test_an_intent_is_taken_up_once_it_is_let_go_or_its_lease_is_over(url: str) 
             assert await outcome(store, Resume(key, "c2", T0 + 49_999, T0)) == OnRecord("c1")
             assert await store.open_intents(T0 + 50_000, 10) == [key]
             taken = await outcome(store, Resume(key, "c2", T0 + 50_000, T0 + 90_000))
-            assert taken == Claimed(first, resumed=True)
+            assert taken == Claimed(first, "ada", resumed=True)
             assert await outcome(store, Withdraw(key, "c1")) == OnRecord("c2")
             assert await outcome(store, Resolve(key, "c1", "")) == OnRecord("c2")
             assert await outcome(store, Release(key, "c2", T0 + 70_000)) == OnRecord("")
@@ -350,7 +426,7 @@ def test_an_intent_is_taken_up_once_it_is_let_go_or_its_lease_is_over(url: str) 
             assert await store.open_intents(T0 + 70_000, 10) == [key]
             # Whoever asks for this payment again need not wait.
             retry = first._replace(payment_id="pay_other")
-            assert await outcome(store, intend(retry, "c3")) == Claimed(first, resumed=True)
+            assert await outcome(store, intend(retry, "c3")) == Claimed(first, "ada", resumed=True)
 
     asyncio.run(main())
 
@@ -384,15 +460,22 @@ def test_open_intents_come_customer_by_customer(url: str) -> None:
 
 def test_intents_survive_a_restart_and_their_holders_do_not(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
+    paid = make(5)
+    refund = do(paid, Action.REFUND, 40, key="r")._replace(reason="broken", currency="EUR")
 
     async def main() -> None:
         async with opened(url) as store:
-            await store.execute_all([intend(make(1))])
+            await store.execute(paid)
+            await store.execute_all([intend(make(1)), intend(refund)])
             assert await store.open_intents(T0, 10) == []
         async with opened(url) as store:
             key = make(1).request_key
-            assert await store.open_intents(T0, 10) == [key]
-            assert await outcome(store, Resume(key, "c2", T0, T0)) == Claimed(make(1), resumed=True)
+            assert set(await store.open_intents(T0, 10)) == {key, refund.request_key}
+            resume = Resume(refund.request_key, "c2", T0, T0)
+            assert await outcome(store, resume) == Claimed(refund, "ada", resumed=True)
+            assert await outcome(store, Resume(key, "c2", T0, T0)) == Claimed(
+                make(1), "ada", resumed=True
+            )
 
     asyncio.run(main())
 

@@ -20,6 +20,7 @@ from paycli.payments.commands import (
     Change,
     Command,
     Create,
+    Declined,
     Intend,
     Release,
     Resolve,
@@ -39,16 +40,15 @@ from paycli.storage.writer_frames import (
 texts = st.text(max_size=20)
 numbers = st.integers(-(2**63), 2**63 - 1)
 methods = st.sampled_from([*CaptureMethod, 1, 2])
-creates = st.builds(
-    Create, texts, texts, texts, texts, texts, numbers, numbers, methods, numbers, texts
-)
+creates = st.builds(Create, texts, texts, texts, texts, texts, numbers, numbers, methods, numbers)
 changes = st.builds(
     Change, texts, texts, st.sampled_from(Action), numbers, numbers, st.booleans(), texts, texts
 )
+operations = st.one_of(creates, changes)
 commands = st.one_of(
-    creates,
-    changes,
-    st.builds(Intend, creates, texts, numbers),
+    operations,
+    st.builds(Intend, operations, texts, numbers),
+    st.builds(Declined, operations, texts),
     st.builds(Resume, texts, texts, numbers, numbers),
     st.builds(Resolve, texts, texts, texts),
     st.builds(Withdraw, texts, texts),
@@ -64,7 +64,7 @@ entries = st.builds(
 )
 outcomes = st.one_of(
     st.builds(Receipt, payments, entries, st.booleans()),
-    st.builds(Claimed, creates, st.booleans()),
+    st.builds(Claimed, operations, texts, st.booleans()),
     st.builds(OnRecord, texts),
     st.just(Withdrawn()),
     st.just(NotOnRecord()),

@@ -177,7 +177,7 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: P
 
     told: list[Health] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("paycli.storage.writer_process._HUNG_S", 0.5)
+        patched.setattr("paycli.storage.writer_process._HUNG_S", 3.0)  # a start takes a while
         asyncio.run(main())
     assert told == [Health.PAUSED, Health.SERVING]
 

@@ -49,11 +49,16 @@ def connect(
     with channel:
         silence = _knock(channel, timeout_s)
         if silence is not None:
-            from paycli.client.diagnosis import why_no_answer  # start-up time: only failures need it
+            # start-up time: only failures need it
+            from paycli.client.diagnosis import why_no_answer
 
-            said = (silence.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
             why = why_no_answer(
-                target, host, port, plaintext=plaintext, timeout_s=timeout_s, said=said
+                target,
+                host,
+                port,
+                plaintext=plaintext,
+                timeout_s=timeout_s,
+                said=silence.details() or "",
             )
             raise Unreachable(why, metadata={"target": target}) from silence
         yield channel

@@ -26,7 +26,8 @@ class Charge(NamedTuple):
     amount: int
     currency: str
     user_id: str
-    idempotency_key: str = ""
+    idempotency_key: str
+    request_key: str  # what a service knows it by: two charges with the same one are one payment
 
     @property
     def decimal_amount(self) -> str:
@@ -87,7 +88,7 @@ def charge(
             "idempotency_key must be printable ASCII, as all gRPC metadata; use a UUID for example.",
         )
     minor = minor_from_decimal(amount, currency)
-    commands.check_create(
+    request_key, _, _ = commands.check_create(
         order_id=order_id,
         customer_id=user_id,
         currency=currency,
@@ -96,7 +97,7 @@ def charge(
         customer_field="user_id",
         key_field="idempotency_key",
     )
-    return Charge(order_id, minor, currency, user_id, idempotency_key)
+    return Charge(order_id, minor, currency, user_id, idempotency_key, request_key)
 
 
 def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
@@ -132,6 +133,14 @@ def unknown(charge: Charge, why: str) -> OutcomeUnknown:
     return error
 
 
+def untold(paid: Paid, why: str) -> OutcomeUnknown:
+    """The error that an answer came and could not be given to whoever asked."""
+    error = OutcomeUnknown(f"{why}; the answer was {paid.status}, {paid.payment_id or 'no id'}.")
+    _name(error, paid.charge)
+    error.metadata |= {"payment_id": paid.payment_id, "status": paid.status}
+    return error
+
+
 def _name(error: OutcomeUnknown, charge: Charge) -> None:
     """Say which charge it was: whoever sent it may have had no order id in mind."""
     error.message = f"{error.message} It was {charge.name}."
@@ -140,7 +149,9 @@ def _name(error: OutcomeUnknown, charge: Charge) -> None:
         error.metadata["idempotency_key"] = charge.idempotency_key
 
 
-def _answer(charge: Charge, response: payment_pb2.PaymentResponse, trailing: dict[str, Any]) -> Paid:
+def _answer(
+    charge: Charge, response: payment_pb2.PaymentResponse, trailing: dict[str, Any]
+) -> Paid:
     """The answer, if it is one: two status words are agreed, and what was paid has an id."""
     if response.status not in (SUCCESS, FAILED):
         word = " ".join(response.status.split())[:_SHOWN_MAX]

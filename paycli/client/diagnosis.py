@@ -32,6 +32,7 @@ def why_no_answer(
     target: str, host: str, port: int, *, plaintext: bool, timeout_s: float, said: str
 ) -> str:
     """One sentence: what is wrong and what to do. `said` is gRPC's own account."""
+    said = " ".join(said.rpartition("last error: ")[2].removeprefix("UNKNOWN: ").split())
     if "proxy" in said.lower():
         return f"The proxy on the way to {target} refused ({said}). Name the host in no_proxy, {_ELSEWHERE}"
     try:
@@ -50,9 +51,7 @@ def why_no_answer(
     return _sentence(target, speaks, plaintext=plaintext, timeout_s=timeout_s, said=said)
 
 
-def _sentence(
-    target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float, said: str
-) -> str:
+def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float, said: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("CERTIFICATE_VERIFY_FAILED: ")[2].removesuffix(": OK")
         return (
@@ -65,7 +64,9 @@ def _sentence(
         case _Speaks.TLS if plaintext:
             return f"{target} speaks TLS, and plaintext was sent. Add --tls."
         case _Speaks.HTTP1 | _Speaks.TLS_ONLY:
-            return f"{target} speaks HTTP/1, not gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
+            return (
+                f"{target} speaks HTTP/1, not gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
+            )
         case _Speaks.HTTP2 if not plaintext:
             return f"{target} speaks plaintext, and TLS was asked for. Add --plaintext if you trust the network."
         case _Speaks.HTTP2 | _Speaks.TLS:

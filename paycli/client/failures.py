@@ -63,7 +63,15 @@ def _no_answer(call: Failed) -> PaycliError:
 
 def _no_proof(call: Failed) -> PaycliError:
     return OutcomeUnknown(
-        f"The service answered {call.code.name} ({call.said}); that is no proof, it may have been paid."
+        f"The service answered {call.code.name} ({call.said}), which proves nothing; "
+        "it may have been paid."
+    )
+
+
+def _no_such_method(call: Failed) -> PaycliError:
+    return OutcomeUnknown(
+        f"The service answered UNIMPLEMENTED ({call.said}): most likely it does not offer "
+        f"{call.method}, but that is no proof; it may have been paid."
     )
 
 
@@ -87,7 +95,7 @@ _TABLE: Final = {
     StatusCode.FAILED_PRECONDITION: _Row(_answered, _no_proof, _answered),
     StatusCode.ABORTED: _Row(_open, _no_proof, _answered),
     StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _answered),
-    StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_proof, _not_offered),
+    StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_such_method, _not_offered),
     StatusCode.INTERNAL: _Row(_open, _no_proof, _answered),
     StatusCode.UNAVAILABLE: _Row(_nothing_done, _no_answer, _nothing_done),
     StatusCode.DATA_LOSS: _Row(_open, _no_proof, _answered),
@@ -123,7 +131,9 @@ def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
             continue
         try:
             status = status_pb2.Status.FromString(item.value)
-            if status.code != call.code().value[0]:  # rewritten on the way: it speaks of another end
+            if (
+                status.code != call.code().value[0]
+            ):  # rewritten on the way: it speaks of another end
                 continue
             for detail in status.details:
                 if detail.Unpack(info):

@@ -47,7 +47,7 @@ FixtureEntry = FixturePayment | DocumentError
 class Fixture:
     """The payments of a file in order; a wrong one comes as its error, beside its neighbours.
 
-    It can be gone through again, first to check and then to send: a million repetitions take no room.
+    It can be gone through again, first to check and then to send.
     """
 
     path: Path
@@ -55,7 +55,7 @@ class Fixture:
     _entries: tuple[Node, ...]
 
     def __iter__(self) -> Iterator[FixtureEntry]:
-        seen: dict[tuple[str, ...], Node] = {}
+        seen: dict[str, Node] = {}
         for entry in self._entries:
             try:
                 fields = self._defaults | entry.fields("a payment", _PAYMENT_KEYS)
@@ -80,15 +80,18 @@ def read_fixture(path: Path) -> Fixture:
     return Fixture(path, defaults, entries)
 
 
-def _refuse_twice(entry: Node, charge: Charge, seen: dict[tuple[str, ...], Node]) -> None:
+def _refuse_twice(entry: Node, charge: Charge, seen: dict[str, Node]) -> None:
     """Refuse a payment that the service would take for the retry of one above."""
-    key = (charge.idempotency_key,) if charge.idempotency_key else (charge.order_id, charge.user_id)
-    above = seen.get(key)
+    above = seen.get(charge.request_key)
     if above is entry:
-        raise entry.error(f"repeat makes {charge.name} more than once; write ${{n}} into its order_id.")
+        raise entry.error(
+            f"repeat makes {charge.name} more than once; write ${{n}} into its "
+            f"{'idempotency_key' if charge.idempotency_key else 'order_id'}."
+        )
     if above is not None:
         raise entry.error(f"{charge.name} stands in line {above.line} already; pay it once.")
-    seen[key] = entry
+    seen[charge.request_key] = entry
+
 
 def _payment(path: Path, entry: Node, fields: dict[str, Node], n: int) -> FixturePayment:
     if "amount" not in fields:

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 import grpc
 
 from paycli.client.channel import answers
-from paycli.client.charges import Paid, send, unknown
+from paycli.client.charges import Paid, send, unknown, untold
 from paycli.client.fixtures import FixtureEntry, FixturePayment
 from paycli.errors import (
     CheckFailed,
@@ -51,6 +51,19 @@ class Result:
     paid: Paid | None = None
     problem: PaycliError | None = None
 
+    def as_dict(self) -> dict[str, object]:
+        """The JSON form, without the problem."""
+        where: dict[str, object] = {
+            "outcome": self.outcome,
+            "file": str(self.entry.path),
+            "line": self.entry.line,
+        }
+        if self.paid is not None:
+            return {**where, **self.paid.as_dict()}
+        if isinstance(self.entry, DocumentError):
+            return where
+        return {**where, **self.entry.charge.as_dict()}
+
 
 class Unmet(CheckFailed):
     """A payment got another status than its fixture expects."""
@@ -68,21 +81,13 @@ class Unmet(CheckFailed):
 class Run:
     """Sends entries in order and reports each. Broken off, it knows what was not reported."""
 
-    def __init__(
-        self,
-        channel: grpc.Channel | None,
-        entries: Iterable[FixtureEntry],
-        timeout_s: float,
-        report: Callable[[Result], None],
-    ) -> None:
-        self._channel = channel
+    def __init__(self, entries: Iterable[FixtureEntry], report: Callable[[Result], None]) -> None:
         self._entries = iter(entries)
-        self._timeout_s = timeout_s
         self._report = report
+        self._unreported: Result | None = None
         self._exit_codes = {0}
         self._anything_done = False
         self.totals: Counter[Outcome] = Counter()
-        self.unreported: Result | None = None
         self.ended_because = ""
 
     @property
@@ -93,76 +98,87 @@ class Run:
             codes = codes - {Unreachable.exit_code} | {CheckFailed.exit_code}
         return max(codes)
 
-    def send(self) -> None:
+    def send(self, channel: grpc.Channel, timeout_s: float) -> None:
         """Send all, or until the service as a whole takes no more; then the rest is not sent."""
         for entry in self._entries:
             if isinstance(entry, DocumentError):
-                self._tell(Result(entry, Outcome.NOT_SENT, problem=entry))
+                self._tell(_not_sent(entry))
                 continue
-            lost = unknown(entry.charge, "Interrupted before an answer came")
-            self.unreported = _broken(entry, lost)
-            self.unreported = result = self._send(entry)
+            self._unreported = _lost(entry)
+            result = _send(channel, entry, timeout_s)
             self._tell(result)
-            self.unreported = None
-            self.ended_because = self._why_to_end(result.problem)
-            if self.ended_because:
-                break
-        self.leave()
+            why = _why_to_end(result.problem, channel, timeout_s)
+            if why:
+                self.leave(why)
 
-    def leave(self) -> None:
+    def leave(self, why: str) -> None:
         """Report what is left as not sent."""
+        self.ended_because = why
         for entry in self._entries:
-            problem = entry if isinstance(entry, DocumentError) else None
-            self._tell(Result(entry, Outcome.NOT_SENT, problem=problem))
+            self._tell(_not_sent(entry))
 
-    def _send(self, entry: FixturePayment) -> Result:
-        assert self._channel is not None
-        try:
-            paid = send(self._channel, entry.charge, self._timeout_s)
-        except PaycliError as problem:
-            return _broken(entry, problem)
-        if not paid.succeeded:
-            outcome = Outcome.DECLINED
-        else:
-            outcome = Outcome.PAID_BEFORE if paid.replayed else Outcome.PAID
-        unmet = None if paid.status == entry.expect else _at(entry, Unmet(entry, paid))
-        return Result(entry, outcome, paid, unmet)
+    def break_off(self, why: str) -> None:
+        """Report what was on its way, which nobody has heard of, and the rest as not sent."""
+        result = self._unreported
+        if result is not None:
+            if result.paid is not None:
+                result = replace(result, problem=_at(result.entry, untold(result.paid, why)))
+            self._tell(result)
+        self.leave(why[0].lower() + why[1:])
 
     def _tell(self, result: Result) -> None:
-        self.count(result)
+        self._unreported = result
         self._report(result)
-
-    def count(self, result: Result) -> None:
-        """Take a result into the totals and the exit code."""
+        self._unreported = None
         self.totals[result.outcome] += 1
         problem = result.problem
         self._exit_codes.add(problem.exit_code if problem is not None else 0)
         if result.outcome is not Outcome.NOT_SENT and not isinstance(problem, Unreachable):
             self._anything_done = True
 
-    def _why_to_end(self, problem: PaycliError | None) -> str:
-        """Why the next payment would fare no better; "" when it may."""
-        if problem is None:
-            return ""
-        if isinstance(problem, Unreachable) and problem.reason not in _OF_THIS_PAYMENT:
-            return "the service takes no payments now"
-        if problem.reason == _STORE_LOST:
-            return "the service lost its store"
-        if problem.status == "UNAUTHENTICATED":
-            return "the service refuses the caller"
-        lost = isinstance(problem, OutcomeUnknown) and problem.status in _NO_ANSWER
-        if lost and not answers(self._channel, self._timeout_s):
-            return "the service does not answer any more"
+
+def _send(channel: grpc.Channel, entry: FixturePayment, timeout_s: float) -> Result:
+    try:
+        paid = send(channel, entry.charge, timeout_s)
+    except PaycliError as problem:
+        outcome = Outcome.UNKNOWN if isinstance(problem, OutcomeUnknown) else Outcome.FAILED
+        return Result(entry, outcome, problem=_at(entry, problem))
+    if not paid.succeeded:
+        outcome = Outcome.DECLINED
+    else:
+        outcome = Outcome.PAID_BEFORE if paid.replayed else Outcome.PAID
+    unmet = None if paid.status == entry.expect else _at(entry, Unmet(entry, paid))
+    return Result(entry, outcome, paid, unmet)
+
+
+def _lost(entry: FixturePayment) -> Result:
+    problem = unknown(entry.charge, "Interrupted before an answer came")
+    return Result(entry, Outcome.UNKNOWN, problem=_at(entry, problem))
+
+
+def _not_sent(entry: FixtureEntry) -> Result:
+    problem = entry if isinstance(entry, DocumentError) else None
+    return Result(entry, Outcome.NOT_SENT, problem=problem)
+
+
+def _why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: float) -> str:
+    """Why the next payment would fare no better; "" when it may."""
+    if problem is None:
         return ""
+    if isinstance(problem, Unreachable) and problem.reason not in _OF_THIS_PAYMENT:
+        return "the service takes no payments now"
+    if problem.reason == _STORE_LOST:
+        return "the service lost its store"
+    if problem.status == "UNAUTHENTICATED":
+        return "the service refuses the caller"
+    if problem.status == "UNIMPLEMENTED":
+        return "the service does not offer payments"
+    lost = isinstance(problem, OutcomeUnknown) and problem.status in _NO_ANSWER
+    if lost and not answers(channel, timeout_s):
+        return "the service does not answer any more"
+    return ""
 
 
-def _broken(entry: FixturePayment, problem: PaycliError) -> Result:
-    unknown = isinstance(problem, OutcomeUnknown)
-    return Result(
-        entry, Outcome.UNKNOWN if unknown else Outcome.FAILED, problem=_at(entry, problem)
-    )
-
-
-def _at(entry: FixturePayment, problem: PaycliError) -> PaycliError:
+def _at(entry: FixtureEntry, problem: PaycliError) -> PaycliError:
     problem.message = f"{entry.path}:{entry.line}: {problem.message}"
     return problem

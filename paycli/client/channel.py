@@ -15,6 +15,7 @@ from paycli.errors import InputError, Unreachable
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 _TARGET: Final = re.compile(r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.%]+\]):(?P<port>[0-9]{1,5})")
 _PORT_MAX: Final = 65535
+_WEB_SERVER: Final = "http2 header with status"  # gRPC's words for an answer that is not gRPC
 _SILENT: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 # Whoever sits behind a proxy's localhost is not whom we mean. gRPC has two kinds of proxies: one
 # for all targets, and one for addresses in a list.
@@ -57,6 +58,7 @@ def connect(
                 host,
                 port,
                 plaintext=plaintext,
+                is_here=_is_here(host),
                 timeout_s=timeout_s,
                 said=silence.details() or "",
             )
@@ -78,7 +80,8 @@ def _knock(channel: grpc.Channel, timeout_s: float) -> grpc.RpcError | None:
     try:
         knock(b"", timeout=timeout_s)
     except grpc.RpcError as problem:
-        return problem if problem.code() in _SILENT else None
+        no_grpc = _WEB_SERVER in (problem.details() or "")
+        return problem if no_grpc or problem.code() in _SILENT else None
     return None
 
 

@@ -6,8 +6,11 @@ here can move money: a TLS greeting, or HTTP/2's.
 
 from __future__ import annotations
 
+import os
+import re
 import socket
 import ssl
+import urllib.request
 from enum import Enum, auto
 from typing import Final
 
@@ -16,6 +19,9 @@ _HTTP2_GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4
 _FRAME_TYPE_AT: Final = 3
 _SETTINGS: Final = 4
 _HTTP2: Final = "h2"
+_HTTP1_QUESTION: Final = b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_HTTP_STATUS: Final = re.compile(r"http2 header with status: (\d+)")
+_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC reads them
 _ELSEWHERE: Final = "or name another service with --target HOST:PORT."
 
 
@@ -29,12 +35,22 @@ class _Speaks(Enum):
 
 
 def why_no_answer(
-    target: str, host: str, port: int, *, plaintext: bool, timeout_s: float, said: str
+    target: str,
+    host: str,
+    port: int,
+    *,
+    plaintext: bool,
+    is_here: bool,
+    timeout_s: float,
+    said: str,
 ) -> str:
     """One sentence: what is wrong and what to do. `said` is gRPC's own account."""
     said = " ".join(said.rpartition("last error: ")[2].removeprefix("UNKNOWN: ").split())
-    if "proxy" in said.lower():
-        return f"The proxy on the way to {target} refused ({said}). Name the host in no_proxy, {_ELSEWHERE}"
+    if not is_here and (proxy := _proxy_to(host)):
+        return (
+            f"No service answers at {target} through the proxy of {proxy} ({said}). "
+            f"Name the host in no_proxy if it can be reached without, {_ELSEWHERE}"
+        )
     try:
         speaks = _look(host, port, tls=not plaintext)
     except socket.gaierror:
@@ -51,12 +67,24 @@ def why_no_answer(
     return _sentence(target, speaks, plaintext=plaintext, timeout_s=timeout_s, said=said)
 
 
+def _proxy_to(host: str) -> str:
+    """The variable that makes gRPC go through a proxy; its value may hold a password."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    return next((name for name in _PROXIES if os.environ.get(name)), "")
+
+
 def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float, said: str) -> str:
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("CERTIFICATE_VERIFY_FAILED: ")[2].removesuffix(": OK")
         return (
             f"The certificate of {target} is not trusted ({why}). Set GRPC_DEFAULT_SSL_ROOTS_FILE_PATH "
             "to a PEM file with the authority that signed it."
+        )
+    if found := _HTTP_STATUS.search(said):
+        return (
+            f"{target} is no gRPC service: it answers as a web server does (HTTP status {found[1]}). "
+            f"Name the port of its gRPC service, {_ELSEWHERE}"
         )
     if "Hostname Verification" in said:
         return f"The certificate of {target} is for another host. Name the host as its certificate does."
@@ -72,7 +100,7 @@ def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float
         case _Speaks.HTTP2 | _Speaks.TLS:
             return f"{target} did not answer within {timeout_s:g} s ({said}). Wait longer with --timeout, {_ELSEWHERE}"
         case _Speaks.NOTHING:
-            return f"{target} takes connections but says nothing within {timeout_s:g} s: is it hung, or no gRPC service? Look at it, {_ELSEWHERE}"
+            return f"{target} takes connections but says nothing. Look whether it hangs or is no gRPC service, {_ELSEWHERE}"
         case _:
             return f"{target} speaks another protocol than gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
 
@@ -88,17 +116,27 @@ def _look(host: str, port: int, *, tls: bool) -> _Speaks:
 
 
 def _greet_plain(host: str, port: int) -> _Speaks:
-    with socket.create_connection((host, port), _LOOK_S) as stream:
-        try:
-            stream.sendall(_HTTP2_GREETING)
-            heard = stream.recv(64)
-        except OSError:
-            return _Speaks.NOTHING
-    if heard.startswith(b"HTTP/"):
-        return _Speaks.HTTP1
+    heard = _hear(host, port, _HTTP2_GREETING)
+    if heard is None:
+        return _Speaks.NOTHING
     if len(heard) > _FRAME_TYPE_AT and heard[_FRAME_TYPE_AT] == _SETTINGS:
         return _Speaks.HTTP2
+    # To the other greeting, old servers say something without a status line, or nothing.
+    if (heard + (_hear(host, port, _HTTP1_QUESTION) or b"")).find(b"HTTP/1.") >= 0:
+        return _Speaks.HTTP1
     return _Speaks.OTHER if heard else _Speaks.NOTHING
+
+
+def _hear(host: str, port: int, question: bytes) -> bytes | None:
+    """What is answered; None for silence. Raises OSError when nobody is there."""
+    with socket.create_connection((host, port), _LOOK_S) as stream:
+        try:
+            stream.sendall(question)
+            return stream.recv(64)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
 
 
 def _greet_tls(host: str, port: int) -> _Speaks:

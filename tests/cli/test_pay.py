@@ -51,10 +51,9 @@ def test_a_decline_exits_1_with_its_reason(server: Server) -> None:
 
 
 def test_a_decline_that_is_asked_for_again_is_not_called_paid(server: Server) -> None:
-    command = ("pay", "--amount", "5", "--order-id", "o", "--target", server.target)
-    command += ("--user-id", "sim_decline_expired_card")
-    run_paycli(*command)
-    again = run_paycli(*command)
+    order = ("--order-id", "o", "--user-id", "sim_decline_expired_card")
+    run_paycli("pay", "--amount", "5", *order, "--target", server.target)
+    again = run_paycli("pay", "--amount", "5", *order, "--target", server.target)
     assert again.returncode == 1
     assert again.stderr == "Declined before: EXPIRED_CARD. Order o over 5.00 EUR was not paid.\n"
 

@@ -107,7 +107,7 @@ def test_a_call_that_asks_for_no_payment_has_paid_nothing(
     channel: grpc.Channel, status: str, whose: str
 ) -> None:
     method = "payment.PaymentService/ProcessPayment"
-    invoke = channel.unary_unary(f"/{method}")
+    invoke = channel.unary_unary(f"/{method}", bytes, bytes)
     with pytest.raises(grpc.RpcError) as ended:
         invoke(payment_pb2.PaymentRequest(order_id=f"{status}/{whose}").SerializeToString())
     error = failure_of(ended.value, method, sent=False)

@@ -7,6 +7,7 @@ status at all; so can a proxy on the way. What they say is shown; it proves noth
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from google.rpc import error_details_pb2
 
 DOMAIN: Final = "paycli.dev"
+_ADVICE: Final = re.compile(r"(?<=\.) Send it again[^.]*\.$")
 _DETAILS_KEY: Final = "grpc-status-details-bin"
 
 
@@ -54,7 +56,8 @@ def _answered(call: Failed) -> PaycliError:
 
 
 def _open(call: Failed) -> PaycliError:
-    return OutcomeUnknown(call.said)
+    # What to do is said by whoever knows how this caller does it.
+    return OutcomeUnknown(_ADVICE.sub("", call.said))
 
 
 def _no_answer(call: Failed) -> PaycliError:

@@ -62,7 +62,7 @@ class Result:
             return {**where, **self.paid.as_dict()}
         if isinstance(self.entry, DocumentError):
             return where
-        return {**where, **self.entry.charge.as_dict()}
+        return {**where, "payment_id": None, "status": None, **self.entry.charge.as_dict()}
 
 
 class Unmet(CheckFailed):

@@ -102,6 +102,10 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
         (("--amount", "5", "--currency", ""), "currency is missing"),
         (("--amount", "5", "--order-id", ""), "order_id is missing"),
         (("--amount", "5", "--user-id", "x" * 256), "256 characters"),
+        (("--amount", "5", "--user-id", "ada "), "user_id begins or ends with a blank"),
+        (("--amount", "5", "--order-id", "o\u200b"), "order_id holds U+200B, which nobody sees"),
+        (("--amount", "5", "--order-id", "o\u202e"), "order_id holds U+202E, which nobody sees"),
+        (("--amount", "5", "--idempotency-key", " k"), "idempotency_key begins or ends with a"),
         (("--amount", "5", "--target", "localhost"), "HOST:PORT"),
         *(
             (("--amount", "5", "--target", wrong), "HOST:PORT")
@@ -128,6 +132,17 @@ def test_wrong_usage_exits_2_with_one_sentence(arguments: tuple[str, ...], said:
     assert said in refused.stderr
     assert refused.stderr.startswith("Error: ")
     assert refused.stderr.count("\n") == 1
+
+
+def test_an_unknown_outcome_says_everything_once(server: Server) -> None:
+    order = ("--order-id", "o", "--user-id", "sim_lost_answer")
+    unknown = run_paycli("pay", "--amount", "5", *order, "--target", server.target)
+    assert unknown.returncode == 5
+    assert unknown.stderr == (
+        "Error: The processor's answer was lost; it may have been paid. It was order o. "
+        "To learn the outcome: paycli pay --amount 5.00 --currency EUR --order-id o "
+        f"--user-id sim_lost_answer --target {server.target}\n"
+    )
 
 
 @contextmanager

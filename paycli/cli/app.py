@@ -149,7 +149,7 @@ def run(arguments: list[str]) -> int:
     except Exception:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
         import traceback
 
-        traceback.print_exc()
+        output.progress(traceback.format_exc().rstrip())
         output.progress("This is a bug in paycli. Please report it with the lines above.")
         return EXIT_BUG
 

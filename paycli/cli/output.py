@@ -87,15 +87,20 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         if sys.stderr.isatty():
             share = done / of_all if of_all else 1.0
             bar = "#" * round(share * _BAR_WIDTH)
-            sys.stderr.write(f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that is gone stops nothing
+                print(  # noqa: T201 - the one place that prints
+                    f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
             drawn = True
 
     try:
         yield draw
     finally:
         if drawn:
-            sys.stderr.write("\n")
+            progress("")
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:

@@ -90,8 +90,7 @@ class _Service(NamedTuple):
             words += ["--user-id", charge.user_id]
         if charge.idempotency_key:
             words += ["--idempotency-key", charge.idempotency_key]
-        if self.target != options.DEFAULT_TARGET:
-            words += ["--target", self.target]
+        words += ["--target", self.target]  # elsewhere, where PAYCLI_TARGET leads, it would be new
         if self.plaintext is not None:
             words.append("--plaintext" if self.plaintext else "--tls")
         return shlex.join(words)

@@ -134,9 +134,8 @@ def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
             continue
         try:
             status = status_pb2.Status.FromString(item.value)
-            if (
-                status.code != call.code().value[0]
-            ):  # rewritten on the way: it speaks of another end
+            # Rewritten on the way, it speaks of another end than this one.
+            if status.code != call.code().value[0]:
                 continue
             for detail in status.details:
                 if detail.Unpack(info):

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.groups import CommandGroup
 
 db = typer.Typer(
     help="Keep the books: migrate, verify, back up, restore, look.",
     epilog=options.EXIT_CODES,
-    no_args_is_help=True,
+    cls=CommandGroup,
     add_completion=False,
     rich_markup_mode=None,
 )

@@ -31,7 +31,10 @@ def doctor(
         "paycli/generated"
     ),
     port: Annotated[
-        int, typer.Option(envvar="PAYCLI_PORT", min=0, max=65535, help="Where you would serve.")
+        int,
+        typer.Option(
+            envvar="PAYCLI_PORT", metavar="PORT", min=0, max=65535, help="Where you would serve."
+        ),
     ] = 50051,
     store: options.Store = options.DEFAULT_STORE,
     json: options.Json = False,

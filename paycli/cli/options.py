@@ -22,7 +22,14 @@ def _finite(value: float) -> float:
 
 def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> Any:
     """An option that takes a finite number of seconds."""
-    return typer.Option(min=least, max=_SECONDS_MAX, callback=_finite, help=help, envvar=envvar)
+    return typer.Option(
+        metavar="SECONDS",
+        min=least,
+        max=_SECONDS_MAX,
+        callback=_finite,
+        help=help,
+        envvar=envvar,
+    )
 
 
 Target = Annotated[

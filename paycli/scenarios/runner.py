@@ -115,7 +115,7 @@ def _offers(channel: grpc.Channel, service: str, timeout_s: float) -> bool:
     except grpc.RpcError as ended:
         if ended.code() in _NOT_OFFERED:
             return False
-        raise failure_of(ended, _HEALTH_CHECK) from ended
+        raise failure_of(ended, _HEALTH_CHECK, sent=False) from ended
     return True
 
 

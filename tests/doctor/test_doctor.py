@@ -109,7 +109,8 @@ def test_each_finding_is_a_line_and_its_repair_another(run: Run, tmp_path: Path)
         ran = run("-m", "paycli", "doctor", "--port", port)
     assert ran.returncode == 1
     lines = ran.stdout.splitlines()
-    wrong = lines.index(f"FAIL  port: Port {port} is taken by a program that does not speak gRPC.")
+    said = f"localhost:{port} takes connections but says nothing."
+    wrong = lines.index(f"FAIL  port: Port {port} is taken: {said}")
     assert lines[wrong + 1].startswith("      repair with: paycli serve --port ")
     assert ran.stderr == ""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import keyword
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
@@ -48,11 +47,9 @@ class Symbol(NamedTuple):
     proto: _Type
 
 
-_UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
 _BEFORE_A_MODULE: Final = " [(@=\n"
 
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
-Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
 
 
 def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
@@ -279,24 +276,3 @@ def _mentions(body: str, module: str) -> bool:
 
 def _is_typed(file: str) -> bool:
     return module_of(file).startswith(_TYPED_ROOT)
-
-
-def docstring(comment: str) -> str:
-    """A proto comment as a Python string in triple quotes; empty for none."""
-    if not comment:
-        return ""
-    lines = [line.rstrip().removeprefix(" ") for line in comment.expandtabs(4).split("\n")]
-    text = "\n".join("".join(filter(str.isprintable, line)) for line in lines).strip()
-    if not text:
-        return ""
-    text = _UNSAFE_QUOTE.sub(r'\\"', text.replace("\\", "\\\\"))
-    return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
-
-
-def comments(file: FileDescriptorProto) -> Comments:
-    """The comments of a file by the path of what they stand at."""
-    return {
-        tuple(place.path): said
-        for place in file.source_code_info.location
-        if (said := place.leading_comments or place.trailing_comments)
-    }

@@ -9,8 +9,9 @@ would clash in one process.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from keyword import iskeyword
 from typing import Final
 
@@ -28,6 +29,12 @@ _MESSAGE: Final = re.compile(
 def module_of(proto_name: str) -> str:
     """The module that protoc makes of a file: `a/b-c.proto` → `a.b_c_pb2`."""
     return proto_name.removesuffix(".proto").replace("-", "_").replace("/", ".") + "_pb2"
+
+
+def count_shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items two paths begin with in common."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
 
 
 class RelativeImports:

@@ -7,9 +7,8 @@ that only checkers see; whatever would hide a name that the stub needs makes it 
 
 from __future__ import annotations
 
-import itertools
 import keyword
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import (
@@ -19,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
-from paycli.toolchain.imports import module_of
+from paycli.toolchain.imports import count_shared, module_of
 
 # A field of such a name hides the method at run time; a stub that said so would break `Message`.
 MESSAGE_MEMBERS: Final = frozenset({
@@ -223,7 +222,7 @@ class Stub:
         dots, parts = "", module_of(file).split(".")
         if file in self._generated:
             folder = module_of(self.file).split(".")[:-1]
-            shared = _shared(folder, parts[:-1])
+            shared = count_shared(folder, parts[:-1])
             dots, parts = "." * (len(folder) - shared + 1), parts[shared:]
         elif not _is_typed(file):
             self._uses_untyped_modules = True
@@ -261,12 +260,6 @@ class Stub:
         imports = [line for alias, line in self._imports.items() if _mentions(body, alias)]
         imports.sort(key=lambda statement: (statement.startswith("from"), statement))
         return "\n".join([*directives, "", *imports, *self._reexports, "", body, ""])
-
-
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many items two paths begin with in common."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in same)
 
 
 def _mentions(body: str, module: str) -> bool:

@@ -105,6 +105,14 @@ def _names_below(roots: Sequence[Path]) -> set[str]:
     return set(found)
 
 
+def folders_below(roots: Sequence[Path]) -> Iterator[str]:
+    """Every folder that is searched for protos."""
+    for root in roots:
+        for folder, folders, _ in os.walk(root):
+            folders[:] = [name for name in folders if _is_searched(Path(folder, name))]
+            yield folder
+
+
 def _walk(root: Path, roots: Sequence[Path]) -> Iterator[Path]:
     """The protos of a root, without those of other roots inside it."""
     inner = {other.resolve() for other in roots} - {root.resolve()}

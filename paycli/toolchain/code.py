@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
+from paycli.toolchain.collisions import refuse_collisions
 from paycli.toolchain.comments import comments, with_comments
 from paycli.toolchain.compile import Compilation
 from paycli.toolchain.imports import RelativeImports, mend_keywords, module_of
@@ -30,8 +31,13 @@ class Code(NamedTuple):
 def make_code(
     made: Compilation, names: AbstractSet[str], generated: AbstractSet[str], descriptors: bytes
 ) -> Code:
-    """Code of the protos `names`; imports of all that are `generated` become relative."""
+    """Code of the protos `names`; imports of all that are `generated` become relative.
+
+    Raises InputError.
+    """
     files = FileDescriptorSet.FromString(descriptors)
+    ours = [file for file in files.file if file.name in names]
+    refuse_collisions(descriptors, ours, made.workspace)
     stubs = emit_stubs(files, names, generated)
     modules = {module_of(name) for name in generated}
     contents = _modules(made.code(), files, names, modules) | stubs

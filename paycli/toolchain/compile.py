@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
+from paycli.toolchain.scratch import no_room, scratch_folder
 from paycli.toolchain.workspace import Workspace, installed_includes
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ class Compilation:
             file = Path(folder, f"step{number}")  # there may be more than a command line takes
             file.write_text("\n".join((*arguments, *names)), encoding="utf-8")
             command.append(f"@{file}")
-        self._workspace = workspace
+        self.workspace = workspace
         self._names = names
         self._folder = folder
         self._said = said
@@ -71,13 +72,13 @@ class Compilation:
 
     def descriptors(self) -> bytes:
         """A serialized FileDescriptorSet, made here and now. Raises InputError."""
-        return _protoc(self._workspace, self._names, self._folder)[0]
+        return _protoc(self.workspace, self._names, self._folder)[0]
 
     def code(self) -> dict[str, str]:
         """Python files by name, without comments, once they are there. Raises InputError."""
         if self._process.wait():
             self._said.seek(0)
-            raise _complaints(self._said.read(), self._workspace, self._folder)
+            raise _complaints(self._said.read(), self.workspace, self._folder)
         return {
             name: content
             for archive in self._archives.values()
@@ -97,7 +98,7 @@ def compile_python(workspace: Workspace, names: Sequence[str]) -> Iterator[Compi
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
     _refuse_other_encodings(workspace, names)
-    with _scratch_folder() as folder, _memory() as said:
+    with scratch_folder() as folder, _memory() as said:
         compilation = Compilation(workspace, names, folder, said)
         try:
             yield compilation
@@ -122,34 +123,12 @@ class Description(NamedTuple):
 
 def describe(workspace: Workspace) -> Description:
     """`compile_descriptors`, with the imports that are of no use."""
-    with _scratch_folder() as folder:
+    with scratch_folder() as folder:
         descriptors, said = _protoc(workspace, workspace.names, folder)
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
     files = FileDescriptorSet.FromString(descriptors)
     return Description(files, _unused_imports(said, workspace))
-
-
-@contextmanager
-def _scratch_folder() -> Iterator[str]:
-    try:
-        with tempfile.TemporaryDirectory(prefix="paycli-gen-") as folder:
-            yield folder
-    except OSError as problem:  # no folder that takes files, or no space in it
-        if not str(problem.filename or _temporary()).startswith(_temporary()):
-            raise
-        raise _no_scratch(problem.strerror or str(problem)) from problem
-
-
-def _temporary() -> str:
-    return tempfile.tempdir or os.environ.get("TMPDIR", "/tmp")  # noqa: S108 - as tempfile has it
-
-
-def _no_scratch(why: str) -> InputError:
-    return InputError(
-        f"Cannot write temporary files into {_temporary()}: {why}. Make room, or name another folder with "
-        "TMPDIR."
-    )
 
 
 def _memory() -> IO[bytes]:
@@ -186,7 +165,7 @@ def _complaints(said: bytes, workspace: Workspace, folder: str) -> InputError:
 
     text = said.decode(errors="replace")
     if unwritten := re.search(rf"^{re.escape(folder)}\S*: (?P<why>.+)$", text, re.MULTILINE):
-        return _no_scratch(unwritten["why"])
+        return no_room(unwritten["why"])
     return InputError(explain(text, workspace))
 
 

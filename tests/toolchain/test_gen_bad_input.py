@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -246,6 +247,36 @@ def test_a_foreign_output_folder(tree: Path) -> None:
     assert checked.returncode == 1
     assert "in the way, not written by gen: foreign/good_pb2.py" in checked.stderr
     assert snapshot(foreign) == before
+
+
+def in_a_full_folder(tree: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run with a TMPDIR of a few KB, which nobody else sees."""
+    (tree / "small").mkdir(exist_ok=True)
+    shell = (
+        f"mount -t tmpfs -o size=4k tmpfs small || exit 99; TMPDIR=small exec {shlex.join(command)}"
+    )
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", shell],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["gen --out out", "gen --out out --verify", "lint"])
+def test_a_folder_for_temporary_files_that_is_full(tree: Path, command: str) -> None:
+    if in_a_full_folder(tree, ["true"]).returncode:
+        pytest.skip("no mounts here")
+    text = "".join(f"message M{number} {{ string name = 1; }}\n" for number in range(200))
+    if "--verify" not in command:  # which is then the first to need room
+        (tree / "proto/large.proto").write_text(f'syntax = "proto3";\n{text}')
+    run = in_a_full_folder(tree, [sys.executable, "-m", "paycli", *command.split()])
+    assert run.returncode == 2, run.stderr
+    assert run.stderr == (
+        f"Error: Cannot write temporary files into {tree}/small: No space left on device. "
+        "Make room, or name another folder with TMPDIR.\n"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -20,6 +20,8 @@ _POSITION: Final = re.compile(r"(?P<name>[^:\n]*):(?:(?P<line>\d+):(?P<column>\d
 _LOG: Final = re.compile(r"WARNING: All log messages|[IWEF]\d{4} ")
 _NOT_FOUND: Final = "File not found."
 _NO_PATH: Final = "are not allowed in the virtual path"
+# Said of an import, in which anything may stand; of nothing else.
+_UNFOUND: Final = re.compile(rf"(?P<name>.*): (?P<text>{re.escape(_NOT_FOUND)}|.*{_NO_PATH}.*)")
 _FAILED_IMPORT: Final = re.compile(r'Import "(?P<imported>[^"]*)" was not found or had errors\.')
 _IN_FILE: Final = re.compile(r'in file "(?P<name>[^"]+)"')
 _NOT_ASCII: Final = "non ascii codepoint"
@@ -80,8 +82,10 @@ def show(path: Path, line: int, column: int, message: str) -> str:
 
 
 def _parse(line: str) -> _Complaint | None:
+    if unfound := _UNFOUND.fullmatch(line):
+        return _Complaint(unfound["name"], 0, 0, unfound["text"])
     found = _POSITION.fullmatch(line)
-    if found is None or not (found["name"].endswith(".proto") or found["text"] == _NOT_FOUND):
+    if found is None or not found["name"].endswith(".proto"):
         return None
     return _Complaint(
         found["name"], int(found["line"] or 0), int(found["column"] or 0), found["text"]
@@ -128,7 +132,9 @@ def _import_error(name: str, why: str, importer: str, workspace: Workspace) -> s
     if _NO_PATH in why or name.startswith("/") or "\\" in name:
         straight = posixpath.normpath(name.replace("\\", "/")).lstrip("/")
         known = straight.split("/")[0] != ".." and workspace.imported_path(straight)
-        written = f'write "{straight}"' if known else 'write its path below the root, without ".."'
+        written = (
+            f'write "{straight}"' if known else 'write its path below the root, without "." or ".."'
+        )
         return f'Import "{name}" does not say where the file is from the root: {written}.'
     if why != _NOT_FOUND:
         return f'Import "{name}" cannot be read: {why}'

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from paycli.doctor.checks import Check, Finding
 
-_MARKS = {"ok": "OK  ", "warn": "WARN", "fail": "FAIL"}
+_MARKS = {"ok": "OK  ", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
 
 
 def doctor(
@@ -27,9 +27,7 @@ def doctor(
         list[Path] | None,
         typer.Option("-I", "--proto-path", help="Root of the protos; repeatable. Default: proto."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the generated code is.")] = Path(
-        "paycli/generated"
-    ),
+    out: options.GeneratedOut = None,
     port: Annotated[
         int,
         typer.Option(
@@ -49,14 +47,15 @@ def doctor(
     )
     from paycli.doctor.generated_code import check_drift, check_stamps
     from paycli.doctor.service import check_port, check_store
+    from paycli.toolchain.workspace import default_out
 
-    protos = tuple(roots or [Path("proto")])
+    protos, code = tuple(roots or [Path("proto")]), out or default_out()
     checks = (
         Check("python", check_interpreter),
         Check("packages", check_packages),
         Check("includes", check_includes, needs="packages"),
-        Check("generated", lambda: check_drift(protos, out), needs="packages"),
-        Check("runtime", lambda: check_stamps(out)),
+        Check("generated", lambda: check_drift(protos, code), needs="packages"),
+        Check("runtime", lambda: check_stamps(code)),
         Check("port", lambda: check_port(port), needs="packages"),
         Check("store", lambda: check_store(store)),
         Check("apt_pkg", check_apt_pkg),

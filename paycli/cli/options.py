@@ -54,6 +54,10 @@ ProtoRoots = Annotated[
         "-I", "--proto-path", help="Root of the protos; repeatable. Default: buf.yaml's, or proto."
     ),
 ]
+GeneratedOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where the generated code goes. Default: generated."),
+]
 
 Store = Annotated[
     str,

@@ -18,6 +18,7 @@
         ├── StateForbids       1     the payment's state does not allow it
         ├── OutcomeOpen        5     it may have been carried out; the same key will tell
         ├── DeadlinePassed     5     too late to begin
+        ├── ServerFault        5     the server's own fault; it may have been carried out
         └── Unavailable        3     nothing was written, try again later
             ├── Overloaded     3     the queue is full
             ├── Draining       3     the server is stopping
@@ -147,7 +148,7 @@ def _restored(
 
 
 class InvalidPayment(PaymentError):
-    """A field of the request is wrong. `field` is its name in the request."""
+    """A field of the request is wrong. `field` is its name in the request; "": all of it is wrong."""
 
     exit_code = 2
     status = "INVALID_ARGUMENT"
@@ -156,11 +157,14 @@ class InvalidPayment(PaymentError):
     def __init__(
         self, field: str, message: str, *, reason: str = reason, **metadata: str | int
     ) -> None:
-        super().__init__(
-            message, metadata={"field": field, **{k: str(v) for k, v in metadata.items()}}
-        )
+        where = {"field": field} if field else {}
+        super().__init__(message, metadata=where | {k: str(v) for k, v in metadata.items()})
         self.field = field
         self.reason = reason
+
+    def rename(self, field: str) -> None:
+        """Call the field what the caller's contract calls it."""
+        self.metadata["field"] = self.field = field
 
 
 class KeyReused(PaymentError):
@@ -225,6 +229,22 @@ class DeadlinePassed(PaymentError):
     exit_code = 5
     status = "DEADLINE_EXCEEDED"
     reason = "DEADLINE_PASSED"
+
+
+class ServerFault(PaymentError):
+    """A fault of the server itself. Its log has the cause, under the number of the incident."""
+
+    exit_code = 5
+    status = "INTERNAL"
+    reason = "INTERNAL"
+
+    def __init__(self, incident: str) -> None:
+        super().__init__(
+            f"The server failed (incident {incident}); what was asked for may have been carried "
+            "out. Send it again with the same key to learn the outcome.",
+            metadata={"incident": incident},
+        )
+        self.incident = incident
 
 
 class Unavailable(PaymentError):

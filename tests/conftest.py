@@ -20,6 +20,12 @@ os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 START_TIMEOUT_S = 30.0
 
+# A shell starts what runs in the background with these ignored, and every process that a test starts
+# would inherit that. Caught here, they have their usual meaning there.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
+
 
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

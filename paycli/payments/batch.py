@@ -6,13 +6,21 @@ twice in one batch behaves as in two. A command that is refused changes nothing 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from paycli.errors import KeyReused, PaymentError, PaymentNotFound
+from paycli.errors import KeyReused, OutcomeOpen, PaymentError, PaymentNotFound
 from paycli.payments import decide
-from paycli.payments.commands import Change, Command, Create, Intend, Withdraw
+from paycli.payments.commands import (
+    Change,
+    Command,
+    Create,
+    Intend,
+    Release,
+    Resume,
+    Withdraw,
+)
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.postings import HOLD, postings_of
 
@@ -25,17 +33,46 @@ class Receipt(NamedTuple):
     replayed: bool
 
 
-class Intended(NamedTuple):
-    """The answer to an Intend: the intent on record, which may be an earlier one of its key."""
+class Claimed(NamedTuple):
+    """The answer to an Intend or Resume: the payment on record is the caller's to ask about.
+
+    `resumed`: the processor may have been asked before, by somebody who never told.
+    """
 
     create: Create
+    resumed: bool
+
+
+class OnRecord(NamedTuple):
+    """The intent is open, and not the caller's; `claim` is its holder's, "" when nobody has it."""
+
+    claim: str
 
 
 class Withdrawn(NamedTuple):
-    """The answer to a Withdraw."""
+    """The answer to a Withdraw: the intent is off the record, by this caller."""
 
 
-Outcome = Receipt | Intended | Withdrawn | PaymentError
+class NotOnRecord(NamedTuple):
+    """There is no such intent (any more)."""
+
+
+class Intent(NamedTuple):
+    """What the processor is being asked: by whom, and until when that is believed.
+
+    With an empty `claim`, nobody asks; `lease_us` then is when it should be asked again.
+    """
+
+    create: Create
+    claim: str
+    lease_us: int
+
+    def is_free(self, now_us: int) -> bool:
+        """Whether somebody else may take it up."""
+        return not self.claim or self.lease_us <= now_us
+
+
+Outcome = Receipt | Claimed | OnRecord | Withdrawn | NotOnRecord | PaymentError
 
 
 @dataclass(slots=True)
@@ -44,7 +81,7 @@ class Stored:
 
     answered: dict[str, tuple[Payment, Entry]] = field(default_factory=dict)
     payments: dict[str, Payment] = field(default_factory=dict)
-    intents: Mapping[str, Create] = field(default_factory=dict)
+    intents: dict[str, Intent] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -59,7 +96,7 @@ class Batch:
     created: dict[str, Payment] = field(default_factory=dict)
     changed: dict[str, Payment] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
-    intents: dict[str, Create | None] = field(default_factory=dict)
+    intents: dict[str, Intent | None] = field(default_factory=dict)
     moved: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
@@ -77,31 +114,77 @@ def apply(commands: Sequence[Command], stored: Stored, next_seq: int) -> Batch:
 
 
 def _outcome(command: Command, stored: Stored, batch: Batch, seq: int) -> Outcome:
-    key = command.request_key
-    if isinstance(command, Withdraw):
-        batch.intents[key] = None
-        return Withdrawn()
-    asked = command.create if isinstance(command, Intend) else command
-    first = stored.answered.get(key)
-    if first is not None:
-        return _replay(first, asked)
-    intent = batch.intents[key] if key in batch.intents else stored.intents.get(key)
-    if intent is not None:
-        asked = _resume(intent, asked)
+    if isinstance(command, Create | Change):
+        return _execute(command, stored, batch, seq)
     if isinstance(command, Intend):
-        if intent is None:
-            batch.intents[key] = command.create
-        return Intended(intent or command.create)
-    payment, entry = _carry_out(asked, stored, seq)
-    if isinstance(asked, Create):
-        batch.created[payment.payment_id] = payment
-        if intent is not None:
-            batch.intents[key] = None
-    else:
-        changes = batch.created if payment.payment_id in batch.created else batch.changed
-        changes[payment.payment_id] = payment
+        return _intend(command, stored, batch)
+    intent = stored.intents.get(command.request_key)
+    if intent is None:
+        return NotOnRecord()
+    if isinstance(command, Resume):
+        if not intent.is_free(command.now_us):
+            return OnRecord(intent.claim)
+        return _claim(intent.create, command.claim, command.lease_us, stored, batch, resumed=True)
+    if intent.claim != command.claim:
+        return OnRecord(intent.claim)
+    if isinstance(command, Release):
+        _record(Intent(intent.create, "", command.resume_us), stored, batch)
+        return OnRecord("")
+    _forget(command.request_key, stored, batch)
+    if isinstance(command, Withdraw):
+        return Withdrawn()
+    answered = intent.create._replace(decline_reason=command.decline_reason)
+    return _write(answered, stored, batch, seq)
+
+
+def _execute(command: Create | Change, stored: Stored, batch: Batch, seq: int) -> Receipt:
+    first = stored.answered.get(command.request_key)
+    if first is not None:
+        return _replay(first, command)
+    intent = stored.intents.get(command.request_key)
+    if intent is not None:
+        _check_same(intent.create, command)
+        raise OutcomeOpen("The processor is being asked about this payment. Send it again shortly.")
+    return _write(command, stored, batch, seq)
+
+
+def _intend(command: Intend, stored: Stored, batch: Batch) -> Receipt | Claimed | OnRecord:
+    create = command.create
+    first = stored.answered.get(create.request_key)
+    if first is not None:
+        return _replay(first, create)
+    intent = stored.intents.get(create.request_key)
+    if intent is None:
+        return _claim(create, command.claim, command.lease_us, stored, batch, resumed=False)
+    _check_same(intent.create, create)
+    if not intent.is_free(create.now_us):
+        return OnRecord(intent.claim)
+    return _claim(intent.create, command.claim, command.lease_us, stored, batch, resumed=True)
+
+
+def _claim(
+    create: Create, claim: str, lease_us: int, stored: Stored, batch: Batch, *, resumed: bool
+) -> Claimed:
+    _record(Intent(create, claim, lease_us), stored, batch)
+    return Claimed(create, resumed)
+
+
+def _record(intent: Intent, stored: Stored, batch: Batch) -> None:
+    key = intent.create.request_key
+    stored.intents[key] = batch.intents[key] = intent
+
+
+def _forget(key: str, stored: Stored, batch: Batch) -> None:
+    del stored.intents[key]
+    batch.intents[key] = None
+
+
+def _write(command: Create | Change, stored: Stored, batch: Batch, seq: int) -> Receipt:
+    payment, entry = _carry_out(command, stored, seq)
+    is_new = isinstance(command, Create) or payment.payment_id in batch.created
+    (batch.created if is_new else batch.changed)[payment.payment_id] = payment
     stored.payments[payment.payment_id] = payment
-    stored.answered[key] = (payment, entry)
+    stored.answered[command.request_key] = (payment, entry)
     batch.entries.append(entry)
     return Receipt(payment, entry, replayed=False)
 
@@ -123,15 +206,13 @@ def _replay(first: tuple[Payment, Entry], command: Create | Change) -> Receipt:
     return Receipt(decide.answer(payment, entry), entry, replayed=True)
 
 
-def _resume(intent: Create, command: Create | Change) -> Create:
-    """What was intended under this key, with the processor's answer if there is one now."""
+def _check_same(intended: Create, command: Create | Change) -> None:
+    """Refuse a command that asks for something else than is intended under its key."""
     differing = (
-        decide.differing_creation(intent, command) if isinstance(command, Create) else ["method"]
+        decide.differing_creation(intended, command) if isinstance(command, Create) else ["method"]
     )
     if differing:
-        raise KeyReused(intent.payment_id, differing)
-    assert isinstance(command, Create)
-    return intent._replace(decline_reason=command.decline_reason)
+        raise KeyReused(intended.payment_id, differing)
 
 
 def _sum_up(batch: Batch, stored: Stored) -> None:

@@ -6,6 +6,7 @@ The clock and new ids come in from outside; the domain has neither.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Final, NamedTuple
 
 from paycli.errors import InvalidPayment
@@ -16,6 +17,13 @@ from paycli.payments.states import Action
 TEXT_MAX: Final = 255
 # C0 and C1 controls, and the surrogates that stand for bytes which are no text.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# What nobody sees, and blanks other than the ordinary one: soft hyphens, joiners, directions, fillers,
+# variation selectors. With them two ids that look the same would be two payments.
+_UNSEEN = re.compile(
+    "[\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180f\u2000-\u200f"
+    "\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
 _SEPARATOR = "\x1f"  # cannot stand in an id, so no two pairs of ids make one key
 
 
@@ -51,9 +59,14 @@ class Change(NamedTuple):
 
 
 class Intend(NamedTuple):
-    """Record that the processor is about to be asked, so that a crash cannot forget it."""
+    """Record that the processor is about to be asked, so that a crash cannot forget it.
+
+    `claim` is new for each question asked; until `lease_us` nobody else takes the payment up.
+    """
 
     create: Create
+    claim: str
+    lease_us: int
 
     @property
     def request_key(self) -> str:
@@ -61,13 +74,39 @@ class Intend(NamedTuple):
         return self.create.request_key
 
 
-class Withdraw(NamedTuple):
-    """Take an intent back: the processor did nothing."""
+class Resume(NamedTuple):
+    """Take up an intent that is on record and that nobody holds any more."""
 
     request_key: str
+    claim: str
+    now_us: int
+    lease_us: int
 
 
-Command = Create | Change | Intend | Withdraw
+class Resolve(NamedTuple):
+    """The processor's answer, from the holder of the claim; no `decline_reason` approves."""
+
+    request_key: str
+    claim: str
+    decline_reason: str
+
+
+class Withdraw(NamedTuple):
+    """Take an intent off the record: its holder knows that the processor did nothing."""
+
+    request_key: str
+    claim: str
+
+
+class Release(NamedTuple):
+    """Let go of an intent whose answer did not come; it is resumed from `resume_us` on."""
+
+    request_key: str
+    claim: str
+    resume_us: int
+
+
+Command = Create | Change | Intend | Resume | Resolve | Withdraw | Release
 
 
 def create(
@@ -85,11 +124,11 @@ def create(
     customer_field: str = "customer_id",
     key_field: str = "request_id",
 ) -> Create:
-    """A checked Create. Without a `request_id` the key is made from the order and the customer.
+    """A checked Create, ids in their one spelling. Without a `request_id` the key is made from the order and the customer.
 
     Raises InvalidPayment; `customer_field` and `key_field` are what the caller's contract calls them.
     """
-    key = check_create(
+    key, order_id, customer_id = check_create(
         order_id=order_id,
         customer_id=customer_id,
         currency=currency,
@@ -121,19 +160,19 @@ def check_create(
     request_id: str,
     customer_field: str,
     key_field: str,
-) -> str:
-    """Check what callers send to create a payment and return its idempotency key."""
-    _check_text("order_id", order_id)
-    _check_text(customer_field, customer_id)
+) -> tuple[str, str, str]:
+    """Check what callers send to create a payment; its idempotency key, order id and customer id."""
+    order_id = _checked_id("order_id", order_id)
+    customer_id = _checked_id(customer_field, customer_id)
     exponent_of(currency)
     if not 0 < amount <= MINOR_UNITS_MAX:
         raise InvalidPayment(
             "amount", "amount must be more than 0 and less than 10^15 minor units."
         )
     if request_id:
-        return request_key(request_id, key_field)
+        return request_key(request_id, key_field), order_id, customer_id
     if order_id:
-        return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
+        return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}", order_id, customer_id
     raise InvalidPayment(
         "order_id",
         "order_id is missing; without it (or an idempotency key) a retry could pay twice.",
@@ -170,8 +209,32 @@ def request_key(request_id: str, field: str = "request_id") -> str:
             field,
             f"{field} is missing; a fresh UUID per operation makes a retry safe (AIP-155).",
         )
-    _check_text(field, request_id)
-    return f"key{_SEPARATOR}{request_id}"
+    return f"key{_SEPARATOR}{_checked_id(field, request_id)}"
+
+
+def spelling(text: str) -> str:
+    """The one spelling (Unicode NFC) in which ids are kept, for those who look for one."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def _checked_id(field: str, value: str) -> str:
+    """The id in its one spelling. Raises InvalidPayment."""
+    # Nearly all ids are plain; only the rest needs a closer look.
+    if len(value) <= TEXT_MAX and value.isascii() and value.isprintable():
+        if value.strip(" ") == value:
+            return value
+    else:
+        _check_text(field, value)
+        value = spelling(value)
+        _check_text(field, value)  # it may be longer now
+    if unseen := _UNSEEN.search(value):
+        raise InvalidPayment(
+            field,
+            f"{field} holds U+{ord(unseen[0]):04X}, which nobody sees; send what can be read.",
+        )
+    if value.strip() != value:
+        raise InvalidPayment(field, f"{field} begins or ends with a blank; leave it out.")
+    return value
 
 
 def _check_text(field: str, value: str) -> None:

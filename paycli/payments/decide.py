@@ -12,7 +12,7 @@ from __future__ import annotations
 from paycli.errors import InvalidPayment, StateForbids
 from paycli.payments.commands import Change, Create
 from paycli.payments.money import decimal_from_minor
-from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment
+from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment, State
 from paycli.payments.states import ALLOWED, Action, state_of
 
 _KIND_OF = {
@@ -74,10 +74,10 @@ def change(payment: Payment, command: Change, seq: int) -> tuple[Payment, Entry]
     action = command.action
     if command.currency not in ("", payment.currency):
         raise _other_currency(payment, command.currency)
+    if action is Action.CAPTURE and _ran_out(payment, command.now_us):
+        raise _too_late(payment)
     if action not in ALLOWED[state_of(payment)]:
         raise _forbidden(payment, action)
-    if action is Action.CAPTURE and 0 < payment.expires_us <= command.now_us:
-        raise _ran_out(payment)
     amount, released = _moved(payment, command)
     changed = payment._replace(
         captured=payment.captured + (amount if action is Action.CAPTURE else 0),
@@ -174,14 +174,27 @@ def _other_currency(payment: Payment, currency: str) -> InvalidPayment:
     )
 
 
-def _ran_out(payment: Payment) -> StateForbids:
-    ran_out = StateForbids(
+def _ran_out(payment: Payment, now_us: int) -> bool:
+    """Whether its time is why nothing is left to capture, before and after the rest is given back."""
+    if not 0 < payment.expires_us <= now_us:
+        return False
+    if payment.captured + payment.voided < payment.authorized:
+        return True
+    # What ended it came after its time: it ran out, or was voided too late to matter.
+    state = state_of(payment)
+    return payment.updated_us >= payment.expires_us and (
+        state is State.EXPIRED or (state is State.CAPTURED and payment.voided > 0)
+    )
+
+
+def _too_late(payment: Payment) -> StateForbids:
+    too_late = StateForbids(
         f"The authorization of payment {payment.payment_id} ran out; nothing more can be captured. "
         "Authorize again.",
         metadata={"paymentId": payment.payment_id, "expireTimeUs": str(payment.expires_us)},
     )
-    ran_out.reason = "AUTHORIZATION_EXPIRED"
-    return ran_out
+    too_late.reason = "AUTHORIZATION_EXPIRED"
+    return too_late
 
 
 def _exceeds(payment: Payment, action: Action, amount: int, left: int) -> StateForbids:

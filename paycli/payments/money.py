@@ -22,6 +22,16 @@ _SCALES: dict[str, int] = {code: 10**exponent for code, exponent in EXPONENTS.it
 _DECIMAL = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?")
 _TEXT_MAX = 64
 _NANOS_PER_UNIT = 10**9
+_SHOWN_MAX = 20  # of a text that is no currency
+
+
+def _near(code: str) -> list[str]:
+    """What a code looks like with one letter wrong (`EU?`), and with one too many; last ones first."""
+    each_without = [(code[:n], code[n + 1 :]) for n in reversed(range(len(code)))]
+    return [f"{a}?{b}" for a, b in each_without] + [a + b for a, b in each_without]
+
+
+_NEAREST = {spelling: code for code in reversed(EXPONENTS) for spelling in (*_near(code)[:3], code)}
 
 
 def exponent_of(currency: str) -> int:
@@ -111,17 +121,17 @@ def decimal_from_minor(minor: int, currency: str) -> str:
 
 
 def _unknown_currency(currency: str, field: str = "currency") -> InvalidPayment:
-    import difflib  # start-up time: only this refusal needs it
-
+    shown = currency[:_SHOWN_MAX]
     if not currency:
         message = "currency is missing; give an ISO 4217 code such as EUR."
-    elif currency.upper() in EXPONENTS:
-        message = f"'{currency}' is not a currency code; write {currency.upper()} in upper case."
+    elif shown.upper() in EXPONENTS:
+        message = f"'{shown}' is not a currency code; write {shown.upper()} in upper case."
     else:
-        close = difflib.get_close_matches(currency.upper(), EXPONENTS, n=1)
+        # Looked up, not compared with each: a batch may be wrong a thousand times.
+        close = [_NEAREST[near] for near in _near(shown.upper()) if near in _NEAREST]
         instead = f"did you mean {close[0]}?" if close else "give one such as EUR, USD or JPY."
-        message = f"'{currency[:20]}' is not an ISO 4217 currency that can be paid in; {instead}"
-    return InvalidPayment(field, message, reason="CURRENCY_UNKNOWN", currency=currency[:20])
+        message = f"'{shown}' is not an ISO 4217 currency that can be paid in; {instead}"
+    return InvalidPayment(field, message, reason="CURRENCY_UNKNOWN", currency=shown)
 
 
 def _not_a_number(written: str) -> InvalidPayment:

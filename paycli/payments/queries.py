@@ -53,6 +53,13 @@ class EntryCursor(NamedTuple):
     version: int = 0
 
 
+class Due(NamedTuple):
+    """An authorization and when it ran out; also a place in the order of both."""
+
+    expires_us: int = 0
+    payment_id: str = ""
+
+
 class Found(NamedTuple):
     """An entry and its payment as it stands now."""
 

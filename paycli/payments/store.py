@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from enum import StrEnum
 from typing import Protocol
 
-from paycli.errors import PaymentError
-from paycli.payments.batch import Intended, Receipt
-from paycli.payments.commands import Change, Create
+from paycli.payments.batch import Outcome, Receipt
+from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import Entry, Payment
-from paycli.payments.queries import EntryCursor, EventFilter, Found, PaymentFilter
+from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
+
+
+class Health(StrEnum):
+    """Whether a store takes writes: now, not at the moment, or not until a restart."""
+
+    SERVING = "serving"
+    PAUSED = "paused"
+    BROKEN = "broken"
+
+
+OnHealth = Callable[[Health], None]
 
 
 class Store(Protocol):
@@ -28,18 +39,12 @@ class Store(Protocol):
         """Carry out one command durably, or give the stored answer of its key."""
 
     async def execute_all(
-        self, commands: Sequence[Create | Change], timeout_s: float | None = None
-    ) -> list[Receipt | PaymentError]:
-        """Carry out many at once; result i is what came of command i."""
+        self, commands: Sequence[Command], timeout_s: float | None = None
+    ) -> list[Outcome]:
+        """Carry out many at once, in order; outcome i is what came of command i."""
 
-    async def intend(self, create: Create, timeout_s: float | None = None) -> Receipt | Intended:
-        """Record that the processor is about to be asked, unless its key has an answer."""
-
-    async def withdraw(self, request_key: str) -> None:
-        """Forget an intent that came to nothing."""
-
-    async def intents(self) -> list[Create]:
-        """What the processor was to be asked and has not been settled, oldest first."""
+    async def open_intents(self, now_us: int, limit: int) -> list[str]:
+        """Keys of intents that may be resumed now, customers in turn, the longest open first."""
 
     async def payment(self, payment_id: str) -> Payment | None:
         """One payment."""
@@ -78,8 +83,8 @@ class Store(Protocol):
     def last_seq(self) -> int:
         """The seq of the newest durable entry; 0 when there is none."""
 
-    async def due(self, now_us: int, limit: int) -> list[str]:
-        """Ids of payments whose authorization has run out and is still open."""
+    async def due(self, now_us: int, after: Due, limit: int) -> list[Due]:
+        """Authorizations that have run out and are still open, the oldest first, after a place."""
 
     async def close(self) -> None:
         """Commit what is waiting, then let go of the files or connections."""

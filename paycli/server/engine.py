@@ -1,27 +1,43 @@
 """The engine behind both contracts: asks the processor, keeps the answer in the store.
 
 An instant answer is written at once. Any other payment takes a flight: the intent is recorded, the
-processor is asked, the answer is written. One flight at a time per idempotency key; it goes on when
-its caller gives up, and what a crash or a lost answer leaves open is taken up again (`upkeep`).
+processor is asked, the answer is written. A flight belongs to a claim on its intent, and only who
+holds the claim asks, resolves or withdraws; claims are given in the writer's transaction, never on
+what was read before. A flight goes on when its caller gives up, and what a crash or a lost answer
+leaves open is taken up again (`upkeep`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+import uuid
 from collections.abc import Sequence
+from itertools import count
 from typing import Final
 
-from paycli.errors import OutcomeOpen, Overloaded, PaymentError, ProcessorUnavailable, Unavailable
+from paycli.errors import OutcomeOpen, PaymentError, ProcessorUnavailable
 from paycli.payments import commands
-from paycli.payments.batch import Receipt
-from paycli.payments.commands import Create
+from paycli.payments.batch import Claimed, OnRecord, Outcome, Receipt, Withdrawn
+from paycli.payments.commands import (
+    Command,
+    Create,
+    Intend,
+    Release,
+    Resolve,
+    Resume,
+    Withdraw,
+)
 from paycli.payments.payment import CaptureMethod
-from paycli.payments.processor import Processor
+from paycli.payments.processor import Answer, Processor
 from paycli.payments.store import Store
 from paycli.server.ids import new_payment_id
+from paycli.server.places import Places
 
-FLIGHTS_MAX: Final = 1000
+FLIGHTS_MAX: Final = 2000
+_LEASE_BEYOND_S: Final = 30.0  # a claim outlives the processor's time-out by so much
+_ASK_AGAIN_S: Final = 5.0
+_LOOKS_MAX: Final = 3  # a flight may land between the writer's answer and our look at it
 
 
 def now_us() -> int:
@@ -44,7 +60,11 @@ class Engine:
         self._processor = processor
         self._authorization_ttl_us = round(authorization_ttl_s * 1e6)
         self._processor_timeout_s = processor_timeout_s
+        self._name = uuid.uuid4().hex  # claims of two servers never meet
+        self._numbers = count()
         self._flights: dict[str, asyncio.Task[Receipt]] = {}
+        self._asking: set[asyncio.Task[list[Receipt | PaymentError]]] = set()
+        self._places = Places(FLIGHTS_MAX)
 
     def creation(
         self,
@@ -77,88 +97,173 @@ class Engine:
 
     async def create(self, create: Create, timeout_s: float | None) -> Receipt:
         """Create one payment. Raises PaymentError."""
-        answered = self._answered_at_once(create)
-        if answered is not None:
-            return await self._store.execute(answered, timeout_s)
-        return await self._fly(create, timeout_s)
+        begun = self._begin(create)
+        if isinstance(begun, Create):
+            return await self._store.execute(begun, timeout_s)
+        if isinstance(begun, PaymentError):
+            raise begun
+        (outcome,) = await self._ask_all((begun,), timeout_s)
+        if isinstance(outcome, PaymentError):
+            raise outcome
+        return outcome
 
     async def create_all(
         self, creates: Sequence[Create], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
-        """Create many; result i is what came of payment i."""
-        answered = [self._answered_at_once(create) for create in creates]
-        ready = [create for create in answered if create is not None]
-        if len(ready) == len(creates):
-            return await self._store.execute_all(ready, timeout_s)
-        flights = (
-            self._outcome(create, timeout_s)
-            for create, at_once in zip(creates, answered, strict=True)
-            if at_once is None
-        )
-        written, flown = await asyncio.gather(
-            self._store.execute_all(ready, timeout_s), asyncio.gather(*flights)
-        )
-        from_ready, from_flights = iter(written), iter(flown)
-        return [next(from_flights if each is None else from_ready) for each in answered]
+        """Create many, each after those before it; result i is what came of payment i."""
+        begun = [self._begin(create) for create in creates]
+        commands = [each for each in begun if not isinstance(each, PaymentError)]
+        try:
+            outcomes = iter(await self._ask_all(commands, timeout_s) if commands else ())
+        except PaymentError as failure:  # a batch that was not taken: each item gets it
+            outcomes = iter([failure] * len(commands))
+        return [each if isinstance(each, PaymentError) else next(outcomes) for each in begun]
 
-    async def settle(self, intent: Create) -> None:
-        """Ask the processor again about a payment that was left open. Raises PaymentError."""
-        if intent.request_key not in self._flights:
-            await self._fly(intent, None)
+    async def settle(self, request_key: str) -> None:
+        """Ask the processor again about an intent that was left open, if it still is.
+
+        Raises PaymentError.
+        """
+        claim, lease_us = self._new_claim(now := now_us())
+        outcome = await self._write(Resume(request_key, claim, now, lease_us))
+        if isinstance(outcome, Claimed):
+            outcome = await _landed(self._take_off(claim, outcome))
+        if isinstance(outcome, PaymentError):
+            raise outcome
 
     async def close(self) -> None:
         """Give up the flights; their intents stay recorded for the next start."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        under_way = [*self._flights.values(), *self._asking]
+        for each in under_way:
+            each.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _answered_at_once(self, create: Create) -> Create | None:
-        answer = self._processor.instant(create)
-        if answer is None:
-            return None
+    def _begin(self, create: Create) -> Create | Intend | PaymentError:
+        """What to write first; an Intend holds a place."""
+        try:
+            answer = self._processor.instant(create)
+            if answer is None:
+                self._places.take(create.customer_id)
+                return self._intend(create)
+        except PaymentError as refusal:
+            return refusal
         reason = answer.decline_reason
         return create._replace(decline_reason=reason) if reason else create
 
-    async def _outcome(self, create: Create, timeout_s: float | None) -> Receipt | PaymentError:
+    def _intend(self, create: Create) -> Intend:
+        return Intend(create, *self._new_claim(create.now_us))
+
+    def _new_claim(self, now: int) -> tuple[str, int]:
+        lease_s = self._processor_timeout_s + _LEASE_BEYOND_S
+        return f"{self._name}/{next(self._numbers)}", now + round(lease_s * 1e6)
+
+    async def _ask_all(
+        self, commands: Sequence[Create | Intend], timeout_s: float | None
+    ) -> list[Receipt | PaymentError]:
+        """Goes on when its caller gives up: what is on record is asked about."""
+        asking = asyncio.create_task(self._ask_all_to_the_end(commands, timeout_s))
+        self._asking.add(asking)
+        asking.add_done_callback(self._asking.discard)
+        return await asyncio.shield(asking)
+
+    async def _ask_all_to_the_end(
+        self, commands: Sequence[Create | Intend], timeout_s: float | None
+    ) -> list[Receipt | PaymentError]:
         try:
-            return await self._fly(create, timeout_s)
-        except PaymentError as refusal:
-            return refusal
+            outcomes = await self._store.execute_all(commands, timeout_s)
+            for command, outcome in zip(commands, outcomes, strict=True):
+                if isinstance(outcome, Claimed):
+                    assert isinstance(command, Intend)
+                    self._take_off(command.claim, outcome)
+            return await asyncio.gather(*map(self._final, commands, outcomes))
+        finally:
+            for command in commands:
+                if isinstance(command, Intend):
+                    self._places.leave(command.create.customer_id)
 
-    async def _fly(self, create: Create, timeout_s: float | None) -> Receipt:
+    async def _final(self, command: Create | Intend, outcome: Outcome) -> Receipt | PaymentError:
+        """What becomes of a command; a flight that is under way already is waited for."""
+        for _ in range(_LOOKS_MAX):
+            if isinstance(outcome, Receipt | PaymentError):
+                return outcome
+            assert isinstance(command, Intend)
+            if isinstance(outcome, Claimed):
+                return await _landed(self._take_off(command.claim, outcome))
+            assert isinstance(outcome, OnRecord)
+            if (flight := self._flights.get(outcome.claim)) is not None:
+                landed = await _landed(flight)
+                return landed._replace(replayed=True) if isinstance(landed, Receipt) else landed
+            if not outcome.claim.startswith(self._name):
+                break
+            command = self._intend(command.create)
+            outcome = await self._write(command)
+        return OutcomeOpen(
+            "Another server is asking the processor about this payment. Send it again with the "
+            "same key to learn the outcome."
+        )
+
+    def _take_off(self, claim: str, claimed: Claimed) -> asyncio.Task[Receipt]:
+        """The one flight of a claim."""
+        flight = self._flights.get(claim)
+        if flight is None:
+            flight = self._flights[claim] = asyncio.create_task(self._fly(claim, claimed))
+            flight.add_done_callback(lambda _: self._flights.pop(claim))
+        return flight
+
+    async def _fly(self, claim: str, claimed: Claimed) -> Receipt:
+        create, resumed = claimed
         key = create.request_key
-        while (before := self._flights.get(key)) is not None:
-            await asyncio.wait((before,))
-            failure = None if before.cancelled() else before.exception()
-            if isinstance(failure, OutcomeOpen | Unavailable):
-                raise failure  # the processor was asked a moment ago; asking again takes as long
-        if len(self._flights) >= FLIGHTS_MAX:
-            raise Overloaded("Too many payments wait for the processor; try again shortly.")
-        flight = asyncio.create_task(self._authorize(create, timeout_s))
-        self._flights[key] = flight
-        flight.add_done_callback(lambda landed: self._landed(key, landed))
-        return await asyncio.shield(flight)
+        try:
+            answer = await self._ask(create)
+        except ProcessorUnavailable as nothing_done:
+            if not resumed and isinstance(await self._write(Withdraw(key, claim)), Withdrawn):
+                raise
+            await self._release(key, claim)
+            raise OutcomeOpen(
+                f"{nothing_done} It was asked about this payment before, and may have paid then; "
+                "the server goes on asking. Send it again with the same key to learn the outcome."
+            ) from nothing_done
+        except OutcomeOpen:
+            await self._release(key, claim)
+            raise
+        outcome = await self._write(Resolve(key, claim, answer.decline_reason))
+        if isinstance(outcome, Receipt):
+            return outcome
+        raise OutcomeOpen(
+            "The processor has answered, but its answer could not be written yet; it may have been "
+            "paid. Send it again with the same key to learn the outcome."
+        )
 
-    def _landed(self, key: str, flight: asyncio.Task[Receipt]) -> None:
-        del self._flights[key]
-        if not flight.cancelled():
-            flight.exception()  # its caller may be gone; then nobody else looks at it
-
-    async def _authorize(self, create: Create, timeout_s: float | None) -> Receipt:
-        begun = await self._store.intend(create, timeout_s)
-        if isinstance(begun, Receipt):
-            return begun
-        intent = begun.create
+    async def _ask(self, create: Create) -> Answer:
         try:
             async with asyncio.timeout(self._processor_timeout_s):
-                answer = await self._processor.authorize(intent)
+                return await self._processor.authorize(create)
         except TimeoutError as silence:
             raise OutcomeOpen(
                 f"The processor did not answer within {self._processor_timeout_s:g} s; it may have "
                 "been paid. Send it again with the same key to learn the outcome."
             ) from silence
-        except ProcessorUnavailable:
-            await self._store.withdraw(intent.request_key)
-            raise
-        return await self._store.execute(intent._replace(decline_reason=answer.decline_reason))
+
+    async def _release(self, key: str, claim: str) -> None:
+        await self._write(Release(key, claim, now_us() + round(_ASK_AGAIN_S * 1e6)))
+
+    async def _write(self, command: Command) -> Outcome:
+        try:
+            (outcome,) = await self._store.execute_all((command,))
+        except PaymentError as problem:
+            return problem
+        return outcome
+
+
+async def _landed(flight: asyncio.Task[Receipt]) -> Receipt | PaymentError:
+    """What came of a flight, however many wait for it."""
+    await asyncio.wait((flight,))
+    if flight.cancelled():
+        return OutcomeOpen(
+            "The server stopped while the processor was asked; it may have been paid. Send it "
+            "again with the same key to learn the outcome."
+        )
+    failure = flight.exception()
+    if failure is None or isinstance(failure, PaymentError):
+        return failure or flight.result()
+    raise failure

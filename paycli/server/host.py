@@ -13,14 +13,14 @@ from typing import Final
 
 import grpc
 from grpc_health.v1 import health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
-from paycli.errors import StartError
+from paycli.errors import StartError, StoreError
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
-from paycli.payments.store import Store
-from paycli.server import health
+from paycli.payments.store import Health, OnHealth, Store
+from paycli.server import health, reflection
 from paycli.server.engine import Engine
+from paycli.server.interceptors import CallGuard
 from paycli.server.payments_servicer import PaymentsServicer
 from paycli.server.seed_servicer import SeedServicer
 from paycli.server.simulator import Simulator
@@ -29,7 +29,8 @@ from paycli.server.upkeep import upkeep
 
 _SEED: Final = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].full_name
 _PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_name
-_SERVICES: Final = (_SEED, _PAYMENTS, health.NAME, reflection.SERVICE_NAME)
+# What the last answers and last words get to leave, once no call is in flight any more.
+_GOODBYE_S: Final = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -48,28 +49,33 @@ class Options:
 
 async def serve(
     options: Options,
-    open_store: Callable[[Callable[[], None]], Store],
+    open_store: Callable[[OnHealth], Store],
     on_ready: Callable[[Sequence[str]], None],
 ) -> None:
-    """Serve until SIGTERM or SIGINT; returns after the drain. Raises StartError.
+    """Serve until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError.
 
-    `open_store` gets what to call when the store breaks: the server then answers NOT_SERVING to
-    health checks and UNAVAILABLE to payments, so that nothing is promised that is not kept.
+    While the store takes no writes the server answers NOT_SERVING to health checks and UNAVAILABLE
+    to payments, so that nothing is promised that is not kept. When the store is broken it does so
+    for the drain timeout, for all to notice, and ends with a StoreError, for a restart.
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
-    server = make_server()
+    calls = CallGuard()
+    server = make_server(calls)
     addresses = bind(server, options.host, options.port)
-    health_servicer = health.HealthServicer()
+    _forget_port(options.port_file)
+    health_servicer = health.HealthServicer((_SEED, _PAYMENTS))
     tasks = set()
+    broken = False
 
-    async def report(status: health.ServingStatus) -> None:
-        for service in ("", _SEED, _PAYMENTS):
-            await health_servicer.set(service, status)
+    def store_is(store_health: Health) -> None:
+        nonlocal broken
+        status = health.SERVING if store_health is Health.SERVING else health.NOT_SERVING
+        tasks.add(asyncio.ensure_future(health_servicer.report(status)))
+        if store_health is Health.BROKEN:
+            broken = True
+            asyncio.get_running_loop().call_later(options.drain_timeout_s, stop.set)
 
-    def store_failed() -> None:
-        tasks.add(asyncio.ensure_future(report(health.NOT_SERVING)))
-
-    store = open_store(store_failed)
+    store = open_store(store_is)
     engine = Engine(
         store,
         Simulator(),
@@ -81,46 +87,70 @@ async def serve(
         payment_pb2_grpc.add_PaymentServiceServicer_to_server(SeedServicer(engine), server)
         payments_pb2_grpc.add_PaymentsServicer_to_server(payments, server)
         health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-        reflection.enable_server_reflection(_SERVICES, server)
-        await report(health.SERVING)
+        reflection.add_to(server, (_SEED, _PAYMENTS, health.NAME))
+        await health_servicer.report(health.SERVING)
         await server.start()
         async with upkeep(store, engine):
             with _port_file(options.port_file, addresses):
                 on_ready(addresses)
                 await stop.wait()
-                payments.drain()
-                await _drain(server, health_servicer, options.drain_timeout_s, stop)
+            stop.clear()
+            payments.drain()
+            await health_servicer.drain()
+            await _drain(server, calls, options.drain_timeout_s, stop)
     finally:
         await server.stop(0)  # at once after a drain; a start that failed has none
         await engine.close()
         await store.close()
+    if broken:
+        raise StoreError("The store failed, as said above; start the server again.")
 
 
 async def _drain(
-    server: grpc.aio.Server,
-    health_servicer: health.HealthServicer,
-    timeout_s: float,
-    stop: asyncio.Event,
+    server: grpc.aio.Server, calls: CallGuard, timeout_s: float, stop: asyncio.Event
 ) -> None:
-    """Finish what is in flight, within the limit; a second signal ends the wait."""
-    _log.info("draining: waiting up to %g s for calls in flight", timeout_s)
-    stop.clear()
-    await health_servicer.drain()
-    drained = asyncio.ensure_future(server.stop(timeout_s))
-    hurried = asyncio.ensure_future(stop.wait())
-    await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
-    hurried.cancel()
-    if not drained.done():
+    """Finish what is in flight, within the limit; another signal ends the wait.
+
+    The server's own wait is for connections, also for those that never said a word.
+    """
+    _log.info("draining: waiting up to %g s for %d calls in flight", timeout_s, calls.in_flight)
+    stopped = asyncio.ensure_future(server.stop(timeout_s))
+    ends = {stopped, asyncio.ensure_future(stop.wait()), asyncio.ensure_future(_quiet(calls))}
+    await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for end in ends - {stopped}:
+        end.cancel()
+    if not stopped.done():
         await server.stop(0)
-    await drained
+    await stopped
+
+
+async def _quiet(calls: CallGuard) -> None:
+    """Wait until no call is in flight and the answers are on their way."""
+    while True:
+        await calls.idle()
+        await asyncio.sleep(_GOODBYE_S)
+        if not calls.in_flight:
+            return
 
 
 def _stop_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    numbers = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, stop.set)
     return stop
+
+
+def _forget_port(path: Path | None) -> None:
+    """Remove the port of a server that is gone, so that whoever waits for ours does not find it."""
+    if path is not None:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as problem:
+            raise _no_port_file(path, problem) from problem
 
 
 @contextlib.contextmanager
@@ -129,14 +159,26 @@ def _port_file(path: Path | None, addresses: Sequence[str]) -> Iterator[None]:
     if path is None:
         yield
         return
+    port = addresses[0].rpartition(":")[2] + "\n"
     partial = path.with_name(f"{path.name}.partial")
     try:
-        partial.write_text(addresses[0].rpartition(":")[2] + "\n", encoding="ascii")
+        partial.write_text(port, encoding="ascii")
         partial.replace(path)  # a reader never sees half a number
     except OSError as problem:
-        partial.unlink(missing_ok=True)
-        raise StartError(f"Cannot write the port file {path}: {problem.strerror}.") from problem
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise _no_port_file(path, problem) from problem
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        try:
+            if path.read_text(encoding="ascii") == port:  # not that of a later server
+                path.unlink()
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError) as problem:
+            _log.warning("the port file %s could not be removed: %s", path, problem)
+
+
+def _no_port_file(path: Path, problem: OSError) -> StartError:
+    return StartError(f"Cannot write the port file {path}: {problem.strerror}.")

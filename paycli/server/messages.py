@@ -21,6 +21,10 @@ from paycli.payments.states import state_of
 Fields = dict[str, Any]
 
 _US_PER_S: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+# 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, as google/protobuf/timestamp.proto has it.
+_SECONDS_MIN: Final = -62_135_596_800
+_SECONDS_MAX: Final = 253_402_300_799
 
 _STATE: Final = {state: pb.PaymentState.Value(f"PAYMENT_STATE_{state}") for state in State}
 _STATE_OF: Final[dict[int, State]] = {number: state for state, number in _STATE.items()}
@@ -154,9 +158,18 @@ def kinds_from(numbers: list[int]) -> frozenset[int]:
     return frozenset(numbers)
 
 
-def microseconds(time: Timestamp, *, up: bool = False) -> int:
-    """A timestamp in microseconds, a rest of nanoseconds cut off or rounded `up`."""
-    nanoseconds = time.seconds * 1_000_000_000 + time.nanos
+def microseconds(time: Timestamp, field: str, *, up: bool = False) -> int:
+    """A timestamp in microseconds, a rest of nanoseconds cut off or rounded `up`.
+
+    Raises InvalidPayment for one outside of the years 1 to 9999 (RFC 3339).
+    """
+    if not (_SECONDS_MIN <= time.seconds <= _SECONDS_MAX and 0 <= time.nanos < _NS_PER_S):
+        raise InvalidPayment(
+            field,
+            f"{field} is no time: seconds must lie within the years 1 to 9999 and nanos within "
+            "0 to 999999999.",
+        )
+    nanoseconds = time.seconds * _NS_PER_S + time.nanos
     return -(-nanoseconds // 1000) if up else nanoseconds // 1000
 
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
+from typing import Any
 
 import grpc
-from google.protobuf.message import Message
 
 from paycli.errors import Draining, InvalidPayment, PaymentError, PaymentNotFound, RefundNotFound
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
@@ -21,31 +19,15 @@ from paycli.payments.postings import CUSTOMER, HOLD, MERCHANT, postings_of
 from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action
 from paycli.payments.store import Store
-from paycli.server import messages
+from paycli.server import bounds, messages
 from paycli.server.engine import Engine, now_us
 from paycli.server.pages import cursor_of, page_size, page_token
-from paycli.server.status import REPLAYED, abort, status_of
+from paycli.server.status import REPLAYED, status_of
 
-BATCH_MAX = 1000
+BATCH_MAX = bounds.LIST_MAX
 _EVENTS_AT_ONCE = 200
 
-_Request = TypeVar("_Request", bound=Message)
-_Response = TypeVar("_Response", bound=Message)
 _Context = grpc.aio.ServicerContext[Any, Any]
-_Method = Callable[["PaymentsServicer", _Request, _Context], Awaitable[_Response]]
-
-
-def _answering(method: _Method[_Request, _Response]) -> _Method[_Request, _Response]:
-    """A unary method whose PaymentErrors end the call with their status."""
-
-    @wraps(method)
-    async def call(servicer: PaymentsServicer, request: _Request, context: _Context) -> _Response:
-        try:
-            return await method(servicer, request, context)
-        except PaymentError as error:
-            await abort(context, error)
-
-    return call
 
 
 class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
@@ -60,7 +42,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         """End the streams, which would not end by themselves."""
         self._draining.set()
 
-    @_answering
     async def CreatePayment(
         self, request: pb.CreatePaymentRequest, context: _Context
     ) -> pb.Payment:
@@ -70,7 +51,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         _mark(context, receipt)
         return messages.payment_message(receipt.payment)
 
-    @_answering
     async def BatchCreatePayments(
         self, request: pb.BatchCreatePaymentsRequest, context: _Context
     ) -> pb.BatchCreatePaymentsResponse:
@@ -91,23 +71,21 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             ]
         )
 
-    @_answering
     async def GetPayment(self, request: pb.GetPaymentRequest, context: _Context) -> pb.Payment:
         """One payment."""
         return messages.payment_message(await self._payment(request.name, "name"))
 
-    @_answering
     async def ListPayments(
         self, request: pb.ListPaymentsRequest, context: _Context
     ) -> pb.ListPaymentsResponse:
         """Payments, newest first."""
         wanted = PaymentFilter(
-            request.order_id,
-            request.customer_id,
+            commands.spelling(request.order_id),
+            commands.spelling(request.customer_id),
             messages.state_from(request.state),
-            messages.microseconds(request.created_from, up=True),
+            messages.microseconds(request.created_from, "created_from", up=True),
             # Before 1970 is nothing, but 0 would mean that there is no end.
-            messages.microseconds(request.created_before, up=True)
+            messages.microseconds(request.created_before, "created_before", up=True)
             or int(request.HasField("created_before")),
         )
         before = cursor_of(request.page_token, wanted)
@@ -118,7 +96,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             next_page_token=page_token(cursor, wanted),
         )
 
-    @_answering
     async def CapturePayment(
         self, request: pb.CapturePaymentRequest, context: _Context
     ) -> pb.Payment:
@@ -127,20 +104,17 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         receipt = await self._change(request, context, Action.CAPTURE, amount, final=request.final)
         return messages.payment_message(receipt.payment)
 
-    @_answering
     async def VoidPayment(self, request: pb.VoidPaymentRequest, context: _Context) -> pb.Payment:
         """Give back what is authorized and not captured."""
         receipt = await self._change(request, context, Action.VOID)
         return messages.payment_message(receipt.payment)
 
-    @_answering
     async def RefundPayment(self, request: pb.RefundPaymentRequest, context: _Context) -> pb.Refund:
         """Give back part or all of what was captured."""
         amount = _optional_amount(request)
         receipt = await self._change(request, context, Action.REFUND, amount, reason=request.reason)
         return messages.refund_message(receipt.payment, receipt.entry)
 
-    @_answering
     async def GetRefund(self, request: pb.GetRefundRequest, context: _Context) -> pb.Refund:
         """One refund."""
         payment_id, version = messages.refund_of(request.name)
@@ -150,7 +124,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             raise RefundNotFound(request.name)
         return messages.refund_message(payment, entry)
 
-    @_answering
     async def ListRefunds(
         self, request: pb.ListRefundsRequest, context: _Context
     ) -> pb.ListRefundsResponse:
@@ -165,10 +138,9 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             next_page_token=page_token(cursor, payment.payment_id),
         )
 
-    @_answering
     async def GetBalance(self, request: pb.GetBalanceRequest, context: _Context) -> pb.Balance:
         """What an account holds."""
-        account = request.account
+        account = commands.spelling(request.account)
         if account.startswith(HOLD):
             payment = await self._held(account)
             held = payment.authorized - payment.captured - payment.voided
@@ -183,12 +155,11 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             amounts=[messages.money(minor, currency) for currency, minor in amounts],
         )
 
-    @_answering
     async def ListPostings(
         self, request: pb.ListPostingsRequest, context: _Context
     ) -> pb.ListPostingsResponse:
         """Postings of a payment or an account."""
-        account = request.account
+        account = commands.spelling(request.account)
         payment_id, customer_id = "", None
         if bool(request.payment) == bool(account):
             raise InvalidPayment("account", "Give either payment or account.")
@@ -220,17 +191,14 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         self, request: pb.WatchEventsRequest, context: _Context
     ) -> AsyncIterator[pb.Event]:
         """What happens, in order and without a gap, until the caller or the server goes."""
-        try:
-            after = request.after_sequence
-            wanted = self._watched(request)
-            while True:
-                # Only as fast as the caller reads: each page is fetched when the last one is sent.
-                found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
-                for each in found:
-                    yield messages.event_message(each)
-                await self._more(after)
-        except PaymentError as error:
-            await abort(context, error)
+        after = request.after_sequence
+        wanted = self._watched(request)
+        while True:
+            # Only as fast as the caller reads: each page is fetched when the last one is sent.
+            found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
+            for each in found:
+                yield messages.event_message(each)
+            await self._more(after)
 
     def _watched(self, request: pb.WatchEventsRequest) -> EventFilter:
         newest = self._store.last_seq
@@ -244,8 +212,8 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             )
         return EventFilter(
             messages.payment_id_of(request.payment, "payment") if request.payment else "",
-            request.order_id,
-            request.customer_id,
+            commands.spelling(request.order_id),
+            commands.spelling(request.customer_id),
             messages.kinds_from(list(request.kinds)),
         )
 
@@ -270,6 +238,10 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
     def _creation(self, request: pb.CreatePaymentRequest) -> Create:
         amount = request.amount
         currency = amount.currency_code
+        if not currency and not request.HasField("amount"):
+            raise InvalidPayment(
+                "amount", "amount is missing; give units, nanos and currency_code."
+            )
         return self._engine.creation(
             order_id=request.order_id,
             customer_id=request.customer_id,
@@ -281,6 +253,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
 
     def _checked(self, request: pb.CreatePaymentRequest) -> Create | PaymentError:
         try:
+            bounds.check(request)
             return self._creation(request)
         except PaymentError as refusal:
             return refusal

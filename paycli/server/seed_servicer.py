@@ -6,11 +6,11 @@ from typing import Final
 
 import grpc
 
-from paycli.errors import PaymentError
+from paycli.errors import InvalidPayment
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments.money import minor_from_double
 from paycli.server.engine import Engine
-from paycli.server.status import REPLAYED, abort
+from paycli.server.status import REPLAYED
 
 IDEMPOTENCY_KEY: Final = "idempotency-key"
 DECLINE_REASON: Final = "decline-reason"
@@ -28,20 +28,22 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
         context: grpc.aio.ServicerContext[payment_pb2.PaymentRequest, payment_pb2.PaymentResponse],
     ) -> payment_pb2.PaymentResponse:
         """Charge one payment: SUCCESS, or FAILED when it was declined."""
+        currency = request.currency
+        create = self._engine.creation(
+            order_id=request.order_id,
+            customer_id=request.user_id,
+            currency=currency,
+            amount=minor_from_double(request.amount, currency),
+            request_id=_idempotency_key(context),
+            customer_field="user_id",
+            key_field=IDEMPOTENCY_KEY,
+        )
         try:
-            currency = request.currency
-            create = self._engine.creation(
-                order_id=request.order_id,
-                customer_id=request.user_id,
-                currency=currency,
-                amount=minor_from_double(request.amount, currency),
-                request_id=_idempotency_key(context),
-                customer_field="user_id",
-                key_field=IDEMPOTENCY_KEY,
-            )
             receipt = await self._engine.create(create, context.time_remaining())
-        except PaymentError as error:
-            await abort(context, error)
+        except InvalidPayment as refusal:
+            if refusal.field == "customer_id":  # the processor knows one contract only
+                refusal.rename("user_id")
+            raise
         payment = receipt.payment
         declined = payment.decline_reason
         trailing = [REPLAYED] if receipt.replayed else []
@@ -57,7 +59,11 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
 def _idempotency_key(
     context: grpc.aio.ServicerContext[payment_pb2.PaymentRequest, payment_pb2.PaymentResponse],
 ) -> str:
-    for key, value in context.invocation_metadata() or ():
-        if key == IDEMPOTENCY_KEY:
-            return value if isinstance(value, str) else value.decode("latin-1")
-    return ""
+    keys = [value for key, value in context.invocation_metadata() or () if key == IDEMPOTENCY_KEY]
+    if not keys:
+        return ""
+    if len(keys) > 1:  # whichever were taken, a retry that sends them otherwise would pay twice
+        raise InvalidPayment(
+            IDEMPOTENCY_KEY, f"{IDEMPOTENCY_KEY} was sent {len(keys)} times; send it once."
+        )
+    return keys[0] if isinstance(keys[0], str) else keys[0].decode("latin-1")

@@ -13,6 +13,7 @@ sim_unavailable                     UNAVAILABLE, always
 sim_lost_answer                     DEADLINE_EXCEEDED: approved, but the answer was lost; the server
                                     asks again by itself, and a retry gets SUCCESS
 sim_hang                            never answers: DEADLINE_EXCEEDED after --processor-timeout
+any other sim_...                   INVALID_ARGUMENT: a misspelt one would test nothing
 anything else                       approved
 """
 
@@ -22,7 +23,7 @@ import asyncio
 import re
 from typing import Final
 
-from paycli.errors import OutcomeOpen, ProcessorUnavailable
+from paycli.errors import InvalidPayment, OutcomeOpen, ProcessorUnavailable
 from paycli.payments.commands import Create
 from paycli.payments.processor import Answer
 
@@ -42,6 +43,9 @@ _MAGIC: Final = "sim_"
 _DECLINES: Final = {f"sim_decline_{reason.lower()}": Answer(reason) for reason in DECLINE_REASONS}
 _SLOW: Final = re.compile(r"sim_slow_([0-9]{1,5})")
 _SLOW_MS_MAX: Final = 60_000
+_MOODS: Final = ("sim_unavailable_once", "sim_unavailable", "sim_lost_answer", "sim_hang")
+_ALL: Final = (*sorted(_DECLINES), *_MOODS, "sim_slow_<milliseconds>")
+_SHOWN_MAX: Final = 80
 _REMEMBERED_MAX: Final = 10_000
 
 
@@ -52,13 +56,21 @@ class Simulator:
         self._asked: dict[str, None] = {}  # keys of payments that had their one failure, in order
 
     def instant(self, payment: Create) -> Answer | None:
-        """The answer for all but the customers who take time or fail."""
+        """The answer for all but the customers who take time or fail.
+
+        Raises InvalidPayment for a magic customer that is none.
+        """
         customer = payment.customer_id
-        if not customer.startswith(_MAGIC):
+        if customer[: len(_MAGIC)].lower() != _MAGIC:
             return _APPROVED
-        if customer in ("sim_unavailable_once", "sim_unavailable", "sim_lost_answer", "sim_hang"):
+        if customer in _DECLINES:
+            return _DECLINES[customer]
+        if customer in _MOODS:
             return None
-        return None if _delay_s(customer) else _DECLINES.get(customer, _APPROVED)
+        slow = _SLOW.fullmatch(customer)
+        if slow is None or int(slow[1]) > _SLOW_MS_MAX:
+            raise _unknown(customer)
+        return None if int(slow[1]) else _APPROVED
 
     async def authorize(self, payment: Create) -> Answer:
         """Take time or fail, as the customer's id says."""
@@ -88,4 +100,24 @@ class Simulator:
 
 def _delay_s(customer_id: str) -> float:
     slow = _SLOW.fullmatch(customer_id)
-    return min(int(slow[1]), _SLOW_MS_MAX) / 1000 if slow else 0.0
+    return int(slow[1]) / 1000 if slow else 0.0
+
+
+def _unknown(customer: str) -> InvalidPayment:
+    shown = customer[:_SHOWN_MAX]
+    if _SLOW.fullmatch(customer):
+        message = f"'{shown}' is too slow; sim_slow_ takes at most {_SLOW_MS_MAX} milliseconds."
+    else:
+        nearest = max(_ALL, key=lambda known: _alike(known, customer.lower()))
+        message = f"'{shown}' is no customer of the simulator; did you mean {nearest}?"
+    return InvalidPayment("customer_id", message)
+
+
+def _alike(one: str, other: str) -> int:
+    """How many characters they share from the front and from the back."""
+    return _alike_from_front(one, other) + _alike_from_front(one[::-1], other[::-1])
+
+
+def _alike_from_front(one: str, other: str) -> int:
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((n for n, (a, b) in pairs if a != b), min(len(one), len(other)))

@@ -37,7 +37,7 @@ def _details(error: PaymentError) -> list[any_pb2.Any]:
     details = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     ]
-    if isinstance(error, InvalidPayment):
+    if isinstance(error, InvalidPayment) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=error.field, description=error.message, reason=error.reason
         )

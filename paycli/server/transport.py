@@ -13,21 +13,36 @@ from typing import Final
 import grpc
 
 from paycli.errors import StartError
+from paycli.server.interceptors import CallGuard
 
 LOCALHOST: Final = "localhost"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _PORT_TRIES: Final = 20
+_METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it silently
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
+    # Below the hard limit grpc refuses by chance; both at the same place, it does not.
+    ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+    # A client that has more to ask on one connection waits for its turn by itself. Four times what
+    # a busy one has in flight, and a twentieth of what the store lets wait (group_commit).
+    ("grpc.max_concurrent_streams", 1000),
+    # It counts calls that are over until Python has forgotten them, and resets calls of a client that
+    # keeps to the limit.
+    ("grpc.http.overload_protection", 0),
     ("grpc.keepalive_time_ms", 60_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 20_000),
+    # Load balancers ask clients to ping every 10 to 60 s, calls or not; grpc's own limit is 5 min,
+    # and who pings more often loses its streams. Clocks differ, so the limit is well below 10 s.
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1000),
 )
 
 
-def make_server() -> grpc.aio.Server:
-    """A server without services or addresses."""
-    return grpc.aio.server(options=_OPTIONS)
+def make_server(guard: CallGuard) -> grpc.aio.Server:
+    """A server without services or addresses, and what stands around each of its calls."""
+    return grpc.aio.server(options=_OPTIONS, interceptors=(guard,))
 
 
 def is_loopback(host: str) -> bool:

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from paycli.errors import PaymentError
 from paycli.payments.commands import expire
+from paycli.payments.queries import Due
 from paycli.payments.store import Store
 from paycli.server.engine import Engine, now_us
 
-_EXPIRE_EVERY_S: Final = 1.0
+_EVERY_S: Final = 1.0
 _EXPIRED_AT_ONCE_MAX: Final = 1000
-_SETTLE_EVERY_S: Final = 5.0
-_SETTLED_AT_ONCE_MAX: Final = 100
+_SETTLED_AT_ONCE_MAX: Final = 500
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +28,10 @@ _log = logging.getLogger(__name__)
 @asynccontextmanager
 async def upkeep(store: Store, engine: Engine) -> AsyncIterator[None]:
     """Keep the store in order until the block ends."""
+    settling = _Settling(store, engine)
     running = [
-        asyncio.create_task(_again_and_again(lambda: _expire(store), _EXPIRE_EVERY_S)),
-        asyncio.create_task(_again_and_again(lambda: _settle(store, engine), _SETTLE_EVERY_S)),
+        asyncio.create_task(_again_and_again(lambda: _expire(store))),
+        asyncio.create_task(_again_and_again(settling.look)),
     ]
     for task in running:
         task.add_done_callback(_say_why)
@@ -41,6 +41,7 @@ async def upkeep(store: Store, engine: Engine) -> AsyncIterator[None]:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
+        await settling.close()
 
 
 def _say_why(task: asyncio.Task[None]) -> None:
@@ -48,35 +49,61 @@ def _say_why(task: asyncio.Task[None]) -> None:
         _log.critical("upkeep stopped", exc_info=task.exception())
 
 
-async def _again_and_again(work: Callable[[], Awaitable[None]], every_s: float) -> None:
+async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
             await work()
         except PaymentError as problem:  # the store is stopping, or full: the next round will do
             _log.warning("upkeep was put off: %s", problem)
-        await asyncio.sleep(every_s)
+        await asyncio.sleep(_EVERY_S)
 
 
 async def _expire(store: Store) -> None:
-    while True:
-        now = now_us()
-        due = await store.due(now, _EXPIRED_AT_ONCE_MAX)
-        if due:
-            await store.execute_all([expire(payment_id, now) for payment_id in due])
-            _log.info("%d authorizations ran out", len(due))
-        if len(due) < _EXPIRED_AT_ONCE_MAX:
-            return
+    after, now = Due(), now_us()
+    while due := await store.due(now, after, _EXPIRED_AT_ONCE_MAX):
+        outcomes = await store.execute_all([expire(each.payment_id, now) for each in due])
+        refused = [each for each in outcomes if isinstance(each, PaymentError)]
+        if len(refused) < len(due):
+            _log.info("%d authorizations ran out", len(due) - len(refused))
+        if refused:
+            _log.warning("%d authorizations are still open: %s", len(refused), refused[0])
+        after = due[-1]  # what was refused has its next turn after all others
 
 
-async def _settle(store: Store, engine: Engine) -> None:
-    intents = await store.intents()
-    # A sample, so that payments whose processor hangs do not keep the others from their turn.
-    open_intents = random.sample(intents, min(len(intents), _SETTLED_AT_ONCE_MAX))
-    outcomes = await asyncio.gather(
-        *(engine.settle(intent) for intent in open_intents), return_exceptions=True
-    )
-    for intent, outcome in zip(open_intents, outcomes, strict=True):
-        if isinstance(outcome, PaymentError):
-            _log.warning("payment %s is still open: %s", intent.payment_id, outcome)
-        elif isinstance(outcome, BaseException):
-            raise outcome
+class _Settling:
+    """Open payments under way at the processor: many at once, the slow ones in nobody's way."""
+
+    def __init__(self, store: Store, engine: Engine) -> None:
+        self._store = store
+        self._engine = engine
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+
+    async def look(self) -> None:
+        """Begin with all that there is room for, until no more are open."""
+        while room := _SETTLED_AT_ONCE_MAX - len(self._under_way):
+            # Those just begun may not be claimed yet, so as many more are asked for.
+            wanted = room + len(self._under_way)
+            keys = await self._store.open_intents(now_us(), wanted)
+            new = [key for key in keys if key not in self._under_way][:room]
+            for key in new:
+                self._begin(key)
+            if len(new) < room:
+                return
+            await asyncio.wait(self._under_way.values(), return_when=asyncio.FIRST_COMPLETED)
+
+    async def close(self) -> None:
+        """Give up; what is open stays on record."""
+        for task in self._under_way.values():
+            task.cancel()
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
+
+    def _begin(self, key: str) -> None:
+        task = asyncio.create_task(self._settle(key))
+        self._under_way[key] = task
+        task.add_done_callback(lambda _: self._under_way.pop(key))
+
+    async def _settle(self, key: str) -> None:
+        try:
+            await self._engine.settle(key)
+        except PaymentError as problem:
+            _log.warning("a payment is still open: %s", problem)

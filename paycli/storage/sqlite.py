@@ -16,17 +16,20 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import apsw
 
 from paycli.errors import PaymentError, StoreUnavailable
-from paycli.payments.batch import Intended, Outcome, Receipt
-from paycli.payments.commands import Change, Command, Create, Intend, Withdraw
+from paycli.payments.batch import Outcome, Receipt
+from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import Entry, Payment
-from paycli.payments.queries import EntryCursor, EventFilter, Found, PaymentFilter
+from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
+from paycli.payments.store import OnHealth
 from paycli.storage import sqlite_reads as reads
+from paycli.storage.failures import CommitFailed, CommitLost
 from paycli.storage.group_commit import GroupCommit
 from paycli.storage.sqlite_file import SqliteFile
-from paycli.storage.sqlite_writer import SqliteWriter
+from paycli.storage.sqlite_writer import SqliteWriter, free_claims
 from paycli.storage.writer_process import WriterProcess
 
-_READERS: Final = 2
+_PAGE_READERS: Final = 2
+_LAST_BATCHES_S: Final = 10.0
 
 _Given = ParamSpec("_Given")
 _Read = TypeVar("_Read")
@@ -35,21 +38,27 @@ _Read = TypeVar("_Read")
 class SqliteStore:
     """A `payments.store.Store` in one SQLite file."""
 
-    def __init__(self, path: Path | None, on_failure: Callable[[], None]) -> None:
-        """`path` None keeps everything in memory. `on_failure` is called if the store breaks."""
+    def __init__(self, path: Path | None, on_health: OnHealth) -> None:
+        """`path` None keeps everything in memory. Raises StoreError."""
         self._file = SqliteFile(path)
         connection = self._file.connect()
+        free_claims(connection)
         self._last_seq = reads.last_seq(connection)
+        self._watch = self._file.watch()
         self._news = asyncio.Event()
         self._reader = threading.local()
-        self._group = GroupCommit(self._commit, on_failure)
         if path is None:
-            self._readers = ThreadPoolExecutor(1, "sqlite", self._share, (connection,))
-            self._writer: WriterProcess | _WriterThread = _WriterThread(connection, self._readers)
+            self._pages = self._look_ups = ThreadPoolExecutor(
+                1, "sqlite", self._share, (connection,)
+            )
+            self._writer: WriterProcess | _WriterThread = _WriterThread(connection, self._pages)
         else:
             assert self._file.lock is not None
-            self._readers = ThreadPoolExecutor(_READERS, "sqlite read")
-            self._writer = WriterProcess(path, self._file.lock, self._group.stop)
+            # A line of its own for single things: no page, however many want one, holds them up.
+            self._pages = ThreadPoolExecutor(_PAGE_READERS, "sqlite pages")
+            self._look_ups = ThreadPoolExecutor(1, "sqlite look-ups")
+            self._writer = WriterProcess(path, self._file.lock)
+        self._group = GroupCommit(self._commit, on_health)
 
     async def execute(self, command: Create | Change, timeout_s: float | None = None) -> Receipt:
         """See `payments.store.Store.execute`."""
@@ -60,61 +69,48 @@ class SqliteStore:
         return outcome
 
     async def execute_all(
-        self, commands: Sequence[Create | Change], timeout_s: float | None = None
-    ) -> list[Receipt | PaymentError]:
+        self, commands: Sequence[Command], timeout_s: float | None = None
+    ) -> list[Outcome]:
         """See `payments.store.Store.execute_all`."""
-        outcomes = await self._group.submit(commands, timeout_s)
-        return [each for each in outcomes if isinstance(each, Receipt | PaymentError)]
+        return await self._group.submit(commands, timeout_s)
 
-    async def intend(self, create: Create, timeout_s: float | None = None) -> Receipt | Intended:
-        """See `payments.store.Store.intend`."""
-        (outcome,) = await self._group.submit((Intend(create),), timeout_s)
-        if isinstance(outcome, PaymentError):
-            raise outcome
-        assert isinstance(outcome, Receipt | Intended)
-        return outcome
-
-    async def withdraw(self, request_key: str) -> None:
-        """See `payments.store.Store.withdraw`."""
-        await self._group.submit((Withdraw(request_key),), None)
-
-    async def intents(self) -> list[Create]:
-        """See `payments.store.Store.intents`."""
-        return await self._read(reads.intents)
+    async def open_intents(self, now_us: int, limit: int) -> list[str]:
+        """See `payments.store.Store.open_intents`."""
+        return await self._read(self._pages, reads.open_intents, now_us, limit)
 
     async def payment(self, payment_id: str) -> Payment | None:
         """See `payments.store.Store.payment`."""
-        return await self._read(reads.payment, payment_id)
+        return await self._read(self._look_ups, reads.payment, payment_id)
 
     async def payments(
         self, wanted: PaymentFilter, before: str, limit: int
     ) -> tuple[list[Payment], str]:
         """See `payments.store.Store.payments`."""
-        return await self._read(reads.payments, wanted, before, limit)
+        return await self._read(self._pages, reads.payments, wanted, before, limit)
 
     async def journal(
         self, payment_id: str, customer_id: str | None, after: EntryCursor, limit: int
     ) -> list[Found]:
         """See `payments.store.Store.journal`."""
-        return await self._read(reads.journal, payment_id, customer_id, after, limit)
+        return await self._read(self._pages, reads.journal, payment_id, customer_id, after, limit)
 
     async def entry(self, payment_id: str, version: int) -> Entry | None:
         """See `payments.store.Store.entry`."""
-        return await self._read(reads.entry, payment_id, version)
+        return await self._read(self._look_ups, reads.entry, payment_id, version)
 
     async def refunds(self, payment_id: str, after_version: int, limit: int) -> list[Entry]:
         """See `payments.store.Store.refunds`."""
-        return await self._read(reads.refunds, payment_id, after_version, limit)
+        return await self._read(self._look_ups, reads.refunds, payment_id, after_version, limit)
 
     async def balances(self, account: str) -> list[tuple[str, int]]:
         """See `payments.store.Store.balances`."""
-        return await self._read(reads.balances, account)
+        return await self._read(self._look_ups, reads.balances, account)
 
     async def events(
         self, after_seq: int, wanted: EventFilter, limit: int
     ) -> tuple[list[Found], int]:
         """See `payments.store.Store.events`."""
-        return await self._read(reads.events, after_seq, wanted, limit)
+        return await self._read(self._pages, reads.events, after_seq, wanted, limit)
 
     async def news(self, after_seq: int) -> None:
         """See `payments.store.Store.news`."""
@@ -126,19 +122,26 @@ class SqliteStore:
         """See `payments.store.Store.last_seq`."""
         return self._last_seq
 
-    async def due(self, now_us: int, limit: int) -> list[str]:
+    async def due(self, now_us: int, after: Due, limit: int) -> list[Due]:
         """See `payments.store.Store.due`."""
-        return await self._read(reads.due, now_us, limit)
+        return await self._read(self._pages, reads.due, now_us, after, limit)
 
     async def close(self) -> None:
-        """Commit what is waiting, then close the file."""
-        await self._group.close()
+        """Commit what is waiting, then close the file. A writer that hangs is ended."""
+        try:
+            async with asyncio.timeout(_LAST_BATCHES_S):
+                await self._group.close()
+        except TimeoutError:
+            self._writer.kill()
+            await self._group.close()
         await self._writer.close()
-        self._readers.shutdown()
+        for readers in (self._pages, self._look_ups):
+            readers.shutdown()
         self._file.close()
 
     async def _read(
         self,
+        readers: ThreadPoolExecutor,
         query: Callable[Concatenate[apsw.Connection, _Given], _Read],
         *given: _Given.args,
         **named: _Given.kwargs,
@@ -150,7 +153,7 @@ class SqliteStore:
             return found  # noqa: RET504 - for the type checker, `with` might swallow an exception
 
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._readers, run)
+            return await asyncio.get_running_loop().run_in_executor(readers, run)
         except apsw.Error as problem:
             raise StoreUnavailable(f"The store cannot be read: {problem}.") from problem
 
@@ -165,12 +168,23 @@ class SqliteStore:
         self._reader.connection = connection
 
     async def _commit(self, commands: Sequence[Command]) -> list[Outcome]:
-        outcomes, seq = await self._writer.write(commands)
+        try:
+            outcomes, seq = await self._writer.write(commands)
+        except CommitLost as lost:
+            self._check_files(lost)
+            raise
+        self._check_files()
         if seq > self._last_seq:
             self._last_seq = seq
             self._news.set()
             self._news = asyncio.Event()
         return outcomes
+
+    def _check_files(self, before: CommitLost | None = None) -> None:
+        """Raises CommitFailed when what was written is not where anybody will look for it."""
+        moved = self._watch.problem() if self._watch is not None else None
+        if moved is not None:
+            raise CommitFailed(moved) from before
 
 
 class _WriterThread:
@@ -183,6 +197,9 @@ class _WriterThread:
     async def write(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._thread, self._writer.write, commands)
+
+    def kill(self) -> None:
+        """A thread cannot be ended; memory does not hang."""
 
     async def close(self) -> None:
         """Nothing is kept."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -14,11 +12,12 @@ import apsw
 
 from paycli.errors import StoreError
 from paycli.storage.migrations import migrations
+from paycli.storage.sqlite_lock import take_lock
+from paycli.storage.sqlite_watch import FileWatch
 
 APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is never touched
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
-_BUSY_MS: Final = 10_000  # another program may write for a moment, such as somebody's SQL shell
-_LAST_BATCH_S: Final = 1.0  # the writer of a server that was killed may be at its last batch
+_BUSY_MS: Final = 4_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
 
 Progress = Callable[[int, int], None]  # (done, of all)
@@ -28,11 +27,14 @@ class SqliteFile:
     """One database file held by this process, or one in memory (`path` None)."""
 
     def __init__(self, path: Path | None, lock: int | None = None) -> None:
-        """`lock` is a descriptor of the lock if this process has it already.
+        """`lock` is a descriptor of the lock if this process has it already: then the file is there.
 
         Raises StoreError when another process holds the file.
         """
         self._path = path
+        self._flags = apsw.SQLITE_OPEN_READWRITE
+        if lock is None:
+            self._flags |= apsw.SQLITE_OPEN_CREATE
         self.lock = _lock(path) if path is not None and lock is None else lock
         self._connections: list[apsw.Connection] = []
         self.version_before = 0
@@ -43,7 +45,7 @@ class SqliteFile:
         An empty file becomes a store; an older schema is only changed with `migrate`.
         """
         with explained(self._path):
-            connection = self._open()
+            connection = self._open(self._flags)
             _check_ownership(connection, self._path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
@@ -56,9 +58,16 @@ class SqliteFile:
             _migrate(connection, current)
         return connection
 
+    def watch(self) -> FileWatch | None:
+        """Of the files as they are now that they are open; None in memory."""
+        if self._path is None or self.lock is None:
+            return None
+        with explained(self._path):
+            return FileWatch(self._path, self.lock)
+
     def connect_reader(self) -> apsw.Connection:
         """A connection that cannot write."""
-        connection = self._open()
+        connection = self._open(apsw.SQLITE_OPEN_READWRITE)
         connection.pragma("query_only", True)
         return connection
 
@@ -70,8 +79,8 @@ class SqliteFile:
         if self.lock is not None:
             os.close(self.lock)
 
-    def _open(self) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path or ":memory:"))
+    def _open(self, flags: int) -> apsw.Connection:
+        connection = apsw.Connection(str(self._path or ":memory:"), flags=flags)
         connection.set_busy_timeout(_BUSY_MS)
         self._connections.append(connection)
         return connection
@@ -103,49 +112,20 @@ def open_existing(path: Path) -> apsw.Connection:
     return connection
 
 
-def is_held(path: Path) -> bool:
-    """Whether a server is using the store."""
-    try:
-        with open(f"{path.resolve()}.lock", "rb") as lock:  # noqa: PTH123 - the lock's name is text
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
 def _lock(path: Path) -> int:
-    """Hold the file for this process; the system lets go when the process ends, however it ends.
-
-    A file of its own: closing any other descriptor of the database would drop SQLite's own locks.
-    It lies beside the real file, so that two links to one store are one store.
-    """
     try:
         if path.exists() and not path.is_file():
             raise StoreError(f"The store {path} is not a file. Name another with --store.")
+        names = path.stat().st_nlink if path.exists() else 1
+        if names > 1:
+            raise StoreError(
+                f"The store {path} has {names} hard links; a server on another of its names would "
+                "write to it unseen. Remove all but one."
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{path.resolve()}.lock", os.O_RDWR | os.O_CREAT, 0o644)
+        return take_lock(path)
     except OSError as problem:
         raise _unreachable(path, problem) from problem
-    patience = time.monotonic() + _LAST_BATCH_S
-    while not _locked(lock):
-        if time.monotonic() > patience:
-            os.close(lock)
-            raise StoreError(
-                f"Another paycli server is using the store {path}. Stop it, or name another with "
-                "--store sqlite:///FILE."
-            )
-        time.sleep(0.01)
-    return lock
-
-
-def _locked(lock: int) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:

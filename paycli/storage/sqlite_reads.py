@@ -6,6 +6,7 @@ with ten payments stored as with ten million.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,12 +14,16 @@ import apsw
 
 from paycli.payments.commands import Create
 from paycli.payments.payment import Entry, Kind, Payment, State
-from paycli.payments.queries import EntryCursor, EventFilter, Found, PaymentFilter
+from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 
 PAYMENT_COLUMNS: Final = ", ".join(f"payment.{name}" for name in Payment._fields)
 ENTRY_COLUMNS: Final = ", ".join(f"entry.{name}" for name in Entry._fields)
+INTENT_COLUMNS: Final = ", ".join(
+    f"intent.{name}" for name in (*Create._fields, "claim", "lease_us")
+)
 
 _LOOKED_AT_MAX: Final = 10_000  # rows that one page passes over before it ends short
+_WATCHED_MAX: Final = 500  # payments whose entries are found one by one; more go by the journal
 _AFTER_ALL_IDS: Final = "~"  # ids are ASCII letters, digits and "_"
 _MICROSECONDS: Final = 1000
 
@@ -35,13 +40,26 @@ _REFUNDS = (
 )
 _EVENTS = (
     f"SELECT {PAYMENT_COLUMNS}, {ENTRY_COLUMNS} FROM entry JOIN payment USING (payment_id) "  # noqa: S608
-    "WHERE entry.seq > ? ORDER BY entry.seq LIMIT ?"
+    "WHERE entry.seq > :after AND entry.seq <= :last "
+    "AND (:payment_id = '' OR payment_id = :payment_id) "
+    "AND (:order_id = '' OR order_id = :order_id) "
+    "AND (:customer_id = '' OR customer_id = :customer_id) "
+    "AND (:kinds = '[]' OR kind IN (SELECT value FROM json_each(:kinds))) "
+    "ORDER BY entry.seq LIMIT :limit"
 )
 _NEW_ENTRIES = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
     "WHERE payment_id = ? AND version > 1 AND seq > ? ORDER BY version LIMIT ?"
 )
-_INTENTS = f"SELECT {', '.join(Create._fields)} FROM intent ORDER BY now_us"  # noqa: S608
+_OPEN_INTENTS = (
+    "SELECT request_key FROM intent WHERE lease_us <= ? "
+    "ORDER BY row_number() OVER (PARTITION BY customer_id ORDER BY lease_us, now_us) LIMIT ?"
+)
+_DUE = (
+    "SELECT expires_us, payment_id FROM payment WHERE expires_us > 0 AND expires_us <= ? "
+    "AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') AND (expires_us, payment_id) > (?, ?) "
+    "ORDER BY expires_us, payment_id LIMIT ?"
+)
 
 
 def last_seq(connection: apsw.Connection) -> int:
@@ -50,9 +68,9 @@ def last_seq(connection: apsw.Connection) -> int:
     return seq
 
 
-def intents(connection: apsw.Connection) -> list[Create]:
-    """What the processor was to be asked, oldest first."""
-    return [Create(*row) for row in connection.execute(_INTENTS)]
+def open_intents(connection: apsw.Connection, now_us: int, limit: int) -> list[str]:
+    """See `payments.store.Store.open_intents`."""
+    return [key for (key,) in connection.execute(_OPEN_INTENTS, (now_us, limit))]
 
 
 def payment(connection: apsw.Connection, payment_id: str) -> Payment | None:
@@ -122,28 +140,27 @@ def events(
     connection: apsw.Connection, after_seq: int, wanted: EventFilter, limit: int
 ) -> tuple[list[Found], int]:
     """See `payments.store.Store.events`."""
-    if wanted.payment_id or wanted.order_id:
-        return _events_of_few(connection, after_seq, wanted, limit)
-    found: list[Found] = []
+    newest = last_seq(connection)
+    if (wanted.payment_id or wanted.order_id) and newest - after_seq > _WATCHED_MAX:
+        watched = _watched(connection, wanted)
+        if len(watched) <= _WATCHED_MAX:
+            return _events_of(connection, watched, newest, after_seq, wanted, limit)
+    last = min(after_seq + _LOOKED_AT_MAX, max(newest, after_seq))
+    given = wanted._asdict() | {
+        "kinds": json.dumps(sorted(wanted.kinds)),
+        "after": after_seq,
+        "last": last,
+        "limit": limit,
+    }
     width = len(Payment._fields)
-    rows = connection.execute(_EVENTS, (after_seq, _LOOKED_AT_MAX))
-    for row in rows:
-        each = Found(Payment(*row[:width]), Entry(*row[width:]))
-        after_seq = each.entry.seq
-        if wanted.matches(*each):
-            found.append(each)
-            if len(found) == limit:
-                break
-    return found, after_seq
+    rows = connection.execute(_EVENTS, given)
+    found = [Found(Payment(*row[:width]), Entry(*row[width:])) for row in rows]
+    return found, found[-1].entry.seq if len(found) == limit else last
 
 
-def due(connection: apsw.Connection, now_us: int, limit: int) -> list[str]:
-    """Ids of payments whose authorization has run out and is still open."""
-    query = (
-        "SELECT payment_id FROM payment WHERE expires_us > 0 AND expires_us <= ? "
-        "AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED') ORDER BY expires_us LIMIT ?"
-    )
-    return [payment_id for (payment_id,) in connection.execute(query, (now_us, limit))]
+def due(connection: apsw.Connection, now_us: int, after: Due, limit: int) -> list[Due]:
+    """See `payments.store.Store.due`."""
+    return [Due(*row) for row in connection.execute(_DUE, (now_us, *after, limit))]
 
 
 def _candidates(
@@ -203,16 +220,25 @@ def _entries(
     return found
 
 
-def _events_of_few(
-    connection: apsw.Connection, after_seq: int, wanted: EventFilter, limit: int
+def _watched(connection: apsw.Connection, wanted: EventFilter) -> list[Payment]:
+    """The payments in question, or one more than can be gone through one by one."""
+    where = "payment_id = ?" if wanted.payment_id else "order_id = ?"
+    query = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where} LIMIT ?"  # noqa: S608
+    given = (wanted.payment_id or wanted.order_id, _WATCHED_MAX + 1)
+    return [Payment(*row) for row in connection.execute(query, given)]
+
+
+def _events_of(
+    connection: apsw.Connection,
+    watched: list[Payment],
+    newest: int,
+    after_seq: int,
+    wanted: EventFilter,
+    limit: int,
 ) -> tuple[list[Found], int]:
     """Through the payments that are watched, which are few, instead of through the journal."""
-    newest = last_seq(connection)
-    where = "payment_id = ?" if wanted.payment_id else "order_id = ?"
-    query = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where}"  # noqa: S608
     found: list[Found] = []
-    for row in connection.execute(query, (wanted.payment_id or wanted.order_id,)):
-        owner = Payment(*row)
+    for owner in watched:
         entries = [] if owner.created_seq <= after_seq else _entries(connection, owner, 0, 1)
         given = (owner.payment_id, after_seq, limit + 1)
         entries += [Entry(*each) for each in connection.execute(_NEW_ENTRIES, given)]

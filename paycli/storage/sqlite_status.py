@@ -9,10 +9,10 @@ from typing import NamedTuple
 from paycli.storage.sqlite_file import (
     SCHEMA_VERSION,
     explained,
-    is_held,
     open_existing,
     schema_version,
 )
+from paycli.storage.sqlite_lock import is_held
 
 
 class Status(NamedTuple):

@@ -9,16 +9,16 @@ from typing import Final
 import apsw
 
 from paycli.errors import PaymentError, StateForbids, StoreUnavailable
-from paycli.payments.batch import Batch, Outcome, Stored, apply
+from paycli.payments.batch import Intent, Outcome, Stored, apply
 from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import Entry, Payment
 from paycli.storage import sqlite_reads as reads
-from paycli.storage.failures import CommitFailed
+from paycli.storage.failures import CommitFailed, CommitRefused
 
 # S608 sees built SQL; it is built from our own column names only.
 _INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
 _INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * len(Entry._fields))})"  # noqa: S608
-_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * len(Create._fields))})"  # noqa: S608
+_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * (len(Create._fields) + 2))})"  # noqa: S608
 _DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
 _UPDATE_PAYMENT: Final = (
     "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
@@ -32,6 +32,11 @@ _FIND_ANSWERS: Final = (
     f"SELECT {reads.PAYMENT_COLUMNS}, {reads.ENTRY_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
     "JOIN entry ON entry.request_key = asked.value JOIN payment USING (payment_id)"
 )
+_FIND_INTENTS: Final = (
+    f"SELECT {reads.INTENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
+    "JOIN intent ON intent.request_key = asked.value"
+)
+_FREE_CLAIMS: Final = "UPDATE intent SET claim = '', lease_us = 0"
 _FIND_PAYMENTS: Final = (
     f"SELECT {reads.PAYMENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
     "JOIN payment ON payment.payment_id = asked.value"
@@ -43,19 +48,20 @@ class SqliteWriter:
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._intents = {each.request_key: each for each in reads.intents(connection)}
         self._failure: CommitFailed | None = None
 
     def write(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
         """Commit a batch; returns the outcomes and the last seq after it.
 
-        Raises CommitFailed when the database broke, and from then on always: what it still holds
-        in memory may not be what is on disk.
+        Raises CommitRefused while another program writes. Raises CommitFailed when the database
+        broke, and from then on always: what SQLite sees may not be what is on disk.
         """
         if self._failure is not None:
             raise self._failure
         try:
             return self._write(commands)
+        except apsw.BusyError as problem:  # at BEGIN, so nothing was written
+            raise CommitRefused("Another program holds the store for writing.") from problem
         except apsw.Error as problem:
             self._failure = CommitFailed(f"The store failed: {problem}.")
             raise self._failure from problem
@@ -65,32 +71,28 @@ class SqliteWriter:
 
         So only the one to blame is refused.
         """
-        seq = reads.last_seq(self._connection)
         try:
-            batch = self._transaction(commands, seq + 1)
+            return self._transaction(commands)
         except apsw.ConstraintError as problem:
             if len(commands) == 1:
-                return [_refused(problem)], seq
-            outcomes: list[Outcome] = []
-            for command in commands:
-                one, seq = self._write([command])
-                outcomes += one
-            return outcomes, seq
-        except apsw.BusyError:  # at BEGIN, so nothing was written
-            busy = StoreUnavailable("Another program holds the store for writing; try again.")
-            return [busy] * len(commands), seq
-        for key, intent in batch.intents.items():
-            if intent is None:
-                self._intents.pop(key, None)
-            else:
-                self._intents[key] = intent
-        return batch.outcomes, seq + len(batch.entries)
+                return [_refused(problem)], reads.last_seq(self._connection)
+        return self._write_each(commands)
 
-    def _transaction(self, commands: Sequence[Command], next_seq: int) -> Batch:
+    def _write_each(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
+        outcomes: list[Outcome] = []
+        for command in commands:
+            try:
+                outcomes += self._write([command])[0]
+            except apsw.BusyError:  # between two of them; those before are written
+                outcomes.append(StoreUnavailable("Another program holds the store for writing."))
+        return outcomes, reads.last_seq(self._connection)
+
+    def _transaction(self, commands: Sequence[Command]) -> tuple[list[Outcome], int]:
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
         try:
-            batch = apply(commands, self._stored(commands), next_seq)
+            seq = reads.last_seq(connection)
+            batch = apply(commands, self._stored(commands), seq + 1)
             if batch.entries:
                 connection.executemany(_INSERT_PAYMENT, batch.created.values())
                 connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
@@ -100,25 +102,33 @@ class SqliteWriter:
             if batch.intents:
                 connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
                 recorded = (intent for intent in batch.intents.values() if intent is not None)
-                connection.executemany(_INSERT_INTENT, recorded)
+                rows = ((*create, claim, lease_us) for create, claim, lease_us in recorded)
+                connection.executemany(_INSERT_INTENT, rows)
             connection.execute("COMMIT")
         except apsw.ConstraintError:
             connection.execute("ROLLBACK")
             raise
-        return batch
+        return batch.outcomes, seq + len(batch.entries)
 
     def _stored(self, commands: Sequence[Command]) -> Stored:
-        stored = Stored(intents=self._intents)
+        stored = Stored()
         keys = json.dumps([command.request_key for command in commands])
         width = len(Payment._fields)
         for row in self._connection.execute(_FIND_ANSWERS, (keys,)):
             entry = Entry(*row[width:])
             stored.answered[entry.request_key] = (Payment(*row[:width]), entry)
+        for *create, claim, lease_us in self._connection.execute(_FIND_INTENTS, (keys,)):
+            stored.intents[create[0]] = Intent(Create(*create), claim, lease_us)
         wanted = [command.payment_id for command in commands if isinstance(command, Change)]
         if wanted:
             for row in self._connection.execute(_FIND_PAYMENTS, (json.dumps(wanted),)):
                 stored.payments[row[0]] = Payment(*row)
         return stored
+
+
+def free_claims(connection: apsw.Connection) -> None:
+    """Let go of every intent, since whoever holds the file's lock knows that no holder lives."""
+    connection.execute(_FREE_CLAIMS)
 
 
 def _update(payment: Payment) -> tuple[int | str, ...]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
-from paycli.payments.store import Store
+from paycli.payments.store import OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
@@ -19,15 +18,15 @@ _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
 
 
-def open_store(url: str, on_failure: Callable[[], None]) -> Store:
+def open_store(url: str, on_health: OnHealth) -> Store:
     """Open the store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
 
-    `on_failure` is called once if the store breaks later. Raises InputError and StoreError.
+    `on_health` hears of each change after that. Raises InputError and StoreError.
     """
     path = _path_of(url)
     from paycli.storage.sqlite import SqliteStore
 
-    return SqliteStore(None if path == Path(_MEMORY) else path, on_failure)
+    return SqliteStore(None if path == Path(_MEMORY) else path, on_health)
 
 
 def migrate_store(url: str) -> tuple[int, int]:

@@ -11,21 +11,32 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, Final
 
-from paycli.payments.batch import Intended, Outcome, Receipt, Withdrawn
-from paycli.payments.commands import Change, Command, Create, Intend, Withdraw
+from paycli.payments.batch import Claimed, NotOnRecord, OnRecord, Outcome, Receipt, Withdrawn
+from paycli.payments.commands import (
+    Change,
+    Command,
+    Create,
+    Intend,
+    Release,
+    Resolve,
+    Resume,
+    Withdraw,
+)
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.states import Action
-from paycli.storage.failures import CommitFailed
+from paycli.storage.failures import CommitFailed, CommitRefused
 
 _CREATE: Final = 0
 _CHANGE: Final = 1
 _INTEND: Final = 2
-_WITHDRAW: Final = 3
-
 _RECEIPT: Final = 0
-_INTENDED: Final = 1
-_WITHDRAWN: Final = 2
-_REFUSED: Final = 3
+_CLAIMED: Final = 1
+_REFUSED: Final = 2
+# Those that hold nothing but plain values, by their tags.
+_PLAIN_COMMANDS: Final[dict[int, Any]] = {3: Resume, 4: Resolve, 5: Withdraw, 6: Release}
+_PLAIN_OUTCOMES: Final[dict[int, Any]] = {3: OnRecord, 4: Withdrawn, 5: NotOnRecord}
+_TAGS: Final = {kind: tag for tag, kind in (*_PLAIN_COMMANDS.items(), *_PLAIN_OUTCOMES.items())}
+_FAILURES: Final = {kind.__name__: kind for kind in (CommitFailed, CommitRefused)}
 
 _Tagged = tuple[int, Any]
 
@@ -40,20 +51,19 @@ def commands_from_bytes(data: bytes) -> list[Command]:
     return [_command(tag, values) for tag, values in marshal.loads(data)]  # noqa: S302 - our own
 
 
-def answer_to_bytes(answer: tuple[list[Outcome], int] | CommitFailed) -> bytes:
-    """The outcomes of a batch and the last seq after it, or how the store broke."""
-    if isinstance(answer, CommitFailed):
-        return marshal.dumps(str(answer))
+def answer_to_bytes(answer: tuple[list[Outcome], int] | CommitFailed | CommitRefused) -> bytes:
+    """The outcomes of a batch and the last seq after it, or how its commit failed."""
+    if isinstance(answer, CommitFailed | CommitRefused):
+        return marshal.dumps((type(answer).__name__, str(answer)))
     outcomes, seq = answer
     return marshal.dumps(([_tagged_outcome(outcome) for outcome in outcomes], seq))
 
 
 def answer_from_bytes(data: bytes) -> tuple[list[Outcome], int]:
-    """The answer again. Raises CommitFailed."""
-    answer = marshal.loads(data)  # noqa: S302 - our own
-    if isinstance(answer, str):
-        raise CommitFailed(answer)
-    outcomes, seq = answer
+    """The answer again. Raises CommitFailed, CommitRefused."""
+    outcomes, seq = marshal.loads(data)  # noqa: S302 - our own
+    if isinstance(outcomes, str):
+        raise _FAILURES[outcomes](seq)
     return [_outcome(tag, values) for tag, values in outcomes], seq
 
 
@@ -64,8 +74,8 @@ def _tagged_command(command: Command) -> _Tagged:
         key, payment_id, action, *rest = command
         return _CHANGE, (key, payment_id, action.value, *rest)
     if isinstance(command, Intend):
-        return _INTEND, _create_values(command.create)
-    return _WITHDRAW, command.request_key
+        return _INTEND, (_create_values(command.create), command.claim, command.lease_us)
+    return _TAGS[type(command)], tuple(command)
 
 
 def _command(tag: int, values: Any) -> Command:
@@ -75,8 +85,10 @@ def _command(tag: int, values: Any) -> Command:
         key, payment_id, action, *rest = values
         return Change(key, payment_id, Action(action), *rest)
     if tag == _INTEND:
-        return Intend(Create._make(values))
-    return Withdraw(values)
+        create, claim, lease_us = values
+        return Intend(Create._make(create), claim, lease_us)
+    plain: Command = _PLAIN_COMMANDS[tag]._make(values)
+    return plain
 
 
 def _tagged_outcome(outcome: Outcome) -> _Tagged:
@@ -88,10 +100,10 @@ def _tagged_outcome(outcome: Outcome) -> _Tagged:
             plain_entry,
             replayed,
         )
-    if isinstance(outcome, Intended):
-        return _INTENDED, _create_values(outcome.create)
-    if isinstance(outcome, Withdrawn):
-        return _WITHDRAWN, None
+    if isinstance(outcome, Claimed):
+        return _CLAIMED, (_create_values(outcome.create), outcome.resumed)
+    if isinstance(outcome, OnRecord | Withdrawn | NotOnRecord):
+        return _TAGS[type(outcome)], tuple(outcome)
     return _REFUSED, pickle.dumps(outcome)
 
 
@@ -99,10 +111,12 @@ def _outcome(tag: int, values: Any) -> Outcome:
     if tag == _RECEIPT:
         payment, entry, replayed = values
         return Receipt(Payment._make(payment), Entry._make(entry), replayed)
-    if tag == _INTENDED:
-        return Intended(Create._make(values))
-    if tag == _WITHDRAWN:
-        return Withdrawn()
+    if tag == _CLAIMED:
+        create, resumed = values
+        return Claimed(Create._make(create), resumed)
+    if tag in _PLAIN_OUTCOMES:
+        plain: Outcome = _PLAIN_OUTCOMES[tag]._make(values)
+        return plain
     refusal: Outcome = pickle.loads(values)  # noqa: S301 - our own
     return refusal
 

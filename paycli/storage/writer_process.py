@@ -11,21 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import logging
+import os
 import signal
 import socket
 import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from paycli.payments.batch import Outcome
 from paycli.payments.commands import Command
-from paycli.storage.failures import CommitFailed
+from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 from paycli.storage.sqlite_file import SqliteFile
+from paycli.storage.sqlite_lock import write_holders
 from paycli.storage.sqlite_writer import SqliteWriter
 from paycli.storage.writer_frames import (
     answer_from_bytes,
@@ -38,18 +41,80 @@ _LENGTH: Final = struct.Struct("<I")  # goes before each frame
 # A batch makes thousands of tuples and drops them; looking for cycles among them is a tenth of it.
 _GC_THRESHOLD: Final = 100_000
 
+# A disk that takes so long may yet go on, but its callers must hear something.
+_HUNG_S: Final = 30.0
+_CLOSE_S: Final = 5.0
+_GONE_WITHIN_S: Final = 1.0
+
 _Answer = tuple[list[Outcome], int]
+
+_log = logging.getLogger(__name__)
 
 
 class WriterProcess:
-    """The server's end; belongs to the event loop that it was made in."""
+    """The server's end; belongs to the event loop that it was made in.
 
-    def __init__(self, path: Path, lock: int, on_end: Callable[[CommitFailed], None]) -> None:
-        """Start the writer of a store that this process holds through the descriptor `lock`.
+    A writer that ended is followed by a new one at the next batch: what it had committed is on disk,
+    and what it had not is rolled back by SQLite.
+    """
 
-        `on_end` is called if it ends before it is closed.
-        """
+    def __init__(self, path: Path, lock: int) -> None:
+        """The writer of a store that this process holds through the descriptor `lock`."""
         self._loop = asyncio.get_running_loop()
+        self._path = path
+        self._lock = lock
+        self._sending = asyncio.Lock()
+        self._life = self._begin()
+
+    async def write(self, commands: Sequence[Command]) -> _Answer:
+        """Commit a batch after those that came before.
+
+        Raises CommitRefused, CommitFailed, and CommitLost when the writer ended or hung.
+        """
+        frame = commands_to_bytes(commands)
+        try:
+            async with asyncio.timeout(_HUNG_S):
+                async with self._sending:
+                    life = await self._living()
+                    answer = await life.send(_LENGTH.pack(len(frame)) + frame)
+                return answer_from_bytes(await answer)
+        except TimeoutError:
+            self.kill()
+            raise CommitLost(
+                f"The writer of the store did not answer for {_HUNG_S:g} s and was ended."
+            ) from None
+
+    def kill(self) -> None:
+        """End the writer at once; whoever waits for it gets CommitLost."""
+        self._life.kill()
+
+    async def close(self) -> None:
+        """Let the writer finish, and wait for it as long as it may take."""
+        try:
+            async with asyncio.timeout(_CLOSE_S):
+                await self._life.close()
+        except TimeoutError:
+            self.kill()
+
+    async def _living(self) -> _Life:
+        if self._life.is_over:
+            if not await self._life.is_gone():  # a disk that hangs keeps it; two are one too many
+                raise CommitRefused("The writer of the store does not end.")
+            _log.warning("%s Another one is started.", self._life.failure)
+            self._life = self._begin()
+        return self._life
+
+    def _begin(self) -> _Life:
+        life = _Life(self._loop, self._path, self._lock)
+        write_holders(self._lock, os.getpid(), life.pid)
+        return life
+
+
+class _Life:
+    """One process, from its start to its end."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, path: Path, lock: int) -> None:
+        self._loop = loop
         self._socket, theirs = socket.socketpair()
         self._socket.setblocking(False)
         with theirs:
@@ -61,51 +126,61 @@ class WriterProcess:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,  # a Ctrl-C is for the server, which drains first
             )
-        self._on_end = on_end
+        self.pid = self._process.pid
+        self.failure = CommitLost("The writer of the store was ended.")
+        self.is_over = False
         self._answers: deque[asyncio.Future[bytes]] = deque()
-        self._ended: CommitFailed | None = None
-        self._closing = False
-        self._sending = asyncio.Lock()
-        self._listening = self._loop.create_task(self._listen(), name="writer process")
+        self._listening = loop.create_task(self._listen(), name="writer process")
 
-    async def write(self, commands: Sequence[Command]) -> _Answer:
-        """Commit a batch after those that came before. Raises CommitFailed."""
-        frame = commands_to_bytes(commands)
+    async def is_gone(self) -> bool:
+        """Whether the system says so, within a moment."""
+        await asyncio.wait((self._listening,), timeout=_GONE_WITHIN_S)
+        return self._listening.done()
+
+    async def send(self, frame: bytes) -> asyncio.Future[bytes]:
+        """The answer to come. Raises CommitLost."""
         answer: asyncio.Future[bytes] = self._loop.create_future()
-        async with self._sending:
-            if self._ended is not None:
-                raise self._ended
-            self._answers.append(answer)
-            try:
-                await self._loop.sock_sendall(self._socket, _LENGTH.pack(len(frame)) + frame)
-            except OSError:
-                self._process.kill()  # which the listener hears, and fails all answers
-        return answer_from_bytes(await answer)
+        self._answers.append(answer)
+        try:
+            await self._loop.sock_sendall(self._socket, frame)
+        except OSError:
+            self._process.kill()  # which the listener hears, and fails all answers
+        return answer
+
+    def kill(self) -> None:
+        """At once. What is not answered yet never will be."""
+        self._process.kill()
+        self._end()
 
     async def close(self) -> None:
-        """Let the writer finish, and wait for it."""
-        self._closing = True
+        """Let it finish its batches."""
         with contextlib.suppress(OSError):  # it is gone already
             self._socket.shutdown(socket.SHUT_WR)
-        await self._listening
-        self._socket.close()
+        await asyncio.wait((self._listening,))
+
+    def _end(self) -> None:
+        self.is_over = True
+        while self._answers:
+            answer = self._answers.popleft()
+            if not answer.done():
+                answer.set_exception(self.failure)
 
     async def _listen(self) -> None:
         try:
             while True:
                 (length,) = _LENGTH.unpack(await self._receive(_LENGTH.size))
-                self._answers.popleft().set_result(await self._receive(length))
-        except EOFError:
-            pass
-        except OSError:
-            self._process.kill()
+                data = await self._receive(length)
+                answer = self._answers.popleft()
+                if not answer.done():  # else its caller gave up
+                    answer.set_result(data)
+        except (EOFError, OSError):
+            self.is_over = True
+            self._process.kill()  # without a socket it is of no use
         code = await asyncio.to_thread(self._process.wait)
         how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
-        self._ended = CommitFailed(f"The writer of the store {how}.")
-        for answer in self._answers:
-            answer.set_exception(self._ended)
-        if not self._closing:
-            self._on_end(self._ended)
+        self.failure = CommitLost(f"The writer of the store {how}.")
+        self._end()
+        self._socket.close()
 
     async def _receive(self, size: int) -> bytes:
         received = bytearray()
@@ -134,10 +209,12 @@ def main(descriptor: int, lock: int, path: Path) -> None:
             channel.sendall(_LENGTH.pack(len(answer)) + answer)
 
 
-def _written(writer: SqliteWriter, commands: Sequence[Command]) -> _Answer | CommitFailed:
+def _written(
+    writer: SqliteWriter, commands: Sequence[Command]
+) -> _Answer | CommitFailed | CommitRefused:
     try:
         return writer.write(commands)
-    except CommitFailed as failure:
+    except (CommitFailed, CommitRefused) as failure:
         return failure
 
 

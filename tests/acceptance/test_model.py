@@ -28,6 +28,7 @@ from paycli.client.failures import error_info
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.server.engine import Engine
+from paycli.server.interceptors import CallGuard
 from paycli.server.payments_servicer import PaymentsServicer
 from paycli.server.simulator import Simulator
 from paycli.server.transport import bind, make_server
@@ -77,11 +78,11 @@ class Service:
 
     def _start(self) -> None:
         async def start() -> str:
-            self.store = open_store(f"sqlite:///{self.path}", lambda: None)
+            self.store = open_store(f"sqlite:///{self.path}", lambda _: None)
             self.engine = Engine(
                 self.store, Simulator(), authorization_ttl_s=3600, processor_timeout_s=5
             )
-            self.server = make_server()
+            self.server = make_server(CallGuard())
             servicer = PaymentsServicer(self.engine, self.store)
             payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, self.server)
             (address,) = bind(self.server, "127.0.0.1", 0)

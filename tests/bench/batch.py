@@ -96,7 +96,7 @@ def tight_loop(path: Path, payments: int) -> float:
     """Write the same rows as fast as SQLite takes them; returns the seconds it took."""
 
     async def make_schema() -> None:
-        await open_store(f"sqlite:///{path}", lambda: None).close()
+        await open_store(f"sqlite:///{path}", lambda _: None).close()
 
     asyncio.run(make_schema())
     inserts = {

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -317,7 +318,9 @@ def test_an_empty_file_has_no_store_in_it(command: str, tmp_path: Path) -> None:
 def test_a_store_in_use_is_not_touched(command: str, server: Server) -> None:
     arguments = ["serve", "--port", "0"] if command == "serve" else ["db", command]
     ended = run_paycli(*arguments, "--store", f"sqlite:///{server.store}")
-    assert f"Another paycli server is using the store {server.store}." in problem_of(ended)
+    problem = problem_of(ended)
+    assert re.match(r"Another paycli server \(process \d+\) is using the store ", problem)
+    assert str(server.store) in problem
 
 
 def test_a_file_in_the_way_of_a_folder_is_one_sentence(store: Path, tmp_path: Path) -> None:

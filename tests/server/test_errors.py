@@ -57,6 +57,9 @@ RULES: Final = {
     "NAME_INVALID": BAD,
     "PAGE_TOKEN_INVALID": BAD,
     "SEQUENCE_UNKNOWN": BAD,
+    "REQUEST_UNREADABLE": Rule("INVALID_ARGUMENT"),
+    "REQUEST_TOO_LARGE": Rule("INVALID_ARGUMENT"),
+    "INTERNAL": Rule("INTERNAL"),
     "IDEMPOTENCY_KEY_REUSED": Rule("ALREADY_EXISTS"),
     "PAYMENT_NOT_FOUND": GONE,
     "REFUND_NOT_FOUND": GONE,
@@ -77,6 +80,8 @@ RULES: Final = {
 
 # Reasons that other tests of the wire hold, and why they stand elsewhere.
 ELSEWHERE: Final = {
+    "REQUEST_UNREADABLE": "test_bounds.py: bytes, not a request",
+    "INTERNAL": "test_interceptors.py: it takes a fault",
     "DRAINING": "test_watch.py: only a stream still hears from a server that stops",
     "AUTHORIZATION_EXPIRED": "test_processor.py: it takes time",
 }
@@ -157,7 +162,17 @@ CASES: Final = [
     seed("CURRENCY_UNKNOWN", {"currency": "eur"}, "'eur' is not a currency code; write EUR in upper case.", field="currency", currency="eur"),
     seed("CURRENCY_UNKNOWN", {"currency": "%\n\x00"}, f"'%\n\x00' {NOT_ISO}; give one such as EUR, USD or JPY.", field="currency", currency="%\n\x00"),
     seed("CURRENCY_UNKNOWN", {"currency": "EURO"}, f"'EURO' {NOT_ISO}; did you mean EUR?", field="currency", currency="EURO"),
-    seed("CURRENCY_UNKNOWN", {"currency": "€" * 300}, f"'{'€' * 20}' {NOT_ISO}; give one such as EUR, USD or JPY.", field="currency", currency="€" * 20),
+    seed("CURRENCY_UNKNOWN", {"currency": "€" * 200}, f"'{'€' * 20}' {NOT_ISO}; give one such as EUR, USD or JPY.", field="currency", currency="€" * 20),
+    seed("CURRENCY_UNKNOWN", {"currency": "RUR"}, f"'RUR' {NOT_ISO}; did you mean RUB?", field="currency", currency="RUR"),
+    seed("FIELD_INVALID", {"currency": "€" * 300}, "currency has 300 characters; the most is 255.", field="currency", maximumLength="255"),
+    seed("FIELD_INVALID", {"order_id": " o"}, "order_id begins or ends with a blank; leave it out.", field="order_id"),
+    seed("FIELD_INVALID", {"user_id": "ada "}, "user_id begins or ends with a blank; leave it out.", field="user_id"),
+    seed("FIELD_INVALID", {"user_id": "é "}, "user_id begins or ends with a blank; leave it out.", field="user_id"),
+    seed("FIELD_INVALID", {"order_id": "o\u200b"}, "order_id holds U+200B, which nobody sees; send what can be read.", field="order_id"),
+    seed("FIELD_INVALID", {"order_id": "\u0958" * 200}, "order_id has 400 characters; the most is 255.", field="order_id", maximumLength="255"),
+    seed("FIELD_INVALID", {"user_id": "sim_declin_lost_card"}, "'sim_declin_lost_card' is no customer of the simulator; did you mean sim_decline_lost_card?", field="user_id"),
+    seed("FIELD_INVALID", {"user_id": "SIM_HANG"}, "'SIM_HANG' is no customer of the simulator; did you mean sim_hang?", field="user_id"),
+    seed("FIELD_INVALID", {"user_id": "sim_slow_60001"}, "'sim_slow_60001' is too slow; sim_slow_ takes at most 60000 milliseconds.", field="user_id"),
     seed("AMOUNT_NOT_FINITE", {"amount": "NaN"}, "amount nan is not a finite number.", field="amount"),
     seed("AMOUNT_NOT_FINITE", {"amount": "-Infinity"}, "amount -inf is not a finite number.", field="amount"),
     seed("AMOUNT_NOT_POSITIVE", {"amount": 0}, "amount 0 is not positive; a payment moves more than 0.", field="amount"),
@@ -169,11 +184,16 @@ CASES: Final = [
     create("FIELD_INVALID", {}, "order_id is missing; without it (or an idempotency key) a retry could pay twice.", field="order_id"),
     create("FIELD_INVALID", {"order_id": TOO_LONG}, "order_id has 256 characters; the most is 255.", field="order_id", maximumLength="255"),
     create("FIELD_INVALID", {"order_id": "o", "customer_id": TOO_LONG}, "customer_id has 256 characters; the most is 255.", field="customer_id", maximumLength="255"),
+    create("FIELD_INVALID", {"order_id": "o", "customer_id": "sim_"}, "'sim_' is no customer of the simulator; did you mean sim_decline_do_not_honor?", field="customer_id"),
+    create("FIELD_INVALID", {"order_id": "o", "customer_id": "sim_slow_x"}, "'sim_slow_x' is no customer of the simulator; did you mean sim_slow_<milliseconds>?", field="customer_id"),
+    create("FIELD_INVALID", {"request_id": "k\u00a0k"}, "request_id holds U+00A0, which nobody sees; send what can be read.", field="request_id"),
+    create("FIELD_INVALID", {"request_id": "\u202ek"}, "request_id holds U+202E, which nobody sees; send what can be read.", field="request_id"),
     create("FIELD_INVALID", {"request_id": TOO_LONG}, "request_id has 256 characters; the most is 255.", field="request_id", maximumLength="255"),
     create("FIELD_INVALID", {"request_id": "a\nb"}, "request_id holds a control character; send printable text.", field="request_id"),
     create("FIELD_INVALID", {"order_id": "o", "capture_method": 9}, "9 is no CaptureMethod.", field="capture_method"),
     create("FIELD_INVALID", {"order_id": "o", "amount": eur(1, -1)}, "amount.nanos must lie within ±999999999 and carry the sign of amount.units.", field="amount"),
     create("FIELD_INVALID", {"order_id": "o", "amount": eur(0, 1_000_000_000)}, "amount.nanos must lie within ±999999999 and carry the sign of amount.units.", field="amount"),
+    rich("FIELD_INVALID", "CreatePayment", {"order_id": "o"}, "amount is missing; give units, nanos and currency_code.", field="amount"),
     create("CURRENCY_UNKNOWN", {"order_id": "o", "amount": {}}, "currency is missing; give an ISO 4217 code such as EUR.", field="amount.currency_code", currency=""),
     create("CURRENCY_UNKNOWN", {"order_id": "o", "amount": eur(1, currency="XAU")}, f"'XAU' {NOT_ISO}; did you mean XAF?", field="amount.currency_code", currency="XAU"),
     create("AMOUNT_NOT_POSITIVE", {"order_id": "o", "amount": eur(0)}, "amount 0.000000000 is not positive; a payment moves more than 0.", field="amount"),
@@ -215,16 +235,20 @@ CASES: Final = [
     rich("NAME_INVALID", "GetPayment", {"name": ""}, "'' is not a name; write payments/{{payment}}.", field="name"),
     rich("NAME_INVALID", "GetPayment", {"name": "payments/a/b"}, "'payments/a/b' is not a name; write payments/{{payment}}.", field="name"),
     rich("PAYMENT_NOT_FOUND", "GetPayment", {"name": "payments/pay_no"}, "No payment has the id 'pay_no'.", id="pay_no"),
-    rich("PAYMENT_NOT_FOUND", "GetPayment", {"name": f"payments/{'ä' * 5000}"}, f"No payment has the id '{'ä' * 80}'.", id="ä" * 80),
+    rich("PAYMENT_NOT_FOUND", "GetPayment", {"name": f"payments/{'ä' * 200}"}, f"No payment has the id '{'ä' * 80}'.", id="ä" * 80),
+    rich("FIELD_INVALID", "GetPayment", {"name": f"payments/{'ä' * 5000}"}, "name has 5009 characters; the most is 255.", field="name", maximumLength="255"),
+    rich("FIELD_INVALID", "GetBalance", {"account": f"customer/{TOO_LONG}"}, "account has 265 characters; the most is 264.", field="account", maximumLength="264"),
+    rich("REQUEST_TOO_LARGE", "GetPayment", {"name": "x" * 70_000}, "The request has 70004 bytes; the most is 65536.", maximumBytes="65536"),
     rich("NAME_INVALID", "GetRefund", {"name": f"{CHARGED}/refunds/x"}, f"'{CHARGED}/refunds/x' is not a name; write payments/{{{{payment}}}}/refunds/{{{{refund}}}}.", field="name"),
     rich("NAME_INVALID", "GetRefund", {"name": "payments/{refunded}/refunds/02"}, "'payments/{refunded}/refunds/02' is not a name; write payments/{{payment}}/refunds/{{refund}}.", field="name"),
     rich("NAME_INVALID", "GetRefund", {"name": "payments/{refunded}/refunds/２"}, "'payments/{refunded}/refunds/２' is not a name; write payments/{{payment}}/refunds/{{refund}}.", field="name"),  # noqa: RUF001 - a digit, but not ours
     rich("REFUND_NOT_FOUND", "GetRefund", {"name": f"{CHARGED}/refunds/1"}, f"No refund has the name '{CHARGED}/refunds/1'.", name=f"{CHARGED}/refunds/1"),
     rich("REFUND_NOT_FOUND", "GetRefund", {"name": "payments/pay_no/refunds/2"}, "No refund has the name 'payments/pay_no/refunds/2'.", name="payments/pay_no/refunds/2"),
-    rich("REFUND_NOT_FOUND", "GetRefund", {"name": f"payments/{'x' * 20_000}/refunds/2"}, f"No refund has the name 'payments/{'x' * 71}'.", name=f"payments/{'x' * 71}"),
+    rich("REFUND_NOT_FOUND", "GetRefund", {"name": f"payments/{'x' * 200}/refunds/2"}, f"No refund has the name 'payments/{'x' * 71}'.", name=f"payments/{'x' * 71}"),
     rich("PAYMENT_NOT_FOUND", "ListRefunds", {"parent": "payments/pay_no"}, "No payment has the id 'pay_no'.", id="pay_no"),
     rich("NAME_INVALID", "ListRefunds", {"parent": "x"}, "'x' is not a parent; write payments/{{payment}}.", field="parent"),
     rich("FIELD_INVALID", "ListPayments", {"page_size": -1}, "page_size must not be negative; 0 means 50.", field="page_size"),
+    rich("FIELD_INVALID", "ListPayments", {"order_id": TOO_LONG}, "order_id has 256 characters; the most is 255.", field="order_id", maximumLength="255"),
     rich("FIELD_INVALID", "ListPayments", {"state": 99}, "99 is no PaymentState.", field="state"),
     rich("PAGE_TOKEN_INVALID", "ListPayments", {"page_token": "nonsense"}, NO_TOKEN, field="page_token"),
     rich("PAGE_TOKEN_INVALID", "ListPayments", {"page_token": "ü"}, NO_TOKEN, field="page_token"),
@@ -243,6 +267,7 @@ CASES: Final = [
     rich("SEQUENCE_UNKNOWN", "WatchEvents", {"after_sequence": -1}, "after_sequence -1 is not one of this store, whose newest event is {newest}. Begin with 0 if the store was made anew.", field="after_sequence", newestSequence="{newest}"),
     rich("SEQUENCE_UNKNOWN", "WatchEvents", {"after_sequence": 10**12}, "after_sequence 1000000000000 is not one of this store, whose newest event is {newest}. Begin with 0 if the store was made anew.", field="after_sequence", newestSequence="{newest}"),
     rich("FIELD_INVALID", "WatchEvents", {"kinds": [1, 9]}, "9 is no EventKind to watch for.", field="kinds"),
+    rich("FIELD_INVALID", "WatchEvents", {"kinds": [1] * 256}, "kinds has 256 values; the most is 255.", field="kinds", maximumLength="255"),
     rich("NAME_INVALID", "WatchEvents", {"payment": "pay_no"}, "'pay_no' is not a payment; write payments/{{payment}}.", field="payment"),
     # The processor (paycli/server/simulator.py). None of these leaves a payment behind.
     seed("PROCESSOR_UNAVAILABLE", {"user_id": "sim_unavailable"}, "The processor is down; nothing was paid."),
@@ -416,19 +441,48 @@ def test_a_store_that_cannot_write_says_so_and_stops_promising(start_server: Sta
             "RefundPayment": {"name": paid.name},
         }
         for method, request in calls.items():
-            assert error_of(client, method, request) == refused, method
+            if method == "BatchCreatePayments":
+                (result,) = client.call(method, request).results
+                assert refusal_in(result.error) == refused
+            else:
+                assert error_of(client, method, request) == refused, method
         assert client.get(paid.name) == paid  # what is written can still be read
         assert unknown == expected(Case("STORE_OUTCOME_UNKNOWN", "", {}, unknown.message), {})
     with grpc.insecure_channel(server.target) as channel:
         check = health_pb2_grpc.HealthStub(channel).Check
         for service in ("", "payment.PaymentService", "paycli.payments.v1.Payments"):
             assert check(health_pb2.HealthCheckRequest(service=service)).status == 2
-    assert server.stop() == 0
+    assert server.stop() == 1  # a supervisor shall start it again
     again = start_server()
     with client_of(again.target) as client:
         assert client.create(request_id="before") == paid
         assert client.pay("o", 1).status == "SUCCESS"
         assert len(client.call("ListPayments", {}).payments) == 2
+
+
+def test_a_batch_that_is_not_taken_says_so_item_by_item(
+    start_server: StartServer,
+) -> None:
+    server = start_server()
+    with (
+        client_of(server.target) as client,
+        contextlib.closing(sqlite3.connect(server.store)) as other,
+    ):
+        other.execute("BEGIN IMMEDIATE")  # nobody can write: what comes now waits
+        thousand = pb.BatchCreatePaymentsRequest(requests=[creation("1.00") for _ in range(1000)])
+        full = [client.payments.BatchCreatePayments.future(thousand, timeout=60) for _ in range(23)]
+        while not any(each.done() for each in full):
+            time.sleep(0.01)
+        slow = creation(customer_id="sim_slow_100")
+        mixed = pb.BatchCreatePaymentsRequest(requests=[slow, creation(), creation("0.00")])
+        pending = client.payments.BatchCreatePayments.future(mixed, timeout=60)
+        time.sleep(0.2)
+        other.rollback()
+        *not_taken, wrong = pending.result(60).results
+        assert [refusal_in(each.error).reason for each in not_taken] == ["OVERLOADED"] * 2
+        assert refusal_in(wrong.error).reason == "AMOUNT_NOT_POSITIVE"
+        for each in full:
+            each.result(60)
 
 
 def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
@@ -445,13 +499,15 @@ def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
         )
         while _flying(server) != 1000:
             time.sleep(0.01)
-        hung = {"order_id": "o", "customer_id": "sim_slow_1", "amount": eur(1)}
+        hung = {"order_id": "o", "customer_id": "sim_hang", "amount": eur(1)}
         assert error_of(client, "CreatePayment", hung) == expected(full, {})
         seed_hung = {"order_id": "o", "user_id": "sim_hang", "amount": 1, "currency": "EUR"}
         assert error_of(client, "ProcessPayment", seed_hung) == expected(full, {})
         good, bad = client.batch(creation(), _parsed(hung))
         assert good.payment.state == pb.PAYMENT_STATE_CAPTURED
         assert refusal_in(bad.error) == expected(full, {})
+        other = client.create(customer_id="sim_slow_1")  # whose payments nobody holds up
+        assert other.state == pb.PAYMENT_STATE_CAPTURED
         pending.cancel()
 
 
@@ -486,9 +542,11 @@ def test_a_full_queue_refuses_at_once_with_a_time_to_retry(start_server: StartSe
         )
         assert waits == expected(full, {})
         other.rollback()
-        ended = [each.exception(timeout=60) for each in batches]
-        overloaded = [refusal_of(each) for each in ended if isinstance(each, grpc.RpcError)]
-        assert set(map(str, overloaded)) == {str(expected(full, {}))}
+        ended = [each.result(timeout=60).results for each in batches]
+        overloaded = [each for each in ended if each[0].HasField("error")]
+        assert {str(refusal_in(each.error)) for batch in overloaded for each in batch} == {
+            str(expected(full, {}))
+        }
         assert len(refusals) <= len(overloaded) <= 3  # 20,000 wait, and one batch is at the disk
         assert client.create().state == pb.PAYMENT_STATE_CAPTURED
 

@@ -14,6 +14,7 @@ import pytest
 from paycli.errors import (
     DeadlinePassed,
     KeyReused,
+    OutcomeOpen,
     Overloaded,
     PaymentError,
     PaymentNotFound,
@@ -21,12 +22,28 @@ from paycli.errors import (
 )
 from paycli.payments import commands
 from paycli.payments.audit import violation
-from paycli.payments.batch import Intended, Receipt
-from paycli.payments.commands import Change, Create
+from paycli.payments.batch import (
+    Claimed,
+    NotOnRecord,
+    OnRecord,
+    Outcome,
+    Receipt,
+    Withdrawn,
+)
+from paycli.payments.commands import (
+    Change,
+    Command,
+    Create,
+    Intend,
+    Release,
+    Resolve,
+    Resume,
+    Withdraw,
+)
 from paycli.payments.money import MINOR_UNITS_MAX
 from paycli.payments.payment import CaptureMethod, Kind, State
 from paycli.payments.postings import HOLD, postings_of
-from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
+from paycli.payments.queries import Due, EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
 from paycli.storage.stores import open_store
@@ -61,7 +78,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[Store]:
-    store = open_store(url, lambda: None)
+    store = open_store(url, lambda _: None)
     try:
         yield store
     finally:
@@ -254,55 +271,128 @@ def test_what_ran_out_is_due_once(url: str) -> None:
             soon = make(1, capture_method=MANUAL, expires_us=T0 + 50_000)
             later = make(2, capture_method=MANUAL, expires_us=T0 + 90_000)
             await store.execute_all([soon, later, make(3)])
-            assert await store.due(T0 + 49_999, 10) == []
-            assert await store.due(T0 + 50_000, 10) == [soon.payment_id]
+            assert await store.due(T0 + 49_999, Due(), 10) == []
+            assert await store.due(T0 + 50_000, Due(), 10) == [Due(T0 + 50_000, soon.payment_id)]
             late = do(soon, Action.CAPTURE, key="late", at=49_000)
             with pytest.raises(StateForbids, match="ran out") as refusal:
                 await store.execute(late)
             assert refusal.value.reason == "AUTHORIZATION_EXPIRED"
             receipt = await store.execute(commands.expire(soon.payment_id, T0 + 50_001))
             assert state_of(receipt.payment) is State.EXPIRED
-            assert await store.due(T0 + 99_999, 10) == [later.payment_id]
+            assert await store.due(T0 + 99_999, Due(), 10) == [Due(T0 + 90_000, later.payment_id)]
 
     asyncio.run(main())
 
 
-def test_an_intent_is_kept_until_it_is_settled_or_withdrawn(url: str) -> None:
+async def outcome(store: Store, command: Command) -> Outcome:
+    """What comes of one command, refusals too."""
+    (found,) = await store.execute_all([command])
+    return found
+
+
+def intend(create: Create, claim: str = "c1", lease_us: int = T0 + 10**9) -> Intend:
+    return Intend(create, claim, lease_us)
+
+
+def test_an_intent_is_its_holders_until_it_is_resolved_or_withdrawn(url: str) -> None:
     async def main() -> None:
         async with opened(url) as store:
             first = make(1, request_id="k")
-            assert await store.intend(first) == Intended(first)
+            key = first.request_key
+            assert await outcome(store, intend(first)) == Claimed(first, resumed=False)
             retry = first._replace(payment_id="pay_other", now_us=first.now_us + 5)
-            assert await store.intend(retry) == Intended(first)
-            with pytest.raises(KeyReused) as reused:
-                await store.intend(first._replace(amount=101))
-            assert reused.value.metadata["differingFields"] == "amount"
-            with pytest.raises(KeyReused):
-                await store.execute(Change(first.request_key, "pay_x", Action.VOID, 1))
-            assert await store.intents() == [first]
-            receipt = await store.execute(retry._replace(decline_reason="LOST_CARD"))
+            assert await outcome(store, intend(retry, "c2")) == OnRecord("c1")
+            changed = await outcome(store, intend(first._replace(amount=101), "c2"))
+            assert isinstance(changed, KeyReused)
+            assert changed.metadata["differingFields"] == "amount"
+            other = Change(key, "pay_x", Action.VOID, 1)
+            assert isinstance(await outcome(store, other), KeyReused)
+            # An answer that needed no asking does not pass by somebody who asks.
+            assert isinstance(await outcome(store, retry), OutcomeOpen)
+            assert isinstance(await outcome(store, retry._replace(amount=101)), KeyReused)
+            for not_theirs in (
+                Resume(key, "c2", T0, T0 + 10**9),
+                Resolve(key, "c2", ""),
+                Withdraw(key, "c2"),
+                Release(key, "c2", 0),
+            ):
+                assert await outcome(store, not_theirs) == OnRecord("c1")
+            receipt = await outcome(store, Resolve(key, "c1", "LOST_CARD"))
+            assert isinstance(receipt, Receipt)
             assert receipt.payment.payment_id == first.payment_id
             assert state_of(receipt.payment) is State.DECLINED
-            assert await store.intents() == []
-            replay = await store.intend(first)
-            assert isinstance(replay, Receipt)
-            assert replay.replayed
-            await store.intend(make(2))
-            await store.withdraw(make(2).request_key)
-            assert await store.intents() == []
+            for too_late in (Resolve(key, "c1", ""), Resume(key, "c3", 2 * T0, 3 * T0)):
+                assert await outcome(store, too_late) == NotOnRecord()
+            assert await outcome(store, intend(first, "c4")) == receipt._replace(replayed=True)
+            await store.execute_all([intend(make(2))])
+            assert await outcome(store, Withdraw(make(2).request_key, "c1")) == Withdrawn()
+            assert await outcome(store, Withdraw(make(2).request_key, "c1")) == NotOnRecord()
             assert await store.payment(make(2).payment_id) is None
 
     asyncio.run(main())
 
 
-def test_intents_survive_a_restart(tmp_path: Path) -> None:
+def test_an_intent_is_taken_up_once_it_is_let_go_or_its_lease_is_over(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            first = make(1)
+            key = first.request_key
+            await store.execute_all([intend(first, "c1", T0 + 50_000)])
+            assert await store.open_intents(T0 + 49_999, 10) == []
+            assert await outcome(store, Resume(key, "c2", T0 + 49_999, T0)) == OnRecord("c1")
+            assert await store.open_intents(T0 + 50_000, 10) == [key]
+            taken = await outcome(store, Resume(key, "c2", T0 + 50_000, T0 + 90_000))
+            assert taken == Claimed(first, resumed=True)
+            assert await outcome(store, Withdraw(key, "c1")) == OnRecord("c2")
+            assert await outcome(store, Resolve(key, "c1", "")) == OnRecord("c2")
+            assert await outcome(store, Release(key, "c2", T0 + 70_000)) == OnRecord("")
+            assert await store.open_intents(T0 + 69_999, 10) == []
+            assert await store.open_intents(T0 + 70_000, 10) == [key]
+            # Whoever asks for this payment again need not wait.
+            retry = first._replace(payment_id="pay_other")
+            assert await outcome(store, intend(retry, "c3")) == Claimed(first, resumed=True)
+
+    asyncio.run(main())
+
+
+def test_commands_of_one_key_take_effect_in_their_order(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            slow, quick = make(1, request_id="k"), make(2, request_id="k")
+            outcomes = await store.execute_all([intend(slow), quick])
+            assert [type(each) for each in outcomes] == [Claimed, KeyReused]
+            slow, quick = make(3, request_id="l"), make(4, request_id="l")
+            outcomes = await store.execute_all([quick, intend(slow)])
+            assert [type(each) for each in outcomes] == [Receipt, KeyReused]
+
+    asyncio.run(main())
+
+
+def test_open_intents_come_customer_by_customer(url: str) -> None:
+    async def main() -> None:
+        async with opened(url) as store:
+            many = [make(n) for n in range(20)]
+            one = make(99, customer_id="grace")
+            await store.execute_all([intend(each, lease_us=T0) for each in (*many, one)])
+            keys = await store.open_intents(T0, 3)
+            assert keys[:1] == [many[0].request_key] or keys[:1] == [one.request_key]
+            assert one.request_key in keys
+            assert len(await store.open_intents(T0, 100)) == 21
+
+    asyncio.run(main())
+
+
+def test_intents_survive_a_restart_and_their_holders_do_not(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
 
     async def main() -> None:
         async with opened(url) as store:
-            await store.intend(make(1))
+            await store.execute_all([intend(make(1))])
+            assert await store.open_intents(T0, 10) == []
         async with opened(url) as store:
-            assert await store.intents() == [make(1)]
+            key = make(1).request_key
+            assert await store.open_intents(T0, 10) == [key]
+            assert await outcome(store, Resume(key, "c2", T0, T0)) == Claimed(make(1), resumed=True)
 
     asyncio.run(main())
 

@@ -10,10 +10,11 @@ import pytest
 from paycli.errors import OutcomeOpen, StoreUnavailable
 from paycli.payments.batch import Outcome, Withdrawn
 from paycli.payments.commands import Command, Withdraw
+from paycli.payments.store import Health
 from paycli.storage.failures import CommitFailed
 from paycli.storage.group_commit import BATCH_MAX, GroupCommit
 
-FULL = [Withdraw("k")] * BATCH_MAX
+FULL = [Withdraw("k", "c")] * BATCH_MAX
 
 
 class SlowDisk:
@@ -38,10 +39,10 @@ async def settled() -> None:
 def test_a_small_batch_waits_for_the_one_before_and_a_full_one_does_not() -> None:
     async def main() -> None:
         disk = SlowDisk()
-        group = GroupCommit(disk.commit, lambda: None)
-        first = group.submit([Withdraw("k")], None)
+        group = GroupCommit(disk.commit, lambda _: None)
+        first = group.submit([Withdraw("k", "c")], None)
         await settled()
-        second = group.submit([Withdraw("k")] * 3, None)
+        second = group.submit([Withdraw("k", "c")] * 3, None)
         await settled()
         assert disk.begun == [1]
         third = group.submit(FULL, None)
@@ -60,11 +61,11 @@ def test_a_small_batch_waits_for_the_one_before_and_a_full_one_does_not() -> Non
 
 
 def test_after_a_failure_the_batch_behind_it_is_unknown_too_and_it_is_said_once() -> None:
-    failures: list[str] = []
+    failures: list[Health] = []
 
     async def main() -> None:
         disk = SlowDisk()
-        group = GroupCommit(disk.commit, lambda: failures.append("broken"))
+        group = GroupCommit(disk.commit, failures.append)
         begun = [group.submit(FULL, None) for _ in range(2)]
         await settled()
         waiting = group.submit(FULL, None)
@@ -81,13 +82,13 @@ def test_after_a_failure_the_batch_behind_it_is_unknown_too_and_it_is_said_once(
         await group.close()
 
     asyncio.run(main())
-    assert failures == ["broken"]
+    assert failures == [Health.BROKEN]
 
 
 def test_closing_waits_for_all_that_is_under_way() -> None:
     async def main() -> None:
         disk = SlowDisk()
-        group = GroupCommit(disk.commit, lambda: None)
+        group = GroupCommit(disk.commit, lambda _: None)
         begun = [group.submit(FULL, None) for _ in range(2)]
         await settled()
         closing = asyncio.ensure_future(group.close())

@@ -15,11 +15,20 @@ from paycli.errors import (
     StateForbids,
     StoreUnavailable,
 )
-from paycli.payments.batch import Intended, Receipt, Withdrawn
-from paycli.payments.commands import Change, Create, Intend, Withdraw
+from paycli.payments.batch import Claimed, NotOnRecord, OnRecord, Outcome, Receipt, Withdrawn
+from paycli.payments.commands import (
+    Change,
+    Command,
+    Create,
+    Intend,
+    Release,
+    Resolve,
+    Resume,
+    Withdraw,
+)
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment
 from paycli.payments.states import Action
-from paycli.storage.failures import CommitFailed
+from paycli.storage.failures import CommitFailed, CommitRefused
 from paycli.storage.writer_frames import (
     answer_from_bytes,
     answer_to_bytes,
@@ -36,7 +45,15 @@ creates = st.builds(
 changes = st.builds(
     Change, texts, texts, st.sampled_from(Action), numbers, numbers, st.booleans(), texts, texts
 )
-commands = st.one_of(creates, changes, st.builds(Intend, creates), st.builds(Withdraw, texts))
+commands = st.one_of(
+    creates,
+    changes,
+    st.builds(Intend, creates, texts, numbers),
+    st.builds(Resume, texts, texts, numbers, numbers),
+    st.builds(Resolve, texts, texts, texts),
+    st.builds(Withdraw, texts, texts),
+    st.builds(Release, texts, texts, numbers),
+)
 
 payments = st.builds(
     Payment, texts, numbers, texts, texts, texts, numbers, methods, texts, *[numbers] * 9
@@ -47,13 +64,15 @@ entries = st.builds(
 )
 outcomes = st.one_of(
     st.builds(Receipt, payments, entries, st.booleans()),
-    st.builds(Intended, creates),
+    st.builds(Claimed, creates, st.booleans()),
+    st.builds(OnRecord, texts),
     st.just(Withdrawn()),
+    st.just(NotOnRecord()),
 )
 
 
 @given(st.lists(commands, max_size=5))
-def test_commands_arrive_as_they_were(batch: list[Create | Change | Intend | Withdraw]) -> None:
+def test_commands_arrive_as_they_were(batch: list[Command]) -> None:
     arrived = commands_from_bytes(commands_to_bytes(batch))
     assert arrived == batch
     assert [type(each) for each in arrived] == [type(each) for each in batch]
@@ -63,10 +82,8 @@ def test_commands_arrive_as_they_were(batch: list[Create | Change | Intend | Wit
 
 
 @given(st.lists(outcomes, max_size=5), numbers)
-def test_outcomes_arrive_as_they_were(
-    sent: list[Receipt | Intended | Withdrawn], last_seq: int
-) -> None:
-    arrived, seq = answer_from_bytes(answer_to_bytes((list(sent), last_seq)))
+def test_outcomes_arrive_as_they_were(sent: list[Outcome], last_seq: int) -> None:
+    arrived, seq = answer_from_bytes(answer_to_bytes((sent, last_seq)))
     assert (arrived, seq) == (sent, last_seq)
     assert [type(each) for each in arrived] == [type(each) for each in sent]
 
@@ -90,6 +107,7 @@ def test_a_refusal_arrives_with_all_that_the_caller_is_told(error: PaymentError)
     assert str(arrived) == str(error)
 
 
-def test_a_failure_arrives_as_one() -> None:
-    with pytest.raises(CommitFailed, match="The disk is full"):
-        answer_from_bytes(answer_to_bytes(CommitFailed("The disk is full.")))
+@pytest.mark.parametrize("kind", [CommitFailed, CommitRefused])
+def test_a_failure_arrives_as_one(kind: type[CommitFailed | CommitRefused]) -> None:
+    with pytest.raises(kind, match="The disk is full"):
+        answer_from_bytes(answer_to_bytes(kind("The disk is full.")))

@@ -7,8 +7,10 @@ import contextlib
 import fcntl
 import os
 import signal
+import sqlite3
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import grpc
@@ -17,8 +19,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paycli.errors import OutcomeOpen, StoreUnavailable
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.payments.batch import Receipt
+from paycli.payments.store import Health
 from paycli.storage.failures import CommitFailed
-from paycli.storage.sqlite_file import SqliteFile, is_held
+from paycli.storage.sqlite_file import SqliteFile
+from paycli.storage.sqlite_lock import is_held
 from paycli.storage.sqlite_writer import SqliteWriter
 from paycli.storage.stores import open_store, verify_store
 from tests.conftest import InWriter, Server, StartServer
@@ -26,6 +31,7 @@ from tests.processes import children_of
 from tests.storage.test_conformance import make, opened
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 HANGS = "import time; time.sleep(60)"
 BREAKS = "raise SystemExit(3)"
 
@@ -80,12 +86,12 @@ def test_signals_for_the_server_do_not_end_the_writer(
     assert server.stop() == 0
 
 
-def test_a_killed_writer_stops_the_store_and_loses_nothing(tmp_path: Path) -> None:
+def test_a_killed_writer_is_followed_by_another_and_nothing_is_lost(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/s.db"
-    failures: list[str] = []
+    told: list[Health] = []
 
     async def main() -> None:
-        store = open_store(url, lambda: failures.append("broken"))
+        store = open_store(url, told.append)
         before = await store.execute(make(1))
         (writer,) = children_of(os.getpid())
         under_way = [asyncio.ensure_future(store.execute(make(n))) for n in range(2, 50)]
@@ -95,47 +101,141 @@ def test_a_killed_writer_stops_the_store_and_loses_nothing(tmp_path: Path) -> No
         assert any(isinstance(outcome, OutcomeOpen) for outcome in outcomes)
         with pytest.raises(StoreUnavailable, match="was ended by signal 9"):
             await store.execute(make(50))
-        assert await store.payment(before.payment.payment_id) == before.payment
+        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
+        for number in range(1, 51):
+            receipt = await store.execute(make(number))
+            acknowledged = number < 50 and number > 1 and isinstance(outcomes[number - 2], Receipt)
+            assert receipt.replayed or not acknowledged
+        assert await store.execute(make(1)) == before._replace(replayed=True)
         await store.close()
-        async with opened(url) as again:
-            assert await again.execute(make(1)) == before._replace(replayed=True)
 
     asyncio.run(main())
-    assert failures == ["broken"]
+    assert told == [Health.PAUSED, Health.SERVING]
     verify_store(url, lambda *_: None)
 
 
-def test_a_writer_that_ends_while_nobody_pays_is_noticed_at_once(
-    server: Server, start_server: StartServer
-) -> None:
+async def _until(true: Callable[[], bool]) -> None:
+    while not true():  # noqa: ASYNC110 - it asks the system
+        await asyncio.sleep(0.01)
+
+
+def test_a_writer_that_ends_while_nobody_pays_is_missed_by_nobody(server: Server) -> None:
     paid = pay(server.target, "o1")
-    os.kill(writer_of(server), signal.SIGKILL)
-    with grpc.insecure_channel(server.target) as channel:
-        check = health_pb2_grpc.HealthStub(channel).Check
-        deadline = time.monotonic() + 10
-        while check(health_pb2.HealthCheckRequest()).status == SERVING:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-    with pytest.raises(grpc.RpcError, match="was ended by signal 9") as refused:
-        pay(server.target, "o2")
-    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE  # not begun, so nothing is unknown
+    before = writer_of(server)
+    os.kill(before, signal.SIGKILL)
+    until_gone(before)
+    deadline = time.monotonic() + 10
+    while children_of(server.process.pid) in ([], [before]):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert health(server.target) == SERVING
+    assert pay(server.target, "o1") == paid
+    pay(server.target, "o2")
     assert server.stop() == 0
-    assert "the store stopped taking payments" in server.stderr()
-    assert pay(start_server().target, "o1") == paid
+    assert "was ended by signal 9. Another one is started." in server.stderr()
+
+
+def health(target: str) -> int:
+    with grpc.insecure_channel(target) as channel:
+        check = health_pb2_grpc.HealthStub(channel).Check
+        return int(check(health_pb2.HealthCheckRequest(), timeout=5).status)
+
+
+def until_health(target: str, wanted: int) -> None:
+    deadline = time.monotonic() + 20
+    while health(target) != wanted:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_writer_that_stands_still_is_said_and_callers_are_kept_out(server: Server) -> None:
+    pay(server.target, "o1")
+    writer = writer_of(server)
+    os.kill(writer, signal.SIGSTOP)
+    until_health(server.target, NOT_SERVING)
+    with pytest.raises(grpc.RpcError, match="has not answered") as refused:
+        pay(server.target, "o2")
+    assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+    os.kill(writer, signal.SIGCONT)
+    until_health(server.target, SERVING)
+    pay(server.target, "o2")
+    assert server.stop() == 0
+
+
+def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: Path) -> None:
+    async def main() -> None:
+        store = open_store(f"sqlite:///{tmp_path}/s.db", told.append)
+        await store.execute(make(1))
+        (writer,) = children_of(os.getpid())
+        os.kill(writer, signal.SIGSTOP)
+        with pytest.raises(OutcomeOpen, match="did not answer"):  # it named no deadline
+            await store.execute(make(2))
+        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
+        await store.execute(make(2))
+        await store.close()
+
+    told: list[Health] = []
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("paycli.storage.writer_process._HUNG_S", 0.5)
+        asyncio.run(main())
+    assert told == [Health.PAUSED, Health.SERVING]
+
+
+def test_a_server_stops_though_its_writer_hangs(start_server: StartServer) -> None:
+    server = start_server("--drain-timeout", "1")
+    pay(server.target, "o1")
+    writer = writer_of(server)
+    os.kill(writer, signal.SIGSTOP)
+    with contextlib.ExitStack() as stack:
+        channel = stack.enter_context(grpc.insecure_channel(server.target))
+        stub = payment_pb2_grpc.PaymentServiceStub(channel)
+        request = payment_pb2.PaymentRequest(order_id="o2", amount=1, currency="EUR")
+        pending = stub.ProcessPayment.future(request)
+        time.sleep(0.2)
+        assert server.stop() == 0  # within the 20 s that the test gives it
+        assert pending.code() is not grpc.StatusCode.OK
+    until_gone(writer)
+    pay(start_server().target, "o1")
+
+
+def test_who_holds_the_store_is_named(server: Server, start_server: StartServer) -> None:
+    with pytest.raises(AssertionError, match=f"server .process {server.process.pid}. is using"):
+        start_server(store=server.store)
+    writer = writer_of(server)
+    os.kill(writer, signal.SIGSTOP)
+    server.stop(signal.SIGKILL)
+    with pytest.raises(AssertionError, match=f"End it with 'kill -9 {writer}'"):
+        start_server(store=server.store)
+    os.kill(writer, signal.SIGKILL)
+    start_server(store=server.store)
+
+
+def test_another_program_that_holds_the_file_is_said_by_health(server: Server) -> None:
+    pay(server.target, "o1")
+    with contextlib.closing(sqlite3.connect(server.store, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        until_health(server.target, NOT_SERVING)
+        with pytest.raises(grpc.RpcError, match="Another program holds the store") as refused:
+            pay(server.target, "o2")
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        other.execute("ROLLBACK")
+    until_health(server.target, SERVING)
+    pay(server.target, "o2")
 
 
 def test_a_writer_that_cannot_start_stops_the_store(in_writer: InWriter, tmp_path: Path) -> None:
     in_writer(BREAKS)
-    failures: list[str] = []
+    told: list[Health] = []
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{tmp_path}/s.db", lambda: failures.append("broken"))
+        store = open_store(f"sqlite:///{tmp_path}/s.db", told.append)
         with pytest.raises((OutcomeOpen, StoreUnavailable), match="ended with exit code"):
             await store.execute(make(1))
+        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.BROKEN]), 30)
         await store.close()
 
     asyncio.run(main())
-    assert failures == ["broken"]
+    assert told == [Health.PAUSED, Health.BROKEN]
 
 
 def test_a_writer_that_failed_once_writes_no_more(tmp_path: Path) -> None:

@@ -32,6 +32,11 @@ class PaymentsStub:
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
 
     def __init__(self, channel):
@@ -109,6 +114,11 @@ class PaymentsServicer:
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
 
     def CreatePayment(self, request, context):
@@ -123,7 +133,8 @@ class PaymentsServicer:
     def BatchCreatePayments(self, request, context):
         """Creates up to 1000 payments; results stand in the order of the requests, and one bad request
         does not fail the rest (AIP-233, with partial success). Errors: INVALID_ARGUMENT for an empty or
-        too long list; all others come per item.
+        too long list, or one that cannot be read; all others come per item, also when nothing can be
+        written.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -283,6 +294,11 @@ class Payments:
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
 
     @staticmethod

@@ -47,6 +47,11 @@ class PaymentsStub(_Stub[_Channel]):
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
     CreatePayment: _UnaryUnary[_payments_pb2.CreatePaymentRequest, _payments_pb2.Payment]
     """Charges a customer, or authorizes with manual capture. A declined payment is an answer, not an
@@ -56,7 +61,8 @@ class PaymentsStub(_Stub[_Channel]):
     BatchCreatePayments: _UnaryUnary[_payments_pb2.BatchCreatePaymentsRequest, _payments_pb2.BatchCreatePaymentsResponse]
     """Creates up to 1000 payments; results stand in the order of the requests, and one bad request
     does not fail the rest (AIP-233, with partial success). Errors: INVALID_ARGUMENT for an empty or
-    too long list; all others come per item.
+    too long list, or one that cannot be read; all others come per item, also when nothing can be
+    written.
     """
     GetPayment: _UnaryUnary[_payments_pb2.GetPaymentRequest, _payments_pb2.Payment]
     """Gets a payment (AIP-131). Errors: NOT_FOUND."""
@@ -96,6 +102,11 @@ class PaymentsServicer:
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
     def CreatePayment(self, request: _payments_pb2.CreatePaymentRequest, context: _typing.Any, /) -> _payments_pb2.Payment | _abc.Awaitable[_payments_pb2.Payment]:
         """Charges a customer, or authorizes with manual capture. A declined payment is an answer, not an
@@ -105,7 +116,8 @@ class PaymentsServicer:
     def BatchCreatePayments(self, request: _payments_pb2.BatchCreatePaymentsRequest, context: _typing.Any, /) -> _payments_pb2.BatchCreatePaymentsResponse | _abc.Awaitable[_payments_pb2.BatchCreatePaymentsResponse]:
         """Creates up to 1000 payments; results stand in the order of the requests, and one bad request
         does not fail the rest (AIP-233, with partial success). Errors: INVALID_ARGUMENT for an empty or
-        too long list; all others come per item.
+        too long list, or one that cannot be read; all others come per item, also when nothing can be
+        written.
         """
     def GetPayment(self, request: _payments_pb2.GetPaymentRequest, context: _typing.Any, /) -> _payments_pb2.Payment | _abc.Awaitable[_payments_pb2.Payment]:
         """Gets a payment (AIP-131). Errors: NOT_FOUND."""
@@ -149,6 +161,11 @@ class Payments:
     nothing and gets its first answer, marked by the trailing metadata `idempotency-replayed: true`; with
     other fields it ends with ALREADY_EXISTS, reason IDEMPOTENCY_KEY_REUSED. Ids never expire.
     Errors are google.rpc.Status with one ErrorInfo of domain `paycli.dev` (AIP-193).
+
+    Ids (request_id, order_id, customer_id) are text of up to 255 characters. Texts that Unicode holds
+    equal are one id: they are kept and given back in its NFC form. What nobody sees (controls, zero
+    width, directions, blanks other than the ordinary one) and a blank at either end are refused. No
+    text of a request has more than 255 characters, an account's prefix not counted.
     """
     @staticmethod
     def CreatePayment(
@@ -182,7 +199,8 @@ class Payments:
     ) -> _payments_pb2.BatchCreatePaymentsResponse:
         """Creates up to 1000 payments; results stand in the order of the requests, and one bad request
         does not fail the rest (AIP-233, with partial success). Errors: INVALID_ARGUMENT for an empty or
-        too long list; all others come per item.
+        too long list, or one that cannot be read; all others come per item, also when nothing can be
+        written.
         """
     @staticmethod
     def GetPayment(

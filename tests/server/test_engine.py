@@ -1,0 +1,283 @@
+"""Flights at a processor whose answers the test gives: nobody acts on what was true a moment ago."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from paycli.errors import (
+    KeyReused,
+    OutcomeOpen,
+    Overloaded,
+    PaymentError,
+    ProcessorUnavailable,
+)
+from paycli.payments.batch import Receipt
+from paycli.payments.commands import Create
+from paycli.payments.processor import Answer
+from paycli.payments.store import Store
+from paycli.server import upkeep as upkeep_module
+from paycli.server.engine import Engine, now_us
+from paycli.server.places import Places
+from paycli.server.upkeep import upkeep
+from paycli.storage.stores import open_store
+
+DOWN = ProcessorUnavailable("The processor is down; nothing was paid.")
+
+
+class Processor:
+    """Asks the test: each question waits for `answer`."""
+
+    def __init__(self) -> None:
+        self.questions: list[tuple[Create, asyncio.Future[Answer]]] = []
+
+    def instant(self, payment: Create) -> Answer | None:
+        return None if payment.customer_id.startswith("slow") else Answer()
+
+    async def authorize(self, payment: Create) -> Answer:
+        asked: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.questions.append((payment, asked))
+        return await asked
+
+    async def asked(self, number: int) -> asyncio.Future[Answer]:
+        """Question `number`, from 1, once it has come."""
+        async with asyncio.timeout(10):
+            while len(self.questions) < number:  # noqa: ASYNC110 - it comes from elsewhere
+                await asyncio.sleep(0.005)
+        return self.questions[number - 1][1]
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Store]:
+    store = open_store(f"sqlite:///{path}", lambda _: None)
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+async def paced() -> AsyncIterator[None]:
+    while True:
+        await asyncio.sleep(0.01)
+        yield
+
+
+def engine_of(store: Store, processor: Processor, timeout_s: float = 10) -> Engine:
+    return Engine(store, processor, authorization_ttl_s=60, processor_timeout_s=timeout_s)
+
+
+def creation(engine: Engine, key: str, customer: str = "slow", amount: int = 100) -> Create:
+    return engine.creation(
+        order_id="", customer_id=customer, currency="EUR", amount=amount, request_id=key
+    )
+
+
+async def outcome(engine: Engine, create: Create) -> Receipt | PaymentError:
+    (found,) = await engine.create_all([create], None)
+    return found
+
+
+def test_what_the_processor_did_not_do_is_not_done_later_either(tmp_path: Path) -> None:
+    """Settling with a key that was read before its intent was withdrawn."""
+
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            create = creation(engine, "k")
+            paying = asyncio.ensure_future(outcome(engine, create))
+            (await processor.asked(1)).set_exception(DOWN)
+            assert isinstance(await paying, ProcessorUnavailable)
+            await engine.settle(create.request_key)
+            assert len(processor.questions) == 1
+            assert await store.payment(create.payment_id) is None
+            assert await store.open_intents(2**62, 10) == []
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_of_two_engines_only_the_holder_asks_and_withdraws(tmp_path: Path) -> None:
+    async def main() -> None:
+        first, second = Processor(), Processor()
+        async with opened(tmp_path / "s.db") as store:
+            one, two = engine_of(store, first), engine_of(store, second)
+            create = creation(one, "k")
+            paying = asyncio.ensure_future(outcome(one, create))
+            answer = await first.asked(1)
+            assert await store.open_intents(now_us(), 10) == []
+            await two.settle(create.request_key)
+            with pytest.raises(OutcomeOpen, match="Another server"):
+                await two.create(creation(two, "k"), None)
+            assert isinstance(await outcome(two, creation(two, "k", amount=5)), KeyReused)
+            assert second.questions == []
+            answer.set_result(Answer())
+            paid = await paying
+            assert isinstance(paid, Receipt)
+            again = await two.create(creation(two, "k"), None)
+            assert again == paid._replace(replayed=True)
+            for engine in (one, two):
+                await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_changed_retry_hears_so_while_the_first_is_with_the_processor(tmp_path: Path) -> None:
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            paying = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            answer = await processor.asked(1)
+            changed = await asyncio.wait_for(outcome(engine, creation(engine, "k", amount=5)), 5)
+            assert isinstance(changed, KeyReused)
+            same = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            await asyncio.sleep(0.05)
+            answer.set_result(Answer())
+            paid = await paying
+            assert isinstance(paid, Receipt)
+            assert await same == paid._replace(replayed=True)
+            assert len(processor.questions) == 1
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_the_items_of_a_batch_count_in_their_order(tmp_path: Path) -> None:
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            slow, quick = creation(engine, "k"), creation(engine, "k", "ada")
+            batch = asyncio.ensure_future(engine.create_all([slow, quick], None))
+            (await processor.asked(1)).set_result(Answer())
+            first, second = await batch
+            assert isinstance(first, Receipt)
+            assert isinstance(second, KeyReused)
+            assert first.payment.customer_id == "slow"
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_what_may_have_been_done_is_never_withdrawn(tmp_path: Path) -> None:
+    """A lost answer, then a processor that is down: the first question may have paid."""
+
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            create = creation(engine, "k")
+            paying = asyncio.ensure_future(outcome(engine, create))
+            (await processor.asked(1)).set_exception(OutcomeOpen("The answer was lost."))
+            assert isinstance(await paying, OutcomeOpen)
+            again = asyncio.ensure_future(outcome(engine, creation(engine, "k")))
+            (await processor.asked(2)).set_exception(DOWN)
+            open_still = await again
+            assert isinstance(open_still, OutcomeOpen)
+            assert "asked about this payment before" in str(open_still)
+            assert await store.open_intents(2**62, 10) == [create.request_key]
+            settling = asyncio.ensure_future(engine.settle(create.request_key))
+            assert not settling.done()
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_a_flight_ends_on_record_though_its_caller_has_gone(tmp_path: Path) -> None:
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, processor)
+            create = creation(engine, "k")
+            paying = asyncio.ensure_future(outcome(engine, create))
+            answer = await processor.asked(1)
+            paying.cancel()
+            await asyncio.gather(paying, return_exceptions=True)
+            answer.set_result(Answer())
+            again = await asyncio.wait_for(outcome(engine, creation(engine, "k")), 5)
+            assert isinstance(again, Receipt)
+            assert len(processor.questions) == 1
+            await engine.close()
+
+    asyncio.run(main())
+
+
+def test_one_customer_cannot_take_all_places() -> None:
+    places = Places(10)
+    for _ in range(5):
+        places.take("hangs")
+    with pytest.raises(Overloaded):
+        places.take("hangs")
+    places.take("grace")
+    places.leave("hangs")
+    places.take("grace")
+    places.leave("grace")
+    places.leave("grace")
+    places.take("hangs")
+
+
+def test_many_open_payments_are_settled_though_some_hang(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_module, "_SETTLED_AT_ONCE_MAX", 20)
+
+    async def main() -> None:
+        async with opened(tmp_path / "s.db") as store:
+            processor = Processor()
+            engine = engine_of(store, processor)
+            creates = [creation(engine, f"hang-{n}", "slow hang") for n in range(15)]
+            creates += [creation(engine, f"k{n}", f"slow {n}") for n in range(60)]
+            for create in creates:
+                asking = asyncio.ensure_future(outcome(engine, create))
+                await processor.asked(len(processor.questions) + 1)
+                asking.cancel()
+            await engine.close()  # as a server that ends
+        async with opened(tmp_path / "s.db") as store:
+            processor = Processor()
+            engine = engine_of(store, processor)
+            async with upkeep(store, engine), asyncio.timeout(20):
+                settled = 0
+                while settled < 60:
+                    for create, answer in processor.questions:
+                        if create.customer_id != "slow hang" and not answer.done():
+                            answer.set_result(Answer())
+                            settled += 1
+                    await asyncio.sleep(0.005)
+            await engine.close()
+        async with opened(tmp_path / "s.db") as store:
+            assert len(await store.open_intents(2**62, 100)) == 15
+
+    asyncio.run(main())
+
+
+def test_upkeep_goes_on_after_an_overload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep_module, "_EVERY_S", 0.01)
+
+    async def main() -> None:
+        async with opened(tmp_path / "s.db") as store:
+            engine = Engine(store, Processor(), authorization_ttl_s=0.001, processor_timeout_s=10)
+            held = engine.creation(
+                order_id="",
+                customer_id="ada",
+                currency="EUR",
+                amount=1,
+                request_id="k",
+                capture_method=2,
+            )
+            await engine.create(held, None)
+            with pytest.MonkeyPatch.context() as full:
+                full.setattr("paycli.storage.group_commit.WAITING_MAX", 0)
+                async with upkeep(store, engine), asyncio.timeout(10):
+                    await asyncio.sleep(0.2)
+                    full.undo()
+                    async for _ in paced():
+                        found = await store.payment(held.payment_id)
+                        if found is not None and found.expired:
+                            break
+
+    asyncio.run(main())

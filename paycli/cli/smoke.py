@@ -104,8 +104,7 @@ def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]
             if junit is not None:
                 write_junit(junit, record.whole(why))
         finally:
-            if record.begun:
-                _summarize(record.whole(why), address)
+            _summarize(record, record.whole(why), address)
 
 
 def _judge(record: Record) -> None:
@@ -148,11 +147,12 @@ def _printable(text: str) -> str:
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
-def _summarize(results: Sequence[StepResult], address: str) -> None:
+def _summarize(record: Record, results: Sequence[StepResult], address: str) -> None:
     verdicts = [str(result.verdict) for result in results]
     counts = [f"{verdicts.count(each)} {each}" for each in ("passed", "failed", "skipped")]
     if "error" in verdicts:
-        counts.append(f"{verdicts.count('error')} not run")
+        what = "not run" if record.begun else "of the suites not run"
+        counts.append(f"{verdicts.count('error')} {what}")
     output.progress(f"{', '.join(counts)} against {address}.")
 
 

@@ -92,7 +92,7 @@ def _one(node: Node, field: FieldDescriptor, scope: Scope) -> Expectation:
 
 def _matcher(node: Node, field: FieldDescriptor, scope: Scope) -> Pattern:
     """`{matches: PATTERN}`, the one mapping that a single value can be compared with."""
-    what = f"{field.name}, which is {type_of(field)},"
+    what = f"{field.name} ({type_of(field)})"
     fields = node.fields(what, _MATCHERS, unknown="unknown matcher '{key}' for {what}")
     if not fields:
         raise node.must_be(field.name, f"{type_of(field)} or {{matches: PATTERN}}")

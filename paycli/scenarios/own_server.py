@@ -79,7 +79,10 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
     """Start `paycli` with a terminal of its own; the stack stops it, then closes that."""
-    ours, terminal = os.openpty()
+    try:
+        ours, terminal = os.openpty()
+    except OSError as problem:
+        raise StartError(f"There is no terminal for the server: {problem.strerror}.") from problem
     stack.callback(os.close, ours)
 
     def begin() -> None:

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from paycli import documents
 from paycli.client.calls import build_request, find_method, service_names
@@ -87,18 +87,21 @@ def read_suite(path: Path) -> Suite:
     if "steps" not in top:
         raise DocumentError(path, "a suite needs 'steps:', a list of what to do.", 1)
     steps: dict[str, Step] = {}
+    responses: dict[str, Descriptor] = {}  # by step, of those before
     for node in top["steps"].items("steps"):
-        step = _read_step(node, steps)
+        step = _read_step(node, responses)
         if step.name in steps:
             raise node.error(f"two steps are called '{step.name}'.")
         steps[step.name] = step
+        if isinstance(step, CallStep) and step.expect_error is None:
+            responses[step.name] = step.method.output_type
     if not steps:
         raise top["steps"].error("steps is empty; list at least one.")
     requires = top["requires"].parse("requires", _service_name) if "requires" in top else None
     return Suite(path.stem, requires, tuple(steps.values()))
 
 
-def _read_step(node: Node, earlier: Mapping[str, Step]) -> Step:
+def _read_step(node: Node, responses: Mapping[str, Descriptor]) -> Step:
     fields = node.fields("a step", _STEP_KEYS)
     if "name" not in fields:
         raise node.error("name is missing; say in a few words what the step shows.")
@@ -108,22 +111,15 @@ def _read_step(node: Node, earlier: Mapping[str, Step]) -> Step:
         raise node.error("a step has either 'call' or 'fixture'.")
     if "fixture" in fields:
         return FixtureStep(name, where, _read_payments(node, fields))
-    return _read_call(node, fields, name, where, earlier)
+    return _read_call(node, fields, name, where, Scope(responses))
 
 
 def _read_call(
-    node: Node, fields: Mapping[str, Node], name: str, where: str, earlier: Mapping[str, Step]
+    node: Node, fields: Mapping[str, Node], name: str, where: str, scope: Scope
 ) -> CallStep:
     method = fields["call"].parse("call", find_method)
     if "expect" in fields and "expect_error" in fields:
         raise node.error("a step expects a response (expect) or an error (expect_error), not both.")
-    scope = Scope(
-        {
-            step.name: step.method.output_type
-            for step in earlier.values()
-            if isinstance(step, CallStep) and step.expect_error is None
-        }
-    )
     request: Request = {}
     if "request" in fields:
         request = read_request(fields["request"], method.input_type, scope)

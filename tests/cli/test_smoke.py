@@ -139,6 +139,16 @@ def long_suite(tmp_path: Path) -> Path:
     return suite(tmp_path, *(f"name: step {n}, {PAY}, {GOOD}" for n in range(2_000)))
 
 
+def long_run(tmp_path: Path, server: Server, report: Path) -> subprocess.Popen[str]:
+    options = ["--target", server.target, "--junit", str(report)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path)), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_a_target_that_is_down_leaves_a_report(tmp_path: Path) -> None:
     report = tmp_path / "junit.xml"
     report.write_text("of an earlier run", encoding="utf-8")
@@ -165,13 +175,7 @@ def test_a_run_that_is_stopped_leaves_a_report(
 ) -> None:
     report = tmp_path / "junit.xml"
     report.write_text("of an earlier run", encoding="utf-8")
-    with subprocess.Popen(
-        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path))]
-        + ["--target", server.target, "--junit", str(report)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with long_run(tmp_path, server, report) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("PASS")
         process.send_signal(number)
@@ -187,13 +191,7 @@ def test_a_target_that_dies_fails_the_run_and_leaves_a_report(
     server: Server, tmp_path: Path
 ) -> None:
     report = tmp_path / "junit.xml"
-    with subprocess.Popen(
-        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path))]
-        + ["--target", server.target, "--junit", str(report)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with long_run(tmp_path, server, report) as process:
         assert process.stdout is not None
         assert process.stdout.readline().startswith("PASS")
         server.stop(signal.SIGKILL)
@@ -237,3 +235,24 @@ def test_all_skipped_is_not_green(server: Server, tmp_path: Path) -> None:
     strict = run_paycli("smoke", path, "--target", server.target, "--strict")
     assert strict.returncode == 1
     assert "--strict forbids skips" in strict.stdout
+
+
+def test_lists_compare_as_outside(server: Server, tmp_path: Path) -> None:
+    rich = "call: paycli.payments.v1.Payments"
+    create = (
+        f"name: pay, {rich}/CreatePayment, request: {{order_id: '${{uuid}}', customer_id: "
+        "'${uuid}', amount: {currency_code: EUR, units: 5}}"
+    )
+    listed = f"{rich}/ListPayments, request: {{customer_id: '${{steps.pay.customer_id}}'}}"
+    path = suite(
+        tmp_path,
+        create,
+        f"name: partial, {listed}, expect: {{payments: [{{version: 1, amount: {{units: 5}}}}]}}",
+        f"name: pattern, {listed}, expect: {{payments: [{{name: {{matches: '^payments/'}}}}]}}",
+        f"name: wrong, {listed}, expect: {{payments: [{{amount: {{units: 6}}}}]}}",
+        f"name: too few, {listed}, expect: {{payments: []}}",
+    )
+    smoke = run_paycli("smoke", path, "--target", server.target, "--json")
+    results = [json.loads(line) for line in smoke.stdout.splitlines()]
+    assert [each["verdict"] for each in results] == ["passed"] * 3 + ["failed"] * 2
+    assert "payments[0].amount.units: expected '6', got '5'" in results[3]["reason"]

@@ -62,11 +62,6 @@ def counted(count: int, what: str) -> str:
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def counted(count: int, what: str) -> str:
-    """So many of them, in words: 1 payment, 2 payments."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def findings(found: Sequence[Finding], form: Format) -> None:
     """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
     from paycli.toolchain.findings import render

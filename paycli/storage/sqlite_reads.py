@@ -12,6 +12,7 @@ from typing import Final
 
 import apsw
 
+from paycli.payments.batch import Intent
 from paycli.payments.commands import Create
 from paycli.payments.payment import Entry, Kind, Payment, State
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
@@ -73,6 +74,14 @@ def last_seq(connection: apsw.Connection) -> int:
 def open_intents(connection: apsw.Connection, now_us: int, limit: int) -> list[str]:
     """See `payments.store.Store.open_intents`."""
     return [key for (key,) in connection.execute(_OPEN_INTENTS, (now_us, limit))]
+
+
+def sealed_intents(connection: apsw.Connection) -> list[tuple[Intent, int]]:
+    """All intents, each with its seal as it is stored."""
+    query = f"SELECT {INTENT_COLUMNS}, seal FROM intent"  # noqa: S608 - our own names
+    width = len(Create._fields)
+    rows = connection.execute(query)
+    return [(Intent(Create(*row[:width]), *row[width:-1]), row[-1]) for row in rows]
 
 
 def payment(connection: apsw.Connection, payment_id: str) -> Payment | None:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 import apsw
 
 from paycli.errors import PaymentError, StateForbids, StoreUnavailable
-from paycli.payments.batch import Intent, Outcome, Stored, apply
+from paycli.payments.batch import Batch, Intent, Outcome, Stored, apply
 from paycli.payments.commands import Change, Command, Create
 from paycli.payments.payment import Entry, Payment
+from paycli.payments.seals import seal, seal_intent
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitRefused
 
 # S608 sees built SQL; it is built from our own column names only.
 _INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
-_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * len(Entry._fields))})"  # noqa: S608
-_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * (len(Create._fields) + 2))})"  # noqa: S608
+_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * (len(Entry._fields) + 1))})"  # noqa: S608
+_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * (len(Create._fields) + 3))})"  # noqa: S608
 _DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
 _UPDATE_PAYMENT: Final = (
     "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
@@ -36,7 +37,11 @@ _FIND_INTENTS: Final = (
     f"SELECT {reads.INTENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
     "JOIN intent ON intent.request_key = asked.value"
 )
-_FREE_CLAIMS: Final = "UPDATE intent SET claim = '', lease_us = 0"
+_FREE_CLAIM: Final = (
+    "UPDATE intent SET claim = '', lease_us = :lease_us, seal = :seal WHERE request_key = :key"
+)
+_NEVER_US: Final = 2**62
+_BROKEN: Final = -1  # no crc32 is
 _FIND_PAYMENTS: Final = (
     f"SELECT {reads.PAYMENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
     "JOIN payment ON payment.payment_id = asked.value"
@@ -96,14 +101,13 @@ class SqliteWriter:
             if batch.entries:
                 connection.executemany(_INSERT_PAYMENT, batch.created.values())
                 connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
-                connection.executemany(_INSERT_ENTRY, batch.entries)
+                connection.executemany(_INSERT_ENTRY, _sealed(batch))
                 moved = sorted(batch.moved.items())  # neighbours in the table one after another
                 connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
             if batch.intents:
                 connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
                 recorded = (intent for intent in batch.intents.values() if intent is not None)
-                rows = ((*create, claim, lease_us) for create, claim, lease_us in recorded)
-                connection.executemany(_INSERT_INTENT, rows)
+                connection.executemany(_INSERT_INTENT, map(_intent_row, recorded))
             connection.execute("COMMIT")
         except apsw.ConstraintError:
             connection.execute("ROLLBACK")
@@ -127,8 +131,32 @@ class SqliteWriter:
 
 
 def free_claims(connection: apsw.Connection) -> None:
-    """Let go of every intent, since whoever holds the file's lock knows that no holder lives."""
-    connection.execute(_FREE_CLAIMS)
+    """Let go of every intent, since whoever holds the file's lock knows that no holder lives.
+
+    One with a broken seal was not recorded by us: nobody asked for it, so it is never taken up by
+    itself. Its seal stays broken for `verify` to find.
+    """
+    with connection:
+        for intent, sealed in reads.sealed_intents(connection):
+            whole = sealed == seal_intent(intent)
+            freed = Intent(intent.create, "", 0 if whole else _NEVER_US)
+            given = {
+                "lease_us": freed.lease_us,
+                "seal": seal_intent(freed) if whole else _BROKEN,
+                "key": intent.create.request_key,
+            }
+            connection.execute(_FREE_CLAIM, given)
+
+
+def _sealed(batch: Batch) -> Iterator[tuple[int | str, ...]]:
+    created, changed = batch.created, batch.changed
+    for entry in batch.entries:
+        payment = created.get(entry.payment_id) or changed[entry.payment_id]
+        yield (*entry, seal(payment, entry))
+
+
+def _intent_row(intent: Intent) -> tuple[int | str, ...]:
+    return (*intent.create, intent.claim, intent.lease_us, seal_intent(intent))
 
 
 def _update(payment: Payment) -> tuple[int | str, ...]:

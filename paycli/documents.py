@@ -41,25 +41,49 @@ class Node:
         """True for `~`, `null` and nothing at all."""
         return self.raw.tag == _NULL
 
+    @property
+    def is_scalar(self) -> bool:
+        """False for a mapping and a list."""
+        return isinstance(self.raw, yaml.ScalarNode)
+
+    @property
+    def is_list(self) -> bool:
+        """True for a list."""
+        return isinstance(self.raw, yaml.SequenceNode)
+
     def error(self, message: str) -> DocumentError:
         """The error that this value is wrong."""
         return DocumentError(self.path, message, self.line)
 
-    def fields(self, what: str, known: Collection[str] | None = None) -> dict[str, Node]:
-        """The entries of a mapping; unknown keys are errors when `known` is given."""
+    def must_be(self, what: str, wanted: str) -> DocumentError:
+        """The error that `what`, which stands here, is something else than wanted."""
+        return self.error(f"{what} must be {wanted}, not {self._kind()}.")
+
+    def fields(
+        self,
+        what: str,
+        known: Collection[str] | None = None,
+        *,
+        also: Collection[str] = (),
+        unknown: str = "unknown key '{key}' in {what}",
+    ) -> dict[str, Node]:
+        """The entries of a mapping; unknown keys are errors when `known` is given.
+
+        `also` are keys that are taken but never proposed; `unknown` is how the error begins.
+        """
         if not isinstance(self.raw, yaml.MappingNode):
-            raise self.error(f"{what} must be a mapping (key: value), not {self._kind()}.")
+            raise self.must_be(what, "a mapping (key: value)")
         entries: dict[str, Node] = {}
         for key_node, value_node in self.raw.value:
             key = Node(self.path, key_node)
             name = key.text("a key")
             if name in entries:
                 raise key.error(f"duplicate key '{name}': it stands above already.")
-            if known is not None and name not in known:
+            if known is not None and name not in known and name not in also:
                 before = next(reversed(entries.values()), None)
                 raise key.error(
                     _decimal_comma(before, name)
-                    or f"unknown key '{name}' in {what}; {nearest(name, known)}"
+                    or f"{unknown.format(key=name, what=what)}; {nearest(name, known)}"
                 )
             entries[name] = Node(self.path, value_node)
         return entries
@@ -67,13 +91,13 @@ class Node:
     def items(self, what: str) -> Iterator[Node]:
         """The values of a list."""
         if not isinstance(self.raw, yaml.SequenceNode):
-            raise self.error(f"{what} must be a list (lines with '-'), not {self._kind()}.")
+            raise self.must_be(what, "a list (lines with '-')")
         return (Node(self.path, value) for value in self.raw.value)
 
     def text(self, what: str) -> str:
         """A scalar exactly as written."""
         if not isinstance(self.raw, yaml.ScalarNode) or self.is_null:
-            raise self.error(f"{what} must be a single value, not {self._kind()}.")
+            raise self.must_be(what, "a single value")
         return str(self.raw.value)
 
     def typed(self) -> object:

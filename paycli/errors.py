@@ -6,7 +6,7 @@
     │   └── DocumentError      2     ... in a file, at file:line
     ├── Unreachable            3     no service answers at the target
     ├── Refused                4     authentication or permission
-    ├── OutcomeUnknown         5     sent, then lost: it may have been paid
+    ├── OutcomeUnknown         5     sent, and no answer proves the outcome: it may have been paid
     ├── RemoteError            1     the service answered with an error
     ├── StartError             1     a server or store cannot start
     │   └── StoreError         1     ... because of the store
@@ -46,6 +46,7 @@ class PaycliError(Exception):
     exit_code: ClassVar[int] = 1
     status: str | None = None
     reason: str = "ERROR"
+    command: str = ""  # the command line that settles or mends it, where there is just one
 
     def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -98,7 +99,7 @@ class Refused(PaycliError):
 
 
 class OutcomeUnknown(PaycliError):
-    """The request was sent and no answer came: it may have been paid."""
+    """The request was sent and no answer proves its outcome: it may have been paid."""
 
     exit_code = 5
     reason = "OUTCOME_UNKNOWN"

@@ -5,22 +5,26 @@ from __future__ import annotations
 import gc
 import io
 import os
+import shlex
 import sys
 from importlib import import_module
 from typing import Annotated, Any, Final
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 from typer.exceptions import TyperException
 from typer.main import get_command
 
 from paycli import __version__
 from paycli.cli import options, output
-from paycli.errors import PaycliError
+from paycli.cli.groups import CommandGroup
+from paycli.errors import InputError, PaycliError
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 _STDERR = 2
+_COMPLETION: Final = ("--install-completion", "--show-completion")
+_SHELLS: Final = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 # What each command's own help says too: `paycli --help` shows it without loading any of them.
 COMMANDS: Final = {
@@ -35,7 +39,7 @@ COMMANDS: Final = {
 }
 
 
-class _Commands(TyperGroup):
+class _Commands(CommandGroup):
     """Loads the command that is run; Typer takes long to work out the options of all of them."""
 
     def __init__(self, **settings: Any) -> None:
@@ -43,9 +47,24 @@ class _Commands(TyperGroup):
         for name, summary in COMMANDS.items():
             self.add_command(TyperCommand(name, help=summary))
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if len(args) > 1 and args[0] in _COMPLETION:
+            _complete_for(args[1], ctx, install=args[0] == _COMPLETION[0])
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
         return name, command and load_command(str(command.name)), rest
+
+
+def _complete_for(shell: str, ctx: Any, *, install: bool) -> None:
+    """Do for a shell that is named what Typer does for the one that it finds itself in."""
+    from typer import completion
+
+    if shell not in _SHELLS:
+        raise InputError(f"'{shell}' is no shell that completes; name {', '.join(_SHELLS)}.")
+    act = completion.install_callback if install else completion.show_callback
+    act(ctx, ctx.command.params[0], shell)
 
 
 def load_command(name: str) -> Any:
@@ -102,9 +121,11 @@ def _make_streams_safe() -> None:
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(lowest, True)
     os.close(lowest)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # None when the caller closed it
-            stream.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):  # None when the caller closed it
+        sys.stderr.reconfigure(errors="backslashreplace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding = sys.stdout.encoding
+        sys.stdout = output.Stdout(sys.stdout.detach(), encoding, "backslashreplace")
 
 
 def run(arguments: list[str]) -> int:
@@ -112,21 +133,48 @@ def run(arguments: list[str]) -> int:
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our sentence says it; C-core would too
     as_json = "--json" in arguments
     try:
-        return app(arguments or ["--help"], prog_name="paycli", standalone_mode=False) or 0
+        return app(arguments, prog_name="paycli", standalone_mode=False) or 0
     except PaycliError as error:
         output.error(error, as_json=as_json)
         return error.exit_code
     except TyperException as error:  # wrong usage: unknown flag, missing value
-        output.usage_error(error, as_json=as_json)
-        return error.exit_code
+        command = _command_line(arguments)
+        mistake = _misplaced(arguments) or f"{_sentence(error)} See '{command} --help'."
+        output.error(InputError(mistake), as_json=as_json)
+        return InputError.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
         import traceback
 
-        traceback.print_exc()
+        output.progress(traceback.format_exc().rstrip())
         output.progress("This is a bug in paycli. Please report it with the lines above.")
         return EXIT_BUG
+
+
+def _sentence(error: TyperException) -> str:
+    said = error.format_message().rstrip(".")
+    return said if said.endswith("?") else f"{said}."
+
+
+def _misplaced(arguments: list[str]) -> str:
+    """What to say of options of a command that stand before it; "" when none do."""
+    at = next((n for n, each in enumerate(arguments) if each in COMMANDS), 0)
+    if not at or not arguments[0].startswith("-"):
+        return ""
+    mended = shlex.join(["paycli", *arguments[at:], *arguments[:at]])
+    return f"Options stand after the command: {mended}"
+
+
+def _command_line(arguments: list[str]) -> str:
+    """The command that was meant, down to where nothing of that name is known."""
+    command, words = get_command(app), ["paycli"]
+    for each in arguments:
+        found = getattr(command, "commands", {}).get(each)
+        if found is None:
+            break
+        command = load_command(each) if len(words) == 1 else found
+        words.append(each)
+    return " ".join(words)

@@ -46,7 +46,6 @@ def breaking(
         found = [finding for finding in found if finding.path in named]
     output.findings(found, Format.JSON if json else form)
     if found:
-        findings = "1 finding" if len(found) == 1 else f"{len(found)} findings"
-        output.progress(f"{findings} against {against}.")
+        output.progress(f"{output.counted(len(found), 'finding')} against {against}.")
         raise typer.Exit(1)
     output.progress(f"Nothing breaks against {against}.")

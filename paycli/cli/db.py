@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.groups import CommandGroup
 
 db = typer.Typer(
     help="Keep the books: migrate, verify, back up, restore, look.",
     epilog=options.EXIT_CODES,
-    no_args_is_help=True,
+    cls=CommandGroup,
     add_completion=False,
     rich_markup_mode=None,
 )
@@ -31,18 +32,30 @@ def migrate(*, store: options.Store = options.DEFAULT_STORE, json: options.Json 
         output.result(f"Migrated the schema from version {before} to {after}.")
 
 
-def verify(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
-    """Check every payment, posting and balance; exit 1 at the first that is wrong."""
+def verify(
+    *,
+    since: Annotated[
+        str,
+        typer.Option(
+            metavar="SEQ:DIGEST",
+            help="An anchor that an earlier verify printed: all up to it must be unchanged.",
+        ),
+    ] = "",
+    store: options.Store = options.DEFAULT_STORE,
+    json: options.Json = False,
+) -> None:
+    """Check every column of every payment, entry and balance; exit 1 at the first that is wrong."""
     from paycli.storage.stores import verify_store
 
     with output.progress_bar("payments") as progress:
-        verified = verify_store(store, progress)
+        verified = verify_store(store, progress, since)
     if json:
         output.document({"verdict": "right", **verified._asdict()})
     else:
         output.result(
             f"All is right: {verified.payments:,} payments, {verified.entries:,} journal entries."
         )
+        output.result(f"Anchor: {verified.anchor}")
 
 
 def backup(

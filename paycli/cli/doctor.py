@@ -13,7 +13,7 @@ from paycli.errors import PaycliError
 if TYPE_CHECKING:
     from paycli.doctor.checks import Finding
 
-_MARKS = {"ok": "OK  ", "warn": "WARN", "fail": "FAIL"}
+_MARKS = {"ok": "OK  ", "info": "INFO", "warn": "WARN", "fail": "FAIL"}
 
 
 def doctor(
@@ -25,19 +25,22 @@ def doctor(
         list[Path] | None,
         typer.Option("-I", "--proto-path", help="Root of the protos; repeatable. Default: proto."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the generated code is.")] = Path(
-        "paycli/generated"
-    ),
+    out: options.GeneratedOut = None,
     port: Annotated[
-        int, typer.Option(envvar="PAYCLI_PORT", min=0, max=65535, help="Where you would serve.")
+        int,
+        typer.Option(
+            envvar="PAYCLI_PORT", metavar="PORT", min=0, max=65535, help="Where you would serve."
+        ),
     ] = 50051,
     store: options.Store = options.DEFAULT_STORE,
     json: options.Json = False,
 ) -> None:
     """Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails."""
     from paycli.doctor.check_up import all_checks, check_up
+    from paycli.toolchain.workspace import default_out
 
-    checks = all_checks(tuple(roots or [Path("proto")]), out, port, store)
+    protos, code = tuple(roots or [Path("proto")]), out or default_out()
+    checks = all_checks(protos, code, port, store)
     found = {}
     for name, finding in check_up(checks, _repair if fix else None):
         found[name] = finding

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from paycli.cli import output
+from paycli.cli import options, output
 from paycli.errors import CheckFailed, InputError, PaycliError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def gen(
         list[Path] | None,
         typer.Option("-I", "--proto-path", help="Root of the protos; repeatable. Default: proto."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Where the code goes.")] = Path("paycli/generated"),
+    out: options.GeneratedOut = None,
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 1 if the code is not current.")
     ] = False,
@@ -42,7 +42,10 @@ def gen(
     if check and (watch or descriptor_set):
         raise InputError("--check writes nothing; leave out --watch and --descriptor-set.")
 
-    job = _Job(tuple(roots or [Path("proto")]), tuple(protos or ()), out, descriptor_set, verify)
+    from paycli.toolchain.workspace import default_out
+
+    searched = tuple(roots or [Path("proto")])
+    job = _Job(searched, tuple(protos or ()), out or default_out(), descriptor_set, verify)
     if check:
         _check(job)
     elif watch:
@@ -99,8 +102,8 @@ def _compile(job: _Job) -> str:
         output.progress(f"Warning: {job.out / name} {what}.")
     _finish(made, job)
     changed = sum(len(names) for _, names in made.drift.named()) + made.drift.interrupted
-    files = "file" if changed == 1 else "files"
-    return f"{_size(made, job)}: {f'{changed} {files} changed' if changed else 'nothing changed'}."
+    what = f"{output.counted(changed, 'file')} changed" if changed else "nothing changed"
+    return f"{_size(made, job)}: {what}."
 
 
 def _watch(job: _Job) -> None:
@@ -142,11 +145,17 @@ def _finish(made: Generated, job: _Job) -> None:
 
 
 def _size(made: Generated, job: _Job) -> str:
-    return f"{len(made.after.protos)} protos, {len(made.after.files)} files in {job.out}"
+    protos = output.counted(len(made.after.protos), "proto")
+    return f"{protos}, {output.counted(len(made.after.files), 'file')} in {job.out}"
 
 
 def _describe(made: Generated, out: Path) -> list[str]:
     lines = [f"{what}: {out / name}" for what, names in made.drift.named() for name in names]
     if made.drift.interrupted:
         lines.append(f"an interrupted run left {out} unfinished")
+    if made.drift.line_ends:
+        lines.append(
+            "To keep line ends as gen writes them, put '* text eol=lf' into "
+            f"{out / '.gitattributes'}."
+        )
     return lines

@@ -28,7 +28,7 @@ def lint(
     found = run_lint(load_buf_config(config, roots or []), protos or [])
     output.findings(found, Format.JSON if json else form)
     if found:
-        files = len({finding.path for finding in found})
-        output.progress(f"{len(found)} findings in {files} files.")
+        files = output.counted(len({finding.path for finding in found}), "file")
+        output.progress(f"{output.counted(len(found), 'finding')} in {files}.")
         raise typer.Exit(1)
     output.progress("No findings.")

@@ -22,7 +22,14 @@ def _finite(value: float) -> float:
 
 def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> Any:
     """An option that takes a finite number of seconds."""
-    return typer.Option(min=least, max=_SECONDS_MAX, callback=_finite, help=help, envvar=envvar)
+    return typer.Option(
+        metavar="SECONDS",
+        min=least,
+        max=_SECONDS_MAX,
+        callback=_finite,
+        help=help,
+        envvar=envvar,
+    )
 
 
 Target = Annotated[
@@ -46,6 +53,10 @@ ProtoRoots = Annotated[
     typer.Option(
         "-I", "--proto-path", help="Root of the protos; repeatable. Default: buf.yaml's, or proto."
     ),
+]
+GeneratedOut = Annotated[
+    Path | None,
+    typer.Option("--out", help="Where the generated code goes. Default: generated."),
 ]
 
 Store = Annotated[

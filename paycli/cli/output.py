@@ -2,37 +2,64 @@
 
 from __future__ import annotations
 
+import io
+import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
 
-from typer.exceptions import TyperException
-
-from paycli.errors import CheckFailed, InputError, PaycliError
+from paycli.errors import CheckFailed, PaycliError
 
 if TYPE_CHECKING:
     from paycli.toolchain.findings import Finding
     from paycli.toolchain.formats import Format
 
-_BAR_WIDTH = 30
+_BAR_WIDTH: Final = 30
+# What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
+_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Stdout(io.TextIOWrapper):
+    """Stdout for whoever writes to it. Raises BrokenPipeError, or CheckFailed when it is full."""
+
+    def write(self, text: str) -> int:
+        """As any stream does."""
+        with _said_in_a_sentence():
+            return super().write(text)
+
+    def flush(self) -> None:
+        """As any stream does."""
+        with _said_in_a_sentence():
+            super().flush()
+
+
+@contextmanager
+def _said_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        # What could not be written is tried again at the interpreter's end, which would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(problem, BrokenPipeError):
+            raise
+        raise CheckFailed(f"Cannot write the result: {problem.strerror}.") from problem
 
 
 def result(text: str) -> None:
-    """Print one line of the command's result. Raises CheckFailed when it cannot be written."""
-    try:
-        print(text, flush=True)  # noqa: T201 - the one place that prints
-    except BrokenPipeError:  # the reader had enough
-        raise
-    except OSError as problem:
-        raise CheckFailed(f"Cannot write the result: {problem.strerror}.") from problem
+    """Print the command's result, which is on its way when this returns."""
+    print(_shown(text), flush=True)  # noqa: T201 - the one place that prints
 
 
 def document(value: Mapping[str, Any]) -> None:
     """Print one JSON document on one line."""
-    import json
+    result(_json(value))
 
-    result(json.dumps(value, ensure_ascii=False))
+
+def counted(count: int, what: str) -> str:
+    """So many of them, in words: 1 payment, 2 payments."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def findings(found: Sequence[Finding], form: Format) -> None:
@@ -45,8 +72,9 @@ def findings(found: Sequence[Finding], form: Format) -> None:
 
 
 def progress(text: str) -> None:
-    """Tell a person what is going on, apart from the result."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+    """Tell a person what is going on, apart from the result; no matter whether anyone is there."""
+    with suppress(OSError):
+        print(_shown(text), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 @contextmanager
@@ -59,40 +87,56 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
         if sys.stderr.isatty():
             share = done / of_all if of_all else 1.0
             bar = "#" * round(share * _BAR_WIDTH)
-            sys.stderr.write(f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}")
-            sys.stderr.flush()
+            with suppress(OSError):  # a terminal that is gone stops nothing
+                print(  # noqa: T201 - the one place that prints
+                    f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}",
+                    end="",
+                    file=sys.stderr,
+                    flush=True,
+                )
             drawn = True
 
     try:
         yield draw
     finally:
         if drawn:
-            sys.stderr.write("\n")
+            progress("")
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:
-    """Say what went wrong: one sentence, or one JSON object with status, reason and metadata."""
-    if not as_json:
-        progress(f"Error: {problem}")
-        return
-    import json
+    """Say what went wrong: one sentence and what to type, or one JSON object."""
+    if as_json:
+        progress(_json({"error": error_body(problem)}))
+    else:
+        command = f" To learn the outcome: {problem.command}" if problem.command else ""
+        progress(f"Error: {problem}{command}")
 
-    body = {
+
+def error_body(problem: PaycliError) -> dict[str, object]:
+    """An error for machines."""
+    command = {"command": problem.command} if problem.command else {}
+    return {
         "status": problem.status,
         "reason": problem.reason,
         "message": str(problem),
         "metadata": problem.metadata,
         "exit_code": problem.exit_code,
+        **command,
     }
-    progress(json.dumps({"error": body}, ensure_ascii=False))
 
 
-def usage_error(problem: TyperException, *, as_json: bool) -> None:
-    """Say what is wrong with the command line and where its help is."""
-    if as_json:
-        error(InputError(problem.format_message()), as_json=True)
-        return
-    context = getattr(problem, "ctx", None)
-    command = context.command_path if context is not None else "paycli"
-    said = problem.format_message().rstrip(".")
-    progress(f"Error: {said}. See '{command} --help'.")
+def one_line(text: str) -> str:
+    """Text of somebody else on a line of ours: it cannot look like the next line."""
+    return text.replace("\n", "\\n")
+
+
+def _shown(text: str) -> str:
+    """The text as it is safe to show: whoever sent it does not steer the terminal."""
+    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    import json
+
+    written = json.dumps(value, ensure_ascii=False)
+    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from paycli.cli import options, output
-from paycli.errors import InputError, PaycliError
+from paycli.errors import CheckFailed, DocumentError, InputError, OutcomeUnknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import grpc
 
     from paycli.client.charges import Charge, Paid
+    from paycli.client.runs import Result, Run
+
+_DEFAULT_CURRENCY = "EUR"
+_EXIT_INTERRUPTED = 130
+# What ends a command that has sent a payment: a signal, or a stdout that takes no more.
+_CUT_OFF = (KeyboardInterrupt, BrokenPipeError, CheckFailed)
 
 
 def pay(
@@ -22,115 +31,242 @@ def pay(
     ] = None,
     *,
     amount: Annotated[
-        str | None, typer.Option(help="Major units, such as 99.99; exact or refused.")
+        str | None,
+        typer.Option(metavar="AMOUNT", help="Major units, such as 99.99; exact or refused."),
     ] = None,
-    currency: Annotated[str, typer.Option(help="ISO 4217 code.")] = "EUR",
+    currency: Annotated[
+        str | None, typer.Option(metavar="CODE", help="ISO 4217.", show_default=_DEFAULT_CURRENCY)
+    ] = None,
     order_id: Annotated[
-        str | None, typer.Option(help="Send it again and it is not paid twice. Default: new.")
+        str | None,
+        typer.Option(metavar="ID", help="Send it again and it is not paid twice. Default: new."),
     ] = None,
-    user_id: Annotated[str, typer.Option(help="The paying customer.")] = "",
+    user_id: Annotated[str | None, typer.Option(metavar="ID", help="The paying customer.")] = None,
     idempotency_key: Annotated[
-        str, typer.Option(help="The key of this payment. Default: from order and user.")
-    ] = "",
+        str | None,
+        typer.Option(metavar="KEY", help="The key of this payment. Default: from order and user."),
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going", help="Leave out the wrong entries of fixtures.")
+    ] = False,
     target: options.Target = options.DEFAULT_TARGET,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
     plaintext: options.Plaintext = None,
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
+    from paycli.cli.interrupts import termination_as_interrupt
+
+    order = {
+        "--order-id": order_id and _typed(order_id),
+        "--currency": currency,
+        "--user-id": user_id and _typed(user_id),
+        "--idempotency-key": idempotency_key,
+    }
+    _refuse_mixture(fixtures, amount, order, keep_going=keep_going)
+    service = _Service(target, timeout, plaintext)
+    with termination_as_interrupt():
+        if amount is None:
+            code = _pay_fixtures(fixtures or [], service, keep_going=keep_going, as_json=json)
+        else:
+            code = _pay_one(amount, order, service, as_json=json)
+    raise typer.Exit(code)
+
+
+class _Service(NamedTuple):
+    """Whom to call, as it was said on the command line."""
+
+    target: str
+    timeout_s: float
+    plaintext: bool | None
+
+    def to_learn(self, charge: Charge) -> str:
+        """The command line that sends a charge again; it is never paid twice."""
+        import shlex
+
+        words = ["paycli", "pay", "--amount", charge.decimal_amount, "--currency", charge.currency]
+        words += ["--order-id", charge.order_id]
+        if charge.user_id:
+            words += ["--user-id", charge.user_id]
+        if charge.idempotency_key:
+            words += ["--idempotency-key", charge.idempotency_key]
+        words += ["--target", self.target]  # elsewhere, where PAYCLI_TARGET leads, it would be new
+        if self.plaintext is not None:
+            words.append("--plaintext" if self.plaintext else "--tls")
+        return shlex.join(words)
+
+
+def _typed(argument: str) -> str:
+    """The text as it was typed, in UTF-8, also where the locale (LC_ALL=C) knows ASCII alone."""
+    if argument.isprintable():
+        return argument
+    return os.fsencode(argument).decode("utf-8", "surrogateescape")
+
+
+def _refuse_mixture(
+    fixtures: list[Path] | None,
+    amount: str | None,
+    order: dict[str, str | None],
+    *,
+    keep_going: bool,
+) -> None:
+    """Raise InputError for options that would be ignored."""
+    if (amount is None) == (not fixtures):
+        raise InputError("Give either --amount or fixture files, such as 'paycli pay --amount 5'.")
+    ignored = [option for option, value in order.items() if value is not None]
+    if fixtures and ignored:
+        raise InputError(f"{', '.join(ignored)}: write that into the fixture, for each payment.")
+    if not fixtures and keep_going:
+        raise InputError("--keep-going is for fixtures; a single payment has no neighbours.")
+
+
+def _pay_one(amount: str, order: dict[str, str | None], service: _Service, *, as_json: bool) -> int:
     import uuid
 
     from paycli.client.channel import connect
     from paycli.client.charges import charge
 
-    if (amount is None) == (not fixtures):
-        raise InputError("Give either --amount or fixture files, such as 'paycli pay --amount 5'.")
-    if amount is None:
-        raise typer.Exit(_pay_fixtures(fixtures or [], target, timeout, plaintext, as_json=json))
+    order_id, currency = order["--order-id"], order["--currency"]
     checked = charge(
         order_id=order_id if order_id is not None else f"order-{uuid.uuid4()}",
         amount=amount,
-        currency=currency,
-        user_id=user_id,
-        idempotency_key=idempotency_key,
+        currency=currency if currency is not None else _DEFAULT_CURRENCY,
+        user_id=order["--user-id"] or "",
+        idempotency_key=order["--idempotency-key"] or "",
     )
-    with connect(target, timeout, plaintext=plaintext) as channel:
-        raise typer.Exit(_pay_one(channel, checked, timeout, as_json=json))
+    with connect(service.target, service.timeout_s, plaintext=service.plaintext) as channel:
+        try:
+            paid = _send_and_print(channel, checked, service.timeout_s, as_json=as_json)
+        except OutcomeUnknown as problem:
+            problem.command = service.to_learn(checked)
+            output.error(problem, as_json=as_json)
+            return problem.exit_code
+    return 0 if paid.succeeded else CheckFailed.exit_code
 
 
-def _pay_one(channel: grpc.Channel, charge: Charge, timeout_s: float, *, as_json: bool) -> int:
-    from paycli.client.charges import send
+def _send_and_print(
+    channel: grpc.Channel, charge: Charge, timeout_s: float, *, as_json: bool
+) -> Paid:
+    """The answer, shown. Raises OutcomeUnknown whenever that cannot be, and what `send` raises."""
+    from paycli.client.charges import send, unknown, untold
 
-    paid = send(channel, charge, timeout_s)
+    paid: Paid | None = None
+    try:
+        paid = send(channel, charge, timeout_s)
+        _print_answer(paid, as_json=as_json)
+    except _CUT_OFF as ended:
+        why = _why(ended)
+        raise untold(paid, why) if paid is not None else unknown(charge, why) from ended
+    return paid
+
+
+def _print_answer(paid: Paid, *, as_json: bool) -> None:
+    charge = paid.charge
     if as_json:
         output.document(paid.as_dict())
     else:
         output.result("Payment Service responded.")
-        output.result(f"Response payment ID: {paid.payment_id}")
+        output.result(f"Response payment ID: {output.one_line(paid.payment_id)}")
         output.result(f"Response status: {paid.status}")
-    if paid.replayed:
-        output.progress(f"Order {charge.order_id} was paid before; nothing was paid again.")
+    name = charge.name[0].upper() + charge.name[1:]
     if not paid.succeeded:
-        output.progress(_declined(paid))
-    return 0 if paid.succeeded else 1
+        before = " before" if paid.replayed else ""
+        why = f": {output.one_line(paid.decline_reason)}" if paid.decline_reason else ""
+        output.progress(
+            f"Declined{before}{why}. {name} over {charge.decimal_amount} {charge.currency} "
+            "was not paid."
+        )
+    elif paid.replayed:
+        output.progress(f"{name} was paid before; nothing was paid again.")
 
 
-def _pay_fixtures(
-    paths: list[Path], target: str, timeout_s: float, plaintext: bool | None, *, as_json: bool
-) -> int:
-    """Send all in order. Wrong entries are named and left out; the worst exit code wins."""
-    from collections import Counter
+def _why(ended: BaseException) -> str:
+    if isinstance(ended, KeyboardInterrupt):
+        return "Interrupted before an answer was shown"
+    if isinstance(ended, BrokenPipeError):
+        return "Cannot write the result: nobody reads it any more"
+    return str(ended).rstrip(".")
+
+
+def _pay_fixtures(paths: list[Path], service: _Service, *, keep_going: bool, as_json: bool) -> int:
+    """Check all, then send all in order; the exit code is the worst that is true."""
+    from itertools import chain
 
     from paycli.client.channel import connect
-    from paycli.client.charges import send
     from paycli.client.fixtures import read_fixture
+    from paycli.client.runs import Run
 
-    opened = [
-        read_fixture(path) for path in paths
-    ]  # a file that is no fixture fails before sending
-    totals: Counter[str] = Counter()
-    exit_code = 0
-    with connect(target, timeout_s, plaintext=plaintext) as channel:
-        for item in (each for fixture in opened for each in fixture):
-            if isinstance(item, PaycliError):
-                problem: PaycliError = item
-            else:
-                try:
-                    paid = send(channel, item.charge, timeout_s)
-                except PaycliError as failure:
-                    failure.args = (f"{item.path}:{item.line}: {failure}",)
-                    problem = failure
-                else:
-                    totals[paid.status] += 1
-                    exit_code = max(exit_code, 0 if paid.status == item.expect else 1)
-                    _print_paid(paid, as_json=as_json)
-                    continue
-            totals["not sent" if problem.exit_code == InputError.exit_code else "failed"] += 1
-            exit_code = max(exit_code, problem.exit_code)
-            output.error(problem, as_json=as_json)
-    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(totals.items()))
-    count = totals.total()
-    output.progress(f"{count} payment{'' if count == 1 else 's'}: {summary}.")
-    return exit_code
+    fixtures = [read_fixture(path) for path in paths]
+    wrong = any(isinstance(entry, DocumentError) for each in fixtures for entry in each)
+    report = _Report(service, as_json=as_json)
+    run = Run(chain.from_iterable(fixtures), report)
+    if wrong and not keep_going:
+        code = _carry_out(run, report, lambda: run.leave("--keep-going sends those that are right"))
+    else:
+        with connect(service.target, service.timeout_s, plaintext=service.plaintext) as channel:
+            code = _carry_out(run, report, lambda: run.send(channel, service.timeout_s))
+    output.progress(_summary(run))
+    return code
 
 
-def _print_paid(paid: Paid, *, as_json: bool) -> None:
-    if as_json:
-        output.document(paid.as_dict())
-        return
+def _carry_out(run: Run, report: _Report, work: Callable[[], None]) -> int:
+    """Do it to its end, or account for what it leaves when it is cut off."""
+    try:
+        work()
+    except KeyboardInterrupt as ended:
+        why = _why(ended)
+        code = _carry_out(run, report, lambda: run.break_off(why))
+        return code if code == OutcomeUnknown.exit_code else _EXIT_INTERRUPTED
+    except (BrokenPipeError, CheckFailed) as ended:
+        report.stdout_is_lost = True
+        why = _why(ended)
+        return _carry_out(run, report, lambda: run.break_off(why)) or CheckFailed.exit_code
+    return run.exit_code
+
+
+class _Report:
+    """Shows results as they come: what was answered on stdout, what is wrong on stderr.
+
+    As JSON, all of it is on stdout.
+    """
+
+    def __init__(self, service: _Service, *, as_json: bool) -> None:
+        self._service = service
+        self._as_json = as_json
+        self._said = ""
+        self.stdout_is_lost = False
+
+    def __call__(self, result: Result) -> None:
+        problem, entry = result.problem, result.entry
+        if isinstance(problem, OutcomeUnknown) and not isinstance(entry, DocumentError):
+            problem.command = self._service.to_learn(entry.charge)
+        if self._as_json and not self.stdout_is_lost:
+            error = {"error": output.error_body(problem) if problem is not None else None}
+            output.document({**result.as_dict(), **error})
+            return
+        if result.paid is not None and not self.stdout_is_lost:
+            _print_paid(result.paid)
+        # A mistake in the defaults is one mistake, however many payments have it.
+        if problem is not None and str(problem) != self._said:
+            self._said = str(problem)
+            output.error(problem, as_json=self._as_json)
+
+
+def _print_paid(paid: Paid) -> None:
     charge = paid.charge
-    note = " (paid before)" if paid.replayed else ""
-    reason = f" ({paid.decline_reason})" if paid.decline_reason else ""
+    note = " (paid before)" if paid.replayed and paid.succeeded else ""
+    reason = f" ({output.one_line(paid.decline_reason)})" if paid.decline_reason else ""
     output.result(
         f"{paid.status:7} {charge.decimal_amount:>12} {charge.currency} "
-        f"{paid.payment_id} {charge.order_id}{note}{reason}"
+        f"{output.one_line(paid.payment_id)} {charge.order_id or charge.name}{note}{reason}"
     )
 
 
-def _declined(paid: Paid) -> str:
-    charge = paid.charge
-    reason = f": {paid.decline_reason}" if paid.decline_reason else ""
-    return (
-        f"Declined{reason}. Order {charge.order_id} over {charge.decimal_amount} "
-        f"{charge.currency} was not paid."
+def _summary(run: Run) -> str:
+    from paycli.client.runs import Outcome
+
+    parts = [f"{run.totals[each]:,} {each}" for each in Outcome if run.totals[each]]
+    because = (
+        f" ({run.ended_because})" if run.totals[Outcome.NOT_SENT] and run.ended_because else ""
     )
+    return f"{output.counted(run.totals.total(), 'payment')}: {', '.join(parts)}{because}."

@@ -25,7 +25,9 @@ def serve(
     ] = "localhost",
     port: Annotated[
         int,
-        typer.Option(envvar="PAYCLI_PORT", min=0, max=65535, help="Port; 0 picks a free one."),
+        typer.Option(
+            envvar="PAYCLI_PORT", metavar="PORT", min=0, max=65535, help="Port; 0 picks a free one."
+        ),
     ] = 50051,
     port_file: Annotated[
         Path | None, typer.Option(help="Write the port here once calls are accepted.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.interrupts import termination_as_interrupt
+from paycli.errors import CheckFailed, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.scenarios.runner import StepResult
+    from paycli.scenarios.record import Record, StepResult
 
-_MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP"}
+_MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
 
 
 def smoke(
@@ -27,71 +29,129 @@ def smoke(
         str | None,
         typer.Option(metavar="HOST:PORT", help="The service to prove. Default: one of our own."),
     ] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML here.")] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write JUnit XML here, however the run ends.")
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="A service that the target lacks is an error.")
+    ] = False,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
     plaintext: options.Plaintext = None,
     json: options.Json = False,
 ) -> None:
     """Prove that a service takes payments; by default, one of our own."""
-    from paycli.client.channel import connect
-    from paycli.scenarios.junit import write_junit
+    from functools import partial
+
     from paycli.scenarios.locate import suite_paths
+    from paycli.scenarios.record import Record
+
+    with termination_as_interrupt(), ExitStack() as stack:
+        record = Record(partial(_report, as_json=json))
+        with _reports(record, junit, target or "a server of its own"):
+            paths = suites or suite_paths()
+            record.plan_suites(paths)
+            _run(paths, record, target, stack, timeout, plaintext, strict=strict)
+    _judge(record)
+
+
+def _run(
+    paths: Sequence[Path],
+    record: Record,
+    address: str | None,
+    stack: ExitStack,
+    timeout_s: float,
+    plaintext: bool | None,
+    *,
+    strict: bool,
+) -> None:
+    from paycli.client.channel import connect
     from paycli.scenarios.own_server import own_server
-    from paycli.scenarios.runner import run_suites
+    from paycli.scenarios.record import Verdict
+    from paycli.scenarios.runner import Target, run_suites
     from paycli.scenarios.suite import read_suite
 
-    read = [read_suite(path) for path in suites or suite_paths()]
-    with _termination_as_interrupt():
-        with ExitStack() as stack:
-            address = target or stack.enter_context(own_server()).target
-            channel = stack.enter_context(connect(address, timeout, plaintext=plaintext))
-            results = run_suites(
-                read, channel, timeout, lambda result: _report(result, as_json=json)
-            )
-        if junit is not None:
-            write_junit(junit, results)
-    _summarize(results, address)
-    raise typer.Exit(1 if any(result.verdict == "failed" for result in results) else 0)
-
-
-def _report(result: StepResult, *, as_json: bool) -> None:
-    if as_json:
-        output.document(
-            {
-                "suite": result.suite,
-                "step": result.step,
-                "where": result.where,
-                "verdict": result.verdict,
-                "duration_ms": round(result.duration_s * 1000, 3),
-                "reason": result.reason or None,
-            }
-        )
-        return
-    duration = f"{result.duration_s * 1000:8.1f} ms"
-    output.result(f"{_MARKS[result.verdict]} {duration}  {result.suite}: {result.step}")
-    if result.reason:
-        output.result(f"     {result.where}: {result.reason}")
-
-
-def _summarize(results: list[StepResult], address: str) -> None:
-    verdicts = [str(result.verdict) for result in results]
-    counts = ", ".join(f"{verdicts.count(each)} {each}" for each in _MARKS)
-    output.progress(f"{counts} against {address}.")
+    suites = [read_suite(path) for path in paths]
+    record.begin([suite.result(step, Verdict.ERROR) for suite in suites for step in suite.steps])
+    server = stack.enter_context(own_server()) if address is None else None
+    at = server.target if server is not None else str(address)
+    channel = stack.enter_context(connect(at, timeout_s, plaintext=plaintext))
+    last_words = server.last_words if server is not None else str
+    run_suites(suites, Target(channel, timeout_s, at, last_words), record, strict=strict)
 
 
 @contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM and a closed terminal unwind like Ctrl-C: our own server never outlives us."""
-    import signal
+def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]:
+    """Leave the reports, however the run ends; before it, one that holds if even kill -9 ends it."""
+    from paycli.scenarios.junit import is_replaceable, write_junit
 
-    endings = [
-        number
-        for number in (signal.SIGTERM, signal.SIGHUP)
-        if signal.getsignal(number) is not signal.SIG_IGN  # nohup
-    ]
-    before = {number: signal.signal(number, signal.default_int_handler) for number in endings}
+    if junit is not None and is_replaceable(junit):
+        write_junit(junit, record.whole("the run was killed"))
+    why = "the run ended early"
     try:
         yield
+    except PaycliError as problem:
+        why = str(problem)
+        if record.begun:
+            record.finish(why)
+        raise
+    except KeyboardInterrupt:
+        why = "the run was interrupted"
+        raise
+    except BaseException as problem:
+        why = f"{type(problem).__name__}: {problem}"
+        raise
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        try:
+            if junit is not None:
+                write_junit(junit, record.whole(why))
+        finally:
+            _summarize(record, record.whole(why), address)
+
+
+def _judge(record: Record) -> None:
+    """The exit code of a run that came to its end."""
+    verdicts = {str(result.verdict) for result in record.results}
+    if verdicts == {"skipped"}:
+        raise CheckFailed("Nothing was proved: the target offers nothing that the suites require.")
+    raise typer.Exit(1 if verdicts & {"failed", "error"} else 0)
+
+
+def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
+    """A line for a step that ran, and one for all steps of a suite that did not."""
+    if as_json:
+        for result in results:
+            _report_json(result)
+        return
+    first = results[0]
+    steps = first.step if len(results) == 1 else f"{len(results):,} steps"
+    duration = f"{first.duration_s * 1000:8.1f} ms"
+    output.result(_printable(f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"))
+    if first.reason:
+        output.result(_printable(f"     {first.where}: {first.reason}"))
+
+
+def _report_json(result: StepResult) -> None:
+    output.document(
+        {
+            "suite": result.suite,
+            "step": result.step,
+            "where": result.where,
+            "verdict": result.verdict,
+            "duration_ms": round(result.duration_s * 1000, 3),
+            "reason": result.reason or None,
+        }
+    )
+
+
+def _printable(text: str) -> str:
+    """One line that moves no cursor, whatever a service said."""
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def _summarize(record: Record, results: Sequence[StepResult], address: str) -> None:
+    verdicts = [str(result.verdict) for result in results]
+    counts = [f"{verdicts.count(each)} {each}" for each in ("passed", "failed", "skipped")]
+    if "error" in verdicts:
+        what = "not run" if record.begun else "of the suites not run"
+        counts.append(f"{verdicts.count('error')} {what}")
+    output.progress(f"{', '.join(counts)} against {address}.")

@@ -12,10 +12,16 @@ from google.protobuf.descriptor import MethodDescriptor
 # Imported for what they add to the descriptor pool: the services that can be called by name, and the
 # messages that travel inside a google.rpc.Status.
 from google.rpc import error_details_pb2 as _details  # noqa: F401
-from grpc_health.v1 import health_pb2 as _health  # noqa: F401
+from grpc_health.v1 import health_pb2 as _health
 
-from paycli.generated import payment_pb2 as _seed  # noqa: F401
-from paycli.generated.paycli.payments.v1 import payments_pb2 as _payments  # noqa: F401
+from paycli.generated import payment_pb2 as _seed
+from paycli.generated.paycli.payments.v1 import payments_pb2 as _payments
+
+
+def service_names() -> list[str]:
+    """The full names of the services that can be called by name."""
+    files = (_health.DESCRIPTOR, _seed.DESCRIPTOR, _payments.DESCRIPTOR)
+    return [service.full_name for file in files for service in file.services_by_name.values()]
 
 
 def find_method(name: str) -> MethodDescriptor:

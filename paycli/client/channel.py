@@ -1,11 +1,12 @@
-"""Channels: how a target is reached."""
+"""Channels: how a target is reached. The one place that makes them."""
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 
@@ -14,6 +15,19 @@ from paycli.errors import InputError, Unreachable
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
 _TARGET: Final = re.compile(r"(?P<host>[\w.-]+|\[[0-9A-Fa-f:.%]+\]):(?P<port>[0-9]{1,5})")
 _PORT_MAX: Final = 65535
+_WEB_SERVER: Final = "http2 header with status"  # gRPC's words for an answer that is not gRPC
+_SILENT: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+# Whoever sits behind a proxy's localhost is not whom we mean. gRPC has two kinds of proxies: one
+# for all targets, and one for addresses in a list.
+_NO_PROXY: Final = (
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.address_http_proxy_enabled_addresses", ""),
+)
+
+
+class _Target(NamedTuple):
+    host: str
+    port: int
 
 
 @contextmanager
@@ -22,46 +36,76 @@ def connect(
 ) -> Iterator[grpc.Channel]:
     """An open channel to HOST:PORT. Raises Unreachable when no gRPC server answers there.
 
-    Plaintext by default on loopback, TLS elsewhere; `plaintext` says otherwise.
+    Plaintext by default on loopback, TLS elsewhere; `plaintext` says otherwise. Loopback is never
+    reached through a proxy.
     """
-    host = _host_of(target)
-    if plaintext if plaintext is not None else _is_loopback(host):
-        channel = grpc.insecure_channel(target)
+    host, port = _parse(target)
+    if plaintext is None:
+        plaintext = _is_loopback(host)
+    options = _NO_PROXY if _is_here(host) else ()
+    if plaintext:
+        channel = grpc.insecure_channel(target, options)
     else:
-        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials())
+        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
     with channel:
-        _knock(channel, target, timeout_s)
+        silence = _knock(channel, timeout_s)
+        if silence is not None:
+            # start-up time: only failures need it
+            from paycli.client.diagnosis import why_no_answer
+
+            why = why_no_answer(
+                target,
+                host,
+                port,
+                plaintext=plaintext,
+                is_here=_is_here(host),
+                timeout_s=timeout_s,
+                said=silence.details() or "",
+            )
+            raise Unreachable(why, metadata={"target": target}) from silence
         yield channel
 
 
-def _knock(channel: grpc.Channel, target: str, timeout_s: float) -> None:
+def answers(channel: grpc.Channel, timeout_s: float) -> bool:
+    """Whether the service gives any answer at all, asked without moving money."""
+    return _knock(channel, timeout_s) is None
+
+
+def _knock(channel: grpc.Channel, timeout_s: float) -> grpc.RpcError | None:
     """A call that moves no money, first: what fails later was sent and may have been paid.
 
-    Any answer will do, also that there is no health service.
+    Any answer will do, also that there is no health service; None says that one came.
     """
     knock = channel.unary_unary(_HEALTH_CHECK, bytes, bytes)  # an empty message asks for the server
     try:
         knock(b"", timeout=timeout_s)
     except grpc.RpcError as problem:
-        if problem.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-            why = (problem.details() or "").rpartition("last error: ")[2].removeprefix("UNKNOWN: ")
-            raise Unreachable(
-                f"No service answers at {target} ({why}). Start one with 'paycli serve', or name "
-                "another with --target HOST:PORT.",
-                metadata={"target": target},
-            ) from problem
+        no_grpc = _WEB_SERVER in (problem.details() or "")
+        return problem if no_grpc or problem.code() in _SILENT else None
+    return None
 
 
-def _host_of(target: str) -> str:
+def _parse(target: str) -> _Target:
     found = _TARGET.fullmatch(target)
     if found is None or not 0 < int(found["port"]) <= _PORT_MAX:
         raise InputError(
             f"'{target}' is not a target; write HOST:PORT, such as localhost:50051 or [::1]:50051."
         )
-    return found["host"].strip("[]")
+    return _Target(found["host"].strip("[]"), int(found["port"]))
 
 
 def _is_loopback(host: str) -> bool:
     """Whether the host is this machine by its spelling alone; a name is never looked up."""
-    ipv4 = host.startswith("127.") and host.replace(".", "").isdecimal()
-    return ipv4 or host in ("localhost", "::1")
+    name = host.lower().removesuffix(".")
+    ipv4 = name.startswith("127.") and name.replace(".", "").isdecimal()
+    return ipv4 or name in ("localhost", "::1") or name.endswith(".localhost")  # RFC 6761
+
+
+def _is_here(host: str) -> bool:
+    """Loopback, or an address that leads there, such as ::ffff:127.0.0.1 and 0.0.0.0."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return _is_loopback(host)
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_unspecified)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import grpc
 
@@ -14,9 +14,11 @@ from paycli.payments.money import decimal_from_minor, double_from_minor, minor_f
 
 PROCESS_PAYMENT: Final = "payment.PaymentService/ProcessPayment"
 SUCCESS: Final = "SUCCESS"
+FAILED: Final = "FAILED"
 # What the domain's fields are called in fixtures and options.
 _FIELDS: Final = {"customer_id": "user_id", "request_id": "idempotency_key"}
 _IDEMPOTENCY_KEY: Final = "idempotency-key"
+_SHOWN_MAX: Final = 80
 
 
 class Charge(NamedTuple):
@@ -26,16 +28,35 @@ class Charge(NamedTuple):
     amount: int
     currency: str
     user_id: str
-    idempotency_key: str = ""
+    idempotency_key: str
+    request_key: str  # what a service knows it by: two charges with the same one are one payment
 
     @property
     def decimal_amount(self) -> str:
         """The amount in major units with all its digits."""
         return decimal_from_minor(self.amount, self.currency)
 
+    @property
+    def name(self) -> str:
+        """What a person calls it: its order, its key, or both."""
+        if not self.idempotency_key:
+            return f"order {self.order_id}"
+        key = f"key {self.idempotency_key}"
+        return f"order {self.order_id}, {key}" if self.order_id else key
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "order_id": self.order_id,
+            "idempotency_key": self.idempotency_key or None,
+            "amount": self.decimal_amount,
+            "currency": self.currency,
+            "user_id": self.user_id,
+        }
+
 
 class Paid(NamedTuple):
-    """The service's answer to a charge."""
+    """The service's answer to a charge: SUCCESS or FAILED."""
 
     charge: Charge
     payment_id: str
@@ -53,10 +74,7 @@ class Paid(NamedTuple):
         return {
             "payment_id": self.payment_id,
             "status": self.status,
-            "order_id": self.charge.order_id,
-            "amount": self.charge.decimal_amount,
-            "currency": self.charge.currency,
-            "user_id": self.charge.user_id,
+            **self.charge.as_dict(),
             "replayed": self.replayed,
             "decline_reason": self.decline_reason or None,
         }
@@ -73,7 +91,7 @@ def charge(
         )
     minor = minor_from_decimal(amount, currency)
     try:
-        commands.create(
+        create = commands.create(
             order_id=order_id,
             customer_id=user_id,
             currency=currency,
@@ -83,7 +101,7 @@ def charge(
     except InvalidPayment as refusal:
         refusal.rename(_FIELDS.get(refusal.field, refusal.field))
         raise
-    return Charge(order_id, minor, currency, user_id, idempotency_key)
+    return Charge(order_id, minor, currency, user_id, idempotency_key, create.request_key)
 
 
 def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
@@ -100,13 +118,50 @@ def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
         response, call = stub.ProcessPayment.with_call(
             request, timeout=timeout_s, metadata=metadata
         )
+        return _answer(charge, response, dict(call.trailing_metadata() or ()))
     except grpc.RpcError as problem:
         failure = failure_of(problem, PROCESS_PAYMENT)
-        if isinstance(failure, OutcomeUnknown):  # the caller may have had no order id in mind
-            failure.args = (f"{failure} It was order {charge.order_id}.",)
-            failure.metadata["order_id"] = charge.order_id
+        if isinstance(failure, OutcomeUnknown):
+            _name(failure, charge)
         raise failure from problem
-    trailing = dict(call.trailing_metadata() or ())
+    except OutcomeUnknown:
+        raise
+    except Exception as problem:
+        raise unknown(charge, f"The call broke off ({type(problem).__name__})") from problem
+
+
+def unknown(charge: Charge, why: str) -> OutcomeUnknown:
+    """The error that a charge was sent and nothing proves what came of it."""
+    error = OutcomeUnknown(f"{why}; it may have been paid.")
+    _name(error, charge)
+    return error
+
+
+def untold(paid: Paid, why: str) -> OutcomeUnknown:
+    """The error that an answer came and could not be given to whoever asked."""
+    error = OutcomeUnknown(f"{why}; the answer was {paid.status}, {paid.payment_id or 'no id'}.")
+    _name(error, paid.charge)
+    error.metadata |= {"payment_id": paid.payment_id, "status": paid.status}
+    return error
+
+
+def _name(error: OutcomeUnknown, charge: Charge) -> None:
+    """Say which charge it was: whoever sent it may have had no order id in mind."""
+    error.message = f"{error.message} It was {charge.name}."
+    error.metadata["order_id"] = charge.order_id
+    if charge.idempotency_key:
+        error.metadata["idempotency_key"] = charge.idempotency_key
+
+
+def _answer(
+    charge: Charge, response: payment_pb2.PaymentResponse, trailing: dict[str, Any]
+) -> Paid:
+    """The answer, if it is one: two status words are agreed, and what was paid has an id."""
+    if response.status not in (SUCCESS, FAILED):
+        word = " ".join(response.status.split())[:_SHOWN_MAX]
+        raise unknown(charge, f"The service answered '{word}', which is not {SUCCESS} or {FAILED}")
+    if response.status == SUCCESS and not response.payment_id.strip():
+        raise unknown(charge, f"The service answered {SUCCESS} without a payment id")
     return Paid(
         charge,
         response.payment_id,

@@ -1,58 +1,145 @@
-"""What a failed call means to the caller: gRPC statuses as errors of our tree."""
+"""What a failed call means to the caller: gRPC statuses as errors of our tree, by one table.
+
+Only our own server's word, a status with one ErrorInfo of our domain, proves that a payment was not
+made. A service that charges, calls another one, and passes on how that call ended can end with any
+status at all; so can a proxy on the way. What they say is shown; it proves nothing.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import grpc
+from grpc import StatusCode
 
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Refused, RemoteError, Unreachable
 
 if TYPE_CHECKING:
     from google.rpc import error_details_pb2
 
+DOMAIN: Final = "paycli.dev"
+_ADVICE: Final = re.compile(r"(?<=\.) Send it again[^.]*\.$")
 _DETAILS_KEY: Final = "grpc-status-details-bin"
-_REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
-_LOST: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-_BUSY: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 
-def failure_of(call: grpc.RpcError, method: str) -> PaycliError:
-    """The error for a call that was sent on an open channel."""
+class Failed(NamedTuple):
+    """How a call ended: its status, what was said, and which method it was."""
+
+    code: StatusCode
+    said: str
+    method: str
+
+
+_Meaning = Callable[[Failed], PaycliError]
+
+
+def _refused(call: Failed) -> PaycliError:
+    return Refused(f"The service refused the call: {call.said}")
+
+
+def _invalid(call: Failed) -> PaycliError:
+    return InputError(call.said)
+
+
+def _not_offered(call: Failed) -> PaycliError:
+    return RemoteError(f"The service does not offer {call.method}.", status=call.code.name)
+
+
+def _nothing_done(call: Failed) -> PaycliError:
+    return Unreachable(call.said)
+
+
+def _answered(call: Failed) -> PaycliError:
+    return RemoteError(f"The service answered {call.code.name}: {call.said}", status=call.code.name)
+
+
+def _open(call: Failed) -> PaycliError:
+    # What to do is said by whoever knows how this caller does it.
+    return OutcomeUnknown(_ADVICE.sub("", call.said))
+
+
+def _no_answer(call: Failed) -> PaycliError:
+    return OutcomeUnknown(f"No answer came ({call.code.name}: {call.said}); it may have been paid.")
+
+
+def _no_proof(call: Failed) -> PaycliError:
+    return OutcomeUnknown(
+        f"The service answered {call.code.name} ({call.said}), which proves nothing; "
+        "it may have been paid."
+    )
+
+
+def _no_such_method(call: Failed) -> PaycliError:
+    return OutcomeUnknown(
+        f"The service answered UNIMPLEMENTED ({call.said}): most likely it does not offer "
+        f"{call.method}, but that is no proof; it may have been paid."
+    )
+
+
+class _Row(NamedTuple):
+    """The meanings of a status: of a payment, by our server or by others; of a call without one."""
+
+    ours: _Meaning
+    others: _Meaning
+    unsent: _Meaning
+
+
+_TABLE: Final = {
+    StatusCode.CANCELLED: _Row(_open, _no_answer, _nothing_done),
+    StatusCode.UNKNOWN: _Row(_open, _no_proof, _answered),
+    StatusCode.INVALID_ARGUMENT: _Row(_invalid, _no_proof, _answered),
+    StatusCode.DEADLINE_EXCEEDED: _Row(_open, _no_answer, _nothing_done),
+    StatusCode.NOT_FOUND: _Row(_answered, _no_proof, _answered),
+    StatusCode.ALREADY_EXISTS: _Row(_answered, _no_proof, _answered),
+    StatusCode.PERMISSION_DENIED: _Row(_refused, _no_proof, _refused),
+    StatusCode.RESOURCE_EXHAUSTED: _Row(_nothing_done, _no_proof, _answered),
+    StatusCode.FAILED_PRECONDITION: _Row(_answered, _no_proof, _answered),
+    StatusCode.ABORTED: _Row(_open, _no_proof, _answered),
+    StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _answered),
+    StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_such_method, _not_offered),
+    StatusCode.INTERNAL: _Row(_open, _no_proof, _answered),
+    StatusCode.UNAVAILABLE: _Row(_nothing_done, _no_answer, _nothing_done),
+    StatusCode.DATA_LOSS: _Row(_open, _no_proof, _answered),
+    StatusCode.UNAUTHENTICATED: _Row(_refused, _no_proof, _refused),
+}
+
+
+def failure_of(call: grpc.RpcError, method: str, *, sent: bool = True) -> PaycliError:
+    """The error for a failed call; `sent` says whether it asked for a payment."""
     code = call.code()
-    said = call.details() or "no reason given"
     info = error_info(call)
-    error: PaycliError
-    if code in _REFUSALS:
-        error = Refused(f"The service refused the call: {said}")
-    elif code is grpc.StatusCode.INVALID_ARGUMENT:
-        error = InputError(said)
-    elif code is grpc.StatusCode.UNIMPLEMENTED:
-        error = RemoteError(f"The service does not offer {method}.", status=code.name)
-    elif code in _BUSY and info is not None:
-        error = Unreachable(said)
-    elif code is grpc.StatusCode.DEADLINE_EXCEEDED or (code in _LOST and info is None):
-        error = OutcomeUnknown(
-            f"No answer came ({code.name}: {said}). It may have been carried out: "
-            "send it again with the same key (or order id) to learn the outcome."
-        )
-    else:
-        error = RemoteError(f"The service answered {code.name}: {said}", status=code.name)
+    ours = info is not None and info.domain == DOMAIN
+    row = _TABLE[code]
+    meaning = row.unsent if not sent else row.ours if ours else row.others
+    # One line, whatever the service sent: it must not look like a line of our own.
+    said = " ".join((call.details() or "no reason given").split())
+    error = meaning(Failed(code, said, method))
     error.status = code.name
-    if info is not None:
+    if info is not None and ours:
         error.reason = info.reason
         error.metadata = dict(info.metadata)
     return error
 
 
 def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
-    """The machine-readable reason (AIP-193) that came with the status, if one did."""
-    from google.rpc import error_details_pb2, status_pb2  # start-up time: only failures need it
+    """The machine-readable reason (AIP-193) that came with the status, from whomever; if one did."""
+    from google.protobuf.message import DecodeError  # start-up time: only failures need these
+    from google.rpc import error_details_pb2, status_pb2
 
     info = error_details_pb2.ErrorInfo()
     for item in call.trailing_metadata() or ():
-        if item.key == _DETAILS_KEY and isinstance(item.value, bytes):
-            for detail in status_pb2.Status.FromString(item.value).details:
+        if item.key != _DETAILS_KEY or not isinstance(item.value, bytes):
+            continue
+        try:
+            status = status_pb2.Status.FromString(item.value)
+            # Rewritten on the way, it speaks of another end than this one.
+            if status.code != call.code().value[0]:
+                continue
+            for detail in status.details:
                 if detail.Unpack(info):
                     return info
+        except DecodeError:
+            continue
     return None

@@ -18,14 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from paycli import documents
-from paycli.client.charges import SUCCESS, Charge, charge
+from paycli.client.charges import FAILED, SUCCESS, Charge, charge
 from paycli.documents import Node
 from paycli.errors import DocumentError, InvalidPayment
 from paycli.placeholders import expand
 
 _TEXT_FIELDS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
 _PAYMENT_KEYS: Final = (*_TEXT_FIELDS, "expect", "repeat")
-_STATUSES: Final = (SUCCESS, "FAILED")
+_STATUSES: Final = (SUCCESS, FAILED)
 _COUNT: Final = re.compile("[0-9]{1,9}")
 _REPEAT_MAX: Final = 1_000_000
 
@@ -40,32 +40,57 @@ class FixturePayment:
     line: int
 
 
-def read_fixture(path: Path) -> Iterator[FixturePayment | DocumentError]:
-    """The payments of a fixture in order; a wrong one comes as its error, beside its neighbours.
+FixtureEntry = FixturePayment | DocumentError
 
-    Raises DocumentError at once when the file as a whole is no fixture.
+
+@dataclass(frozen=True, slots=True)
+class Fixture:
+    """The payments of a file in order; a wrong one comes as its error, beside its neighbours.
+
+    It can be gone through again, first to check and then to send.
     """
+
+    path: Path
+    _defaults: dict[str, Node]
+    _entries: tuple[Node, ...]
+
+    def __iter__(self) -> Iterator[FixtureEntry]:
+        seen: dict[str, Node] = {}
+        for entry in self._entries:
+            try:
+                fields = self._defaults | entry.fields("a payment", _PAYMENT_KEYS)
+                repeat = fields["repeat"].parse("repeat", _repeat) if "repeat" in fields else 1
+                for n in range(1, repeat + 1):
+                    payment = _payment(self.path, entry, fields, n)
+                    _refuse_twice(entry, payment.charge, seen)
+                    yield payment
+            except DocumentError as problem:
+                yield problem
+
+
+def read_fixture(path: Path) -> Fixture:
+    """The payments of a fixture. Raises DocumentError when the file as a whole is none."""
     top = documents.read(path).fields("a fixture", ("defaults", "payments"))
     if "payments" not in top:
         raise DocumentError(path, "a fixture needs 'payments:', a list of what to send.", 1)
     defaults = top["defaults"].fields("defaults", _PAYMENT_KEYS) if "defaults" in top else {}
-    entries = list(top["payments"].items("payments"))
+    entries = tuple(top["payments"].items("payments"))
     if not entries:
         raise top["payments"].error("payments is empty; list at least one.")
-    return _payments(path, defaults, entries)
+    return Fixture(path, defaults, entries)
 
 
-def _payments(
-    path: Path, defaults: dict[str, Node], entries: list[Node]
-) -> Iterator[FixturePayment | DocumentError]:
-    for entry in entries:
-        try:
-            fields = defaults | entry.fields("a payment", _PAYMENT_KEYS)
-            repeat = fields["repeat"].parse("repeat", _repeat) if "repeat" in fields else 1
-            for n in range(1, repeat + 1):
-                yield _payment(path, entry, fields, n)
-        except DocumentError as problem:
-            yield problem
+def _refuse_twice(entry: Node, charge: Charge, seen: dict[str, Node]) -> None:
+    """Refuse a payment that the service would take for the retry of one above."""
+    above = seen.get(charge.request_key)
+    if above is entry:
+        raise entry.error(
+            f"repeat makes {charge.name} more than once; write ${{n}} into its "
+            f"{'idempotency_key' if charge.idempotency_key else 'order_id'}."
+        )
+    if above is not None:
+        raise entry.error(f"{charge.name} stands in line {above.line} already; pay it once.")
+    seen[charge.request_key] = entry
 
 
 def _payment(path: Path, entry: Node, fields: dict[str, Node], n: int) -> FixturePayment:

@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 
 class Verdict(StrEnum):
-    """How something stands: in order, worth knowing, or in the way."""
+    """How something stands: in order, of interest to some, worth a repair, or in the way."""
 
     OK = "ok"
+    INFO = "info"
     WARN = "warn"
     FAIL = "fail"
 

@@ -30,6 +30,7 @@ _INCLUDES: Final = {
 }
 _SYSTEM_PYTHON: Final = "/usr/bin/python3"
 _APT_PKG: Final = "apt_pkg"
+_APT_PACKAGE: Final = "python3-apt"
 
 
 def check_interpreter(version: Sequence[int] = sys.version_info[:3]) -> Finding:
@@ -82,34 +83,50 @@ def check_includes() -> Finding:
 
 
 def check_apt_pkg() -> Finding | None:
-    """Whether an environment on a Debian-like system sees the system's python3-apt.
+    """Whether an environment sees apt_pkg, on a system where python3-apt is installed.
 
-    apt's own Python tools need it, and a virtual environment hides it: a classic. Nothing is said
-    where there is no dpkg, no python3-apt, or no virtual environment.
+    apt's own Python tools need it, and a virtual environment hides it: a classic. paycli does not
+    need it, so this is for information only. Nothing is said anywhere else.
     """
-    if sys.prefix == sys.base_prefix or shutil.which("dpkg") is None:
-        return None
-    module = _apt_pkg_of_the_system()
-    if module is None:
+    if sys.prefix == sys.base_prefix or not _is_installed(_APT_PACKAGE):
         return None
     importlib.invalidate_caches()  # it may have been linked a moment ago
     if importlib.util.find_spec(_APT_PKG):
         return ok("apt_pkg can be imported.")
+    module = _apt_pkg_of_the_system()
+    if module is None:
+        return _info(
+            f"{_SYSTEM_PYTHON} itself cannot import it: it is another Python than the system's."
+        )
     link = Path(sysconfig.get_path("platlib"), module.name)
     if not module.name.endswith((sysconfig.get_config_var("EXT_SUFFIX"), ".abi3.so")):
-        return Finding(
-            Verdict.WARN,
-            f"apt_pkg cannot be imported: {module} is made for another Python than this one. "
-            "Only programs that use python3-apt need it.",
+        return _info(
+            f"{module} is made for another Python than this one.",
             f"{_SYSTEM_PYTHON} -m venv --system-site-packages .venv",
         )
-    return Finding(
-        Verdict.WARN,
-        "apt_pkg of python3-apt cannot be imported in this environment. "
-        "Only programs that use python3-apt need it.",
+    return _info(
+        f"{module} is not in this environment.",
         shlex.join(["ln", "-sf", str(module), str(link)]),
         Repair(f"Linking {module} into {link.parent}.", lambda: _link(module, link)),
     )
+
+
+def _info(why: str, command: str = "", repair: Repair | None = None) -> Finding:
+    said = f"apt_pkg cannot be imported: {why} Only programs that use {_APT_PACKAGE} need it."
+    return Finding(Verdict.INFO, said, command, repair)
+
+
+def _is_installed(package: str) -> bool:
+    """Whether dpkg, if there is one, has a package of the system."""
+    if shutil.which("dpkg-query") is None:
+        return False
+    asked = subprocess.run(
+        ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return asked.returncode == 0 and asked.stdout == "installed"
 
 
 def _install(*packages: str) -> str:

@@ -16,7 +16,7 @@ from paycli.toolchain.versions import (
     find_declared_skews,
     find_installed_skews,
 )
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.workspace import default_out, find_workspace
 
 _STAMPED: Final = ("*_pb2.py", "*_pb2_grpc.py")
 
@@ -25,14 +25,15 @@ def check_drift(roots: Sequence[Path], out: Path) -> Finding | None:
     """Whether the code in `out` is current; None where there are no protos."""
     if not any(root.is_dir() for root in roots):
         return None
-    command = _gen(roots, out)
     try:
         workspace = find_workspace(roots, ())
         drift = generate(workspace, out).drift
     except InputError as problem:
-        return Finding(Verdict.FAIL, str(problem).splitlines()[0], command)
+        # What is wrong and what to do stands in the sentence; gen would only say it again.
+        return Finding(Verdict.FAIL, str(problem).splitlines()[0])
     if drift.empty:
         return ok(f"The code in {out} is what the protos say.")
+    command = _gen(roots, out)
     by_hand = (*drift.edited, *drift.kept, *drift.foreign)
     if by_hand:
         return Finding(
@@ -75,7 +76,7 @@ def _gen(roots: Sequence[Path], out: Path) -> str:
     command = ["paycli", "gen"]
     for root in roots:
         command += [] if root == Path("proto") and len(roots) == 1 else ["-I", str(root)]
-    command += [] if out == Path("paycli/generated") else ["--out", str(out)]
+    command += [] if out == default_out() else ["--out", str(out)]
     return shlex.join(command)
 
 

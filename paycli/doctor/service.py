@@ -25,11 +25,12 @@ def check_port(port: int) -> Finding:
     except PermissionError:
         return Finding(Verdict.FAIL, f"Port {port} is kept for root.", "paycli serve --port 50051")
     except OSError:
-        if _is_served(port):
+        silence = _why_silent(port)
+        if silence is None:
             return ok(f"A gRPC server answers on port {port}.")
         return Finding(
             Verdict.FAIL,
-            f"Port {port} is taken by a program that does not speak gRPC.",
+            f"Port {port} is taken: {silence}",
             f"paycli serve --port {_free_port()}",
         )
     return ok(f"Port {port} is free.")
@@ -78,14 +79,15 @@ def _try(family: int, host: str, port: int) -> None:
             raise
 
 
-def _is_served(port: int) -> bool:
+def _why_silent(port: int) -> str | None:
+    """Why no gRPC server answers at the port; None when one does."""
     from paycli.client.channel import connect  # loads grpc, which may be what is broken
 
     try:
         with connect(f"localhost:{port}", _ANSWER_WITHIN_S):
-            return True
-    except Unreachable:
-        return False
+            return None
+    except Unreachable as problem:
+        return str(problem).partition(". ")[0] + "."  # what to do about it is another for a server
 
 
 def _free_port() -> int:

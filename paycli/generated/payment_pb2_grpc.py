@@ -26,8 +26,7 @@ if _version_not_supported:
 
 
 class PaymentServiceStub:
-    """The seed contract: frozen for ever. New features go into paycli.payments.v1.
-    """
+    """The seed contract: frozen for ever. New features go into paycli.payments.v1."""
 
     def __init__(self, channel):
         """Constructor.
@@ -43,12 +42,10 @@ class PaymentServiceStub:
 
 
 class PaymentServiceServicer:
-    """The seed contract: frozen for ever. New features go into paycli.payments.v1.
-    """
+    """The seed contract: frozen for ever. New features go into paycli.payments.v1."""
 
     def ProcessPayment(self, request, context):
-        """Charges one payment. A retry of the same order is answered with the first answer.
-        """
+        """Charges one payment. A retry of the same order is answered with the first answer."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -70,8 +67,7 @@ def add_PaymentServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class PaymentService:
-    """The seed contract: frozen for ever. New features go into paycli.payments.v1.
-    """
+    """The seed contract: frozen for ever. New features go into paycli.payments.v1."""
 
     @staticmethod
     def ProcessPayment(request,

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from paycli.errors import PaymentError
 from paycli.payments import decide
 from paycli.payments.commands import Change, Create
+from paycli.payments.currencies import EXPONENTS
+from paycli.payments.money import MINOR_UNITS_MAX
 from paycli.payments.payment import Entry, Kind, Payment
 from paycli.payments.postings import postings_of
 from paycli.payments.states import Action
@@ -34,13 +36,11 @@ _ACTION = {
 
 def violation(payment: Payment, entries: Sequence[Entry]) -> str | None:
     """The first broken invariant and how, or None. `entries` are the payment's, by version."""
-    if not _within_bounds(payment):
-        return (
-            f"I1: of {payment.authorized} authorized, {payment.captured} are captured, "
-            f"{payment.voided} voided and {payment.refunded} refunded"
-        )
+    unpayable = _unpayable(payment)
+    if unpayable is not None:
+        return unpayable
     versions = [entry.version for entry in entries]
-    if versions != list(range(1, payment.version + 1)):
+    if len(versions) != payment.version or versions != list(range(1, payment.version + 1)):
         return f"I5: it is at version {payment.version}, its journal has {versions[:20]}"
     unbalanced = _unbalanced(payment, entries)
     if unbalanced is not None:
@@ -71,6 +71,19 @@ def _within_bounds(payment: Payment) -> bool:
         and 0 <= payment.refunded <= payment.captured
         and 0 <= payment.voided <= payment.authorized - payment.captured
     )
+
+
+def _unpayable(payment: Payment) -> str | None:
+    if not _within_bounds(payment):
+        return (
+            f"I1: of {payment.authorized} authorized, {payment.captured} are captured, "
+            f"{payment.voided} voided and {payment.refunded} refunded"
+        )
+    if not 0 < payment.amount <= MINOR_UNITS_MAX:
+        return f"I1: its amount, {payment.amount}, is none that could be paid"
+    if payment.currency not in EXPONENTS:
+        return f"I1: its currency, {payment.currency!r}, is none that could be paid in"
+    return None
 
 
 def _unbalanced(payment: Payment, entries: Sequence[Entry]) -> str | None:

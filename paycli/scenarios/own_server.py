@@ -1,14 +1,21 @@
-"""A server of one's own: a real `paycli serve` process with a store that goes with it."""
+"""A server of one's own: a real `paycli serve` process with a store that goes with it.
+
+The server has a terminal of its own, whose other end is held here and by nobody else: when this
+process ends, be it by kill -9, the kernel hangs the terminal up, and SIGHUP stops the server.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import os
 import signal
 import subprocess
 import sys
 import tempfile
+import termios
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,16 +24,21 @@ from paycli.errors import StartError
 
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 15.0
+_DYING_S: Final = 1.0  # its connections end a little before it does
 _POLL_S: Final = 0.01
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
 class OwnServer:
-    """A running server: where it listens and its process id."""
+    """A running server: where it listens and its process id.
+
+    `last_words` says how it ended, with what it said at the end; "" while it runs.
+    """
 
     target: str
     pid: int
+    last_words: Callable[[], str] = str
 
 
 @contextmanager
@@ -35,37 +47,67 @@ def own_server(store: Path | None = None) -> Iterator[OwnServer]:
 
     Raises StartError.
     """
-    with tempfile.TemporaryDirectory(prefix="paycli-") as folder:
-        port_file, log = Path(folder, "port"), Path(folder, "log")
-        arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
-        arguments += ["--store", f"sqlite:///{store or Path(folder, 'store.db')}"]
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
-        process = None
-        try:
-            process = _start(arguments, log, mask)
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            port = _wait_for_port(process, port_file, log)
-            yield OwnServer(f"localhost:{port}", process.pid)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-            if process is not None:
-                _stop(process)
+    with ExitStack() as stack:
+        with _endings_wait():
+            folder = Path(stack.enter_context(_temporary_folder()))
+            port_file, log = folder / "port", folder / "log"
+            arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
+            arguments += ["--store", f"sqlite:///{store or folder / 'store.db'}"]
+            process = _start(arguments, log, stack)
+        port = _wait_for_port(process, port_file, log)
+        yield OwnServer(f"localhost:{port}", process.pid, lambda: _last_words(process, log))
 
 
-def _start(
-    arguments: list[str], log: Path, mask: Iterable[signal.Signals | int]
-) -> subprocess.Popen[bytes]:
-    """Start `paycli` while signals wait: none may come between its birth and our knowing it."""
-    with log.open("wb") as stream:
-        return subprocess.Popen(
-            # -P: a random.py where the user stands is not the random that we mean
-            [sys.executable, "-P", "-m", "paycli", *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=stream,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for us: we stop it in our own order
-            preexec_fn=lambda: signal.pthread_sigmask(signal.SIG_SETMASK, mask),
-        )
+@contextmanager
+def _endings_wait() -> Iterator[None]:
+    """Let no signal come between the birth of a process or a folder and our knowing of it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="paycli-")
+    except OSError as problem:
+        raise StartError(
+            f"There is no folder for the server of this run: {problem.strerror}."
+        ) from problem
+
+
+def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
+    """Start `paycli` with a terminal of its own; the stack stops it, then closes that."""
+    try:
+        ours, terminal = os.openpty()
+    except OSError as problem:
+        raise StartError(f"There is no terminal for the server: {problem.strerror}.") from problem
+    stack.callback(os.close, ours)
+
+    def begin() -> None:
+        # Leader of its own session by now: Ctrl-C is for us, who stop it in our own order.
+        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup is for us, too
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+
+    try:
+        with log.open("wb") as stream:
+            process = subprocess.Popen(
+                # -P: a random.py where the user stands is not the random that we mean
+                [sys.executable, "-P", "-m", "paycli", *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=begin,
+            )
+    except OSError as problem:
+        raise StartError(f"The server for this run cannot start: {problem.strerror}.") from problem
+    finally:
+        os.close(terminal)
+    stack.callback(_stop, process)
+    return process
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
@@ -74,17 +116,30 @@ def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path)
         if port_file.exists():
             return int(port_file.read_text(encoding="ascii"))
         if process.poll() is not None:
-            said = log.read_text(encoding="utf-8", errors="replace").strip()
-            raise StartError(f"The server for this run did not start: {said}")
+            raise StartError(f"The server for this run did not start: {_said(log)}")
         time.sleep(_POLL_S)
     raise StartError(f"The server for this run was not ready within {_START_TIMEOUT_S:g} s.")
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
+def _last_words(process: subprocess.Popen[bytes], log: Path) -> str:
     try:
+        code = process.wait(_DYING_S)
+    except subprocess.TimeoutExpired:
+        return ""
+    how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
+    return f"the server for this run {how}; it said last: {_said(log).rpartition(chr(10))[2]}"
+
+
+def _said(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.terminate()
         process.wait(_STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
+        pass
+    finally:  # a second Ctrl-C comes here at once
         process.kill()
         process.wait()

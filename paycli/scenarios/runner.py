@@ -2,139 +2,189 @@
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import grpc
 
 from paycli.client.calls import build_request, call, find_method
 from paycli.client.charges import send
-from paycli.client.failures import failure_of
-from paycli.errors import PaycliError
-from paycli.placeholders import expand
-from paycli.scenarios.expectations import unmet_in_error, unmet_in_response
-from paycli.scenarios.suite import FixtureStep, Step, Suite
+from paycli.client.failures import error_info
+from paycli.errors import CheckFailed, PaycliError, Refused
+from paycli.scenarios.record import Record, Verdict
+from paycli.scenarios.references import Late, fill
+from paycli.scenarios.suite import CallStep, FixtureStep, Step, Suite, is_metadata_text
 
 _HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
-_NOT_OFFERED: Final = (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.NOT_FOUND)
-_PLACEHOLDER: Final = re.compile(r"\$\{(steps\.[^}]+)\}")
-
-
-class Verdict(StrEnum):
-    """How a step ended."""
-
-    PASSED = "passed"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+_REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
+# What a call ends with when nobody is there any more, and a service says now and then by itself.
+_NO_ANSWER: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.CANCELLED,
+)
+_SIGN_OF_LIFE_S: Final = 5.0  # a target that is merely slow shows one in this time
 
 
 @dataclass(frozen=True, slots=True)
-class StepResult:
-    """A step, how it ended, how long it took, and why it did not pass."""
+class Target:
+    """The service under proof. `last_words` says why it is gone, if that is known."""
 
-    suite: str
-    step: str
-    where: str
-    verdict: Verdict
-    duration_s: float
-    reason: str = ""
+    channel: grpc.Channel
+    timeout_s: float
+    address: str
+    last_words: Callable[[], str] = str
 
 
-def run_suites(
-    suites: Iterable[Suite],
-    channel: grpc.Channel,
-    timeout_s: float,
-    report: Callable[[StepResult], None],
-) -> list[StepResult]:
-    """Run every step of every suite in order; a failed step does not stop the ones after it."""
-    results: list[StepResult] = []
-    for suite in suites:
-        missing = suite.requires is not None and not _offers(channel, suite.requires, timeout_s)
+class _Gone(Exception):
+    """The target does not answer any more; what came of the step that noticed is in `problems`."""
+
+    def __init__(self, why: str, problems: Iterable[str] = ()) -> None:
+        super().__init__(why)
+        self.problems = list(problems)
+
+
+class _NotSent(Exception):
+    """A step cannot be sent, for what an earlier step did not answer."""
+
+
+def run_suites(suites: Iterable[Suite], target: Target, record: Record, *, strict: bool) -> None:
+    """Run every step of every suite in order; a failed step does not stop the ones after it.
+
+    What cannot run any more since the target is gone is recorded as an error. Raises CheckFailed or
+    Refused when the health service does not say what the target offers.
+    """
+    try:
+        for suite in suites:
+            _run_suite(suite, target, record, strict=strict)
+    except _Gone as ended:
+        record.finish(str(ended))
+
+
+def _run_suite(suite: Suite, target: Target, record: Record, *, strict: bool) -> None:
+    missing = _missing(suite.requires, target) if suite.requires is not None else ""
+    if missing and strict:
+        reason = f"not run: {missing}, and --strict forbids skips"
+        record.add([suite.result(step, Verdict.ERROR, reason=reason) for step in suite.steps])
+    elif missing:
+        record.add([suite.result(step, Verdict.SKIPPED, reason=missing) for step in suite.steps])
+    else:
         answers: dict[str, dict[str, Any]] = {}
         for step in suite.steps:
-            started = time.perf_counter()
-            if missing:
-                reason = f"the health service of the target does not know {suite.requires}"
-                verdict = Verdict.SKIPPED
-            else:
-                problems = _run_step(step, channel, timeout_s, answers)
-                reason = "; ".join(problems)
-                verdict = Verdict.FAILED if problems else Verdict.PASSED
-            duration_s = time.perf_counter() - started
-            result = StepResult(suite.name, step.name, step.where, verdict, duration_s, reason)
-            report(result)
-            results.append(result)
-    return results
+            _run_step(suite, step, target, record, answers)
 
 
 def _run_step(
-    step: Step, channel: grpc.Channel, timeout_s: float, answers: dict[str, dict[str, Any]]
-) -> list[str]:
-    if isinstance(step, FixtureStep):
-        return _run_fixture(step, channel, timeout_s)
+    suite: Suite, step: Step, target: Target, record: Record, answers: dict[str, dict[str, Any]]
+) -> None:
+    started = time.perf_counter()
+    result = suite.result(step, Verdict.PASSED)
+    gone: _Gone | None = None
     try:
-        request = build_request(step.method, _fill(step.request, answers))
-        expect = _fill(step.expect, answers)
-        metadata = tuple((key, str(_fill(value, answers))) for key, value in step.metadata.items())
+        if isinstance(step, FixtureStep):
+            problems = _pay(step, target)
+        else:
+            problems = _call(step, target, answers)
+    except _Gone as ended:
+        gone, problems = ended, [*ended.problems, str(ended)]
+    except _NotSent as problem:
+        problems, result = [], replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
+    if problems:
+        result = replace(result, verdict=Verdict.FAILED, reason="; ".join(problems))
+    record.add([replace(result, duration_s=time.perf_counter() - started)])
+    if gone is not None:
+        raise gone
+
+
+def _call(step: CallStep, target: Target, answers: dict[str, dict[str, Any]]) -> list[str]:
+    try:
+        for reference in step.needs:
+            reference.value(answers)
+        request = build_request(step.method, fill(step.request, answers))
+        metadata = tuple(
+            (key, value.fill(answers) if isinstance(value, Late) else value)
+            for key, value in step.metadata.items()
+        )
     except (ValueError, LookupError) as problem:
-        return [f"not sent: {problem}"]
+        raise _NotSent(str(problem)) from problem
+    for key, value in metadata:
+        if not is_metadata_text(value):
+            raise _NotSent(f"metadata {key} must be printable ASCII; '{value}' is not")
     try:
-        response = call(channel, step.method, request, timeout_s, metadata)
+        response = call(target.channel, step.method, request, target.timeout_s, metadata)
     except grpc.RpcError as ended:
+        _check_alive(target, ended)
         if step.expect_error is None:
-            return [f"ended with {ended.code().name}: {ended.details()}"]
-        return unmet_in_error(step.expect_error, ended)
+            return [_ended(ended, target)]
+        return list(step.expect_error.unmet(ended, answers))
+    except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
+        return [f"the response cannot be shown as JSON: {problem}"]
     if step.expect_error is not None:
         return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
     answers[step.name] = response
-    return unmet_in_response(expect, response)
+    return list(step.expect.unmet("", response, answers))
 
 
-def _run_fixture(step: FixtureStep, channel: grpc.Channel, timeout_s: float) -> list[str]:
-    problems = []
+def _pay(step: FixtureStep, target: Target) -> list[str]:
+    """Pay a fixture; what is wrong, at most up to where the target went away."""
+    problems: list[str] = []
     for payment in step.payments:
         where = f"{payment.path.name}:{payment.line}"
         try:
-            status = send(channel, payment.charge, timeout_s).status
+            status = send(target.channel, payment.charge, target.timeout_s).status
         except PaycliError as failure:
-            problems.append(f"{where}: {failure}")
+            ended = failure.__cause__
+            if not isinstance(ended, grpc.RpcError):
+                problems.append(f"{where}: {failure}")
+                continue
+            problems.append(f"{where}: {_ended(ended, target)}")
+            try:
+                _check_alive(target, ended)
+            except _Gone as gone:
+                raise _Gone(str(gone), problems) from ended
         else:
             if status != payment.expect:
                 problems.append(f"{where}: expected {payment.expect}, got {status}")
     return problems
 
 
-def _offers(channel: grpc.Channel, service: str, timeout_s: float) -> bool:
-    method = find_method(_HEALTH_CHECK)
+def _check_alive(target: Target, ended: grpc.RpcError) -> None:
+    """Ask for a sign of life after a call that nobody answered. Raises _Gone."""
+    if ended.code() not in _NO_ANSWER or error_info(ended) is not None:
+        return
     try:
-        call(channel, method, build_request(method, {"service": service}), timeout_s)
+        _check_health(target, "", max(target.timeout_s, _SIGN_OF_LIFE_S))
+    except grpc.RpcError as problem:
+        if problem.code() in _NO_ANSWER:
+            why = target.last_words() or f"no service answers at {target.address} any more"
+            raise _Gone(why, [_ended(ended, target)]) from problem
+
+
+def _missing(service: str, target: Target) -> str:
+    """Why the target does not offer a service; "" if it does. Raises _Gone and PaycliError."""
+    try:
+        _check_health(target, service, target.timeout_s)
     except grpc.RpcError as ended:
-        if ended.code() in _NOT_OFFERED:
-            return False
-        raise failure_of(ended, _HEALTH_CHECK) from ended
-    return True
+        if ended.code() is grpc.StatusCode.NOT_FOUND:
+            return f"the health service of the target does not know {service}"
+        if ended.code() is grpc.StatusCode.UNIMPLEMENTED:
+            return f"the target has no health service that could say that it offers {service}"
+        _check_alive(target, ended)
+        kind = Refused if ended.code() in _REFUSALS else CheckFailed
+        said = f"The health service of {target.address} does not say whether it offers {service}"
+        raise kind(f"{said}: the call {_ended(ended, target)}.") from ended
+    return ""
 
 
-def _fill(value: Any, answers: Mapping[str, Mapping[str, Any]]) -> Any:
-    """The value with every placeholder filled in. Raises LookupError for a step that failed."""
-    if isinstance(value, Mapping):
-        return {key: _fill(each, answers) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_fill(each, answers) for each in value]
-    if not isinstance(value, str) or "${" not in value:
-        return value
-    values = {
-        name: lambda name=name: _answer(name, answers) for name in _PLACEHOLDER.findall(value)
-    }
-    return expand(value, values)
+def _check_health(target: Target, service: str, timeout_s: float) -> None:
+    method = find_method(_HEALTH_CHECK)
+    call(target.channel, method, build_request(method, {"service": service}), timeout_s)
 
 
-def _answer(reference: str, answers: Mapping[str, Mapping[str, Any]]) -> str:
-    _, step, field = reference.split(".", 2)
-    if step not in answers:
-        raise LookupError(f"step '{step}' has no response to take '{field}' from")
-    return str(answers[step][field])
+def _ended(call: grpc.RpcError, target: Target) -> str:
+    limit = ""
+    if call.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+        limit = f" (--timeout is {target.timeout_s:g} s)"
+    return f"ended with {call.code().name}{limit}: {call.details()}"

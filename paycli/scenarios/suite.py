@@ -17,34 +17,27 @@ steps:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-import grpc
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from paycli import documents
-from paycli.client.calls import build_request, find_method
+from paycli.client.calls import build_request, find_method, service_names
 from paycli.client.fixtures import FixturePayment, read_fixture
-from paycli.documents import Node
+from paycli.documents import Node, nearest
 from paycli.errors import DocumentError
-from paycli.placeholders import expand
+from paycli.scenarios.expect import read_expect, read_expect_error
+from paycli.scenarios.expectations import ErrorExpectation, Fields
+from paycli.scenarios.record import StepResult, Verdict
+from paycli.scenarios.references import Late, Reference, Scope
+from paycli.scenarios.requests import Request, read_request
 
 _SUITE_KEYS: Final = ("requires", "steps")
 _STEP_KEYS: Final = ("name", "call", "request", "metadata", "expect", "expect_error", "fixture")
-_ERROR_KEYS: Final = ("code", "reason", "message")
-_STEP_REFERENCE: Final = re.compile(r"\$\{steps\.([^.}]+)\.([^}]+)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorExpectation:
-    """The error that a call must end with; None means "any"."""
-
-    code: str
-    reason: str | None
-    message: str | None
+_METADATA_KEY: Final = re.compile("[0-9a-z_.-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +47,11 @@ class CallStep:
     name: str
     where: str
     method: MethodDescriptor
-    request: Mapping[str, object]
-    metadata: Mapping[str, str]
-    expect: Mapping[str, object]
-    expect_error: ErrorExpectation | None
+    request: Request = field(default_factory=dict)
+    metadata: Mapping[str, str | Late] = field(default_factory=dict)
+    expect: Fields = field(default_factory=lambda: Fields({}))
+    expect_error: ErrorExpectation | None = None
+    needs: Sequence[Reference] = ()  # what earlier steps must have answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +74,12 @@ class Suite:
     requires: str | None
     steps: tuple[Step, ...]
 
+    def result(
+        self, step: Step, verdict: Verdict, duration_s: float = 0.0, reason: str = ""
+    ) -> StepResult:
+        """What came of one of its steps."""
+        return StepResult(self.name, step.name, step.where, verdict, duration_s, reason)
+
 
 def read_suite(path: Path) -> Suite:
     """Read and check a suite; nothing is sent for a suite with a mistake. Raises DocumentError."""
@@ -87,19 +87,21 @@ def read_suite(path: Path) -> Suite:
     if "steps" not in top:
         raise DocumentError(path, "a suite needs 'steps:', a list of what to do.", 1)
     steps: dict[str, Step] = {}
+    responses: dict[str, Descriptor] = {}  # by step, of those before
     for node in top["steps"].items("steps"):
-        step = _read_step(node)
+        step = _read_step(node, responses)
         if step.name in steps:
             raise node.error(f"two steps are called '{step.name}'.")
-        _check_references(node, step, steps)
         steps[step.name] = step
+        if isinstance(step, CallStep) and step.expect_error is None:
+            responses[step.name] = step.method.output_type
     if not steps:
         raise top["steps"].error("steps is empty; list at least one.")
-    requires = top["requires"].text("requires") if "requires" in top else None
+    requires = top["requires"].parse("requires", _service_name) if "requires" in top else None
     return Suite(path.stem, requires, tuple(steps.values()))
 
 
-def _read_step(node: Node) -> Step:
+def _read_step(node: Node, responses: Mapping[str, Descriptor]) -> Step:
     fields = node.fields("a step", _STEP_KEYS)
     if "name" not in fields:
         raise node.error("name is missing; say in a few words what the step shows.")
@@ -109,84 +111,91 @@ def _read_step(node: Node) -> Step:
         raise node.error("a step has either 'call' or 'fixture'.")
     if "fixture" in fields:
         return FixtureStep(name, where, _read_payments(node, fields))
+    return _read_call(node, fields, name, where, Scope(responses))
+
+
+def _read_call(
+    node: Node, fields: Mapping[str, Node], name: str, where: str, scope: Scope
+) -> CallStep:
     method = fields["call"].parse("call", find_method)
     if "expect" in fields and "expect_error" in fields:
         raise node.error("a step expects a response (expect) or an error (expect_error), not both.")
-    request = _plain_mapping(fields, "request")
-    _check_request(fields.get("request", node), method, request)
-    return CallStep(
-        name,
-        where,
-        method,
-        request,
-        {key: str(value) for key, value in _plain_mapping(fields, "metadata").items()},
-        _plain_mapping(fields, "expect"),
-        _read_error(fields["expect_error"]) if "expect_error" in fields else None,
+    request: Request = {}
+    if "request" in fields:
+        request = read_request(fields["request"], method.input_type, scope)
+        _check_whole(fields["request"], method, request)
+    metadata = fields["metadata"].fields("metadata") if "metadata" in fields else {}
+    expect = (
+        read_expect(fields["expect"], method.output_type, scope)
+        if "expect" in fields
+        else Fields({})
     )
+    error = read_expect_error(fields["expect_error"], scope) if "expect_error" in fields else None
+    sent = {key: _read_metadata(value, key, scope) for key, value in metadata.items()}
+    return CallStep(name, where, method, request, sent, expect, error, tuple(scope.used))
 
 
 def _read_payments(node: Node, fields: Mapping[str, Node]) -> tuple[FixturePayment, ...]:
     for name in fields.keys() - {"name", "fixture"}:
         raise fields[name].error(f"a step with 'fixture' has no '{name}'.")
-    named = node.path.parent / fields["fixture"].text("fixture")
+    fixture = fields["fixture"]
+    try:
+        return _payments(node.path.parent / fixture.text("fixture"))
+    except DocumentError as problem:
+        if problem.path == node.path:
+            raise
+        raise fixture.error(f"fixture: {problem}") from problem
+
+
+def _payments(path: Path) -> tuple[FixturePayment, ...]:
     payments = []
-    for item in read_fixture(named):
+    for item in read_fixture(path):
         if isinstance(item, DocumentError):
             raise item
         payments.append(item)
     return tuple(payments)
 
 
-def _read_error(node: Node) -> ErrorExpectation:
-    fields = {
-        name: value.text(name) for name, value in node.fields("expect_error", _ERROR_KEYS).items()
-    }
-    code = fields.get("code", "")
-    if code not in grpc.StatusCode.__members__:
-        known = ", ".join(grpc.StatusCode.__members__)
-        raise node.error(f"expect_error needs a code, one of {known}.")
-    return ErrorExpectation(code, fields.get("reason"), fields.get("message"))
+def _read_metadata(node: Node, key: str, scope: Scope) -> str | Late:
+    if not _METADATA_KEY.fullmatch(key) or key.startswith("grpc-") or key.endswith("-bin"):
+        raise node.error(
+            f"metadata cannot have the key '{key}'; take small letters, digits and _ . - only, "
+            "no 'grpc-' before and no '-bin' behind."
+        )
+    value = scope.read(node, f"metadata {key}")
+    if isinstance(value, str) and not is_metadata_text(value):
+        raise node.error(f"metadata {key} must be printable ASCII, as gRPC's is; '{value}' is not.")
+    return value
 
 
-def _plain_mapping(fields: Mapping[str, Node], name: str) -> dict[str, object]:
-    if name not in fields:
-        return {}
-    return {key: value.typed() for key, value in fields[name].fields(name).items()}
+def is_metadata_text(value: str) -> bool:
+    """Whether gRPC can carry the text."""
+    return value.isascii() and value.isprintable()
 
 
-def _check_request(node: Node, method: MethodDescriptor, request: Mapping[str, object]) -> None:
-    """Find misspelt fields and wrong types now, with every placeholder standing for itself."""
-    known = method.input_type.fields_by_name
-    for key in request:
-        if key not in known:
-            raise node.error(
-                f"{method.input_type.full_name} has no field '{key}'; it has {', '.join(known)}."
-            )
-    literal = {key: value for key, value in request.items() if "${" not in str(value)}
+def _check_whole(node: Node, method: MethodDescriptor, request: Request) -> None:
+    """Find what no field shows alone, such as two fields of one oneof."""
+    literal = {key: value for key, value in request.items() if not _is_late(value)}
     try:
         build_request(method, literal)
     except ValueError as problem:
         raise node.error(str(problem)) from problem
 
 
-def _check_references(node: Node, step: Step, earlier: Mapping[str, Step]) -> None:
-    if not isinstance(step, CallStep):
-        return
-    written = f"{dict(step.request)}{dict(step.metadata)}{dict(step.expect)}"
-    for name, field in _STEP_REFERENCE.findall(written):
-        source = earlier.get(name)
-        if not isinstance(source, CallStep) or source.expect_error is not None:
-            raise node.error(f"${{steps.{name}.{field}}} names no earlier step with a response.")
-        if field not in source.method.output_type.fields_by_name:
-            fields = ", ".join(source.method.output_type.fields_by_name)
-            raise node.error(f"the response of step '{name}' has no '{field}'; it has {fields}.")
-    try:
-        expand(_STEP_REFERENCE.sub("", written), {})
-    except ValueError as problem:
-        raise node.error(str(problem)) from problem
+def _is_late(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return any(map(_is_late, value.values()))
+    return any(map(_is_late, value)) if isinstance(value, list) else isinstance(value, Late)
 
 
 def _step_name(written: str) -> str:
     if "." in written or "}" in written or not written.strip():
         raise ValueError(f"'{written}' is no name; use words without '.' and '}}'.")
+    return written
+
+
+def _service_name(written: str) -> str:
+    known = service_names()
+    if written not in known:
+        raise ValueError(f"no known service is called '{written}'; {nearest(written, known)}")
     return written

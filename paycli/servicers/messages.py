@@ -9,6 +9,7 @@ from google.type.money_pb2 import Money
 
 from paycli.errors import InvalidPayment
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
+from paycli.payments.currencies import EXPONENTS
 from paycli.payments.decide import answer
 from paycli.payments.money import minor_from_units_nanos, units_nanos_from_minor
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment, State
@@ -58,7 +59,13 @@ def minor_of(money: Money, currency: str) -> int:
 
 
 def money(minor: int, currency: str) -> Fields:
-    """An amount of minor units; signed, both parts carry the sign."""
+    """An amount of minor units; signed, both parts carry the sign.
+
+    Of a currency that nobody knows, which only a damaged store has, no amount is made up: it is the
+    currency alone, so that one bad row does not take a whole page with it.
+    """
+    if currency not in EXPONENTS:
+        return {"currency_code": currency}
     units, nanos = units_nanos_from_minor(abs(minor), currency)
     if minor < 0:
         units, nanos = -units, -nanos

@@ -10,8 +10,16 @@ from typing import Final
 
 import apsw
 
-from paycli.errors import StoreError
-from paycli.storage.sqlite_file import Progress, explained, open_existing
+from paycli.errors import CheckFailed, StoreError
+from paycli.storage.sqlite_anchor import keep_anchor
+from paycli.storage.sqlite_file import (
+    SCHEMA_VERSION,
+    Progress,
+    explained,
+    open_existing,
+    schema_version,
+)
+from paycli.storage.sqlite_verify import check_structure, verify
 
 _PAGES_AT_ONCE: Final = 2048
 
@@ -19,43 +27,90 @@ _PAGES_AT_ONCE: Final = 2048
 def backup(source: Path, copy: Path, progress: Progress) -> int:
     """Copy the store as it is at this moment, a running server or not; returns the bytes.
 
-    The copy is whole on disk or not there at all. Raises StoreError.
+    The copy is whole on disk or not there at all, and holds the anchor of its journal. Raises
+    StoreError, and CheckFailed when the journal is not as paycli wrote it.
     """
-    _copy(source, copy, progress)
+    _refuse_target(copy, f"{copy} exists; nothing is overwritten. Name another file.")
+    with explained(source), contextlib.closing(open_existing(source)) as opened:
+        _copy(opened, copy, progress)
     return copy.stat().st_size
 
 
 def restore(copy: Path, target: Path, progress: Progress) -> int:
-    """Make a store of a backup; returns the bytes. Raises StoreError, also if `target` exists."""
-    with explained(target):
-        for each in (target, Path(f"{target}-wal")):
-            if each.exists():
-                raise StoreError(
-                    f"{each} exists; restore overwrites nothing. Move it away, or name another "
-                    "with --store."
-                )
+    """Make a store of a backup that is right; returns the bytes.
+
+    Raises StoreError, also if `target` exists, and CheckFailed when the backup is damaged.
+    """
+    for each in (target, Path(f"{target}-wal")):
+        _refuse_target(
+            each,
+            f"{each} exists; restore overwrites nothing. Move it away, or name another with "
+            "--store.",
+        )
+    _check_backup(copy, progress)
+    with _writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
-    _copy(copy, target, progress)
+    with explained(copy), contextlib.closing(open_existing(copy)) as opened:
+        _copy(opened, target, progress)
     return target.stat().st_size
 
 
-def _copy(source: Path, target: Path, progress: Progress) -> None:
-    with explained(target):
+def _refuse_target(target: Path, sentence: str) -> None:
+    with _writing(target):
         if target.exists():
-            raise StoreError(f"{target} exists; nothing is overwritten. Name another file.")
+            raise StoreError(sentence)
+
+
+def _check_backup(copy: Path, progress: Progress) -> None:
+    with explained(copy):
+        if not copy.is_file():
+            raise StoreError(f"There is no backup {copy}. Name the file that 'db backup' wrote.")
+    try:
+        with contextlib.closing(open_existing(copy)) as opened:
+            is_current = schema_version(opened) == SCHEMA_VERSION
+            if not is_current:  # its payments are checked once it is migrated
+                check_structure(opened)
+        if is_current:
+            verify(copy, progress)
+    except CheckFailed as wrong:
+        said = wrong.message.removesuffix(" Restore a backup.")
+        raise CheckFailed(
+            f"The backup {copy} is not right, nothing was restored. {said} Restore another backup."
+        ) from wrong
+
+
+def _copy(opened: apsw.Connection, target: Path, progress: Progress) -> None:
     partial = target.with_name(f".{target.name}.partial")
-    with explained(target), contextlib.closing(open_existing(source)) as opened:
+    with _writing(target):
+        if not target.parent.is_dir():
+            raise StoreError(
+                f"Cannot write {target}: there is no folder {target.parent}. Make it, or name "
+                "another file."
+            )
         try:
             partial.unlink(missing_ok=True)
             _copy_pages(opened, partial, progress)
             os.link(partial, target)  # unlike a rename, never over a file that came meanwhile
         except FileExistsError as problem:
             raise StoreError(f"{target} exists; nothing is overwritten.") from problem
-        except OSError as problem:
-            raise StoreError(f"Cannot write {target}: {problem.strerror}.") from problem
         finally:
             partial.unlink(missing_ok=True)
-    _sync_folder(target.parent)
+        _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def _writing(target: Path) -> Iterator[None]:
+    """What stands in the way of writing a file, as one sentence about that file."""
+    try:
+        yield
+    except OSError as problem:
+        raise StoreError(f"Cannot write {target}: {problem.strerror}.") from problem
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as problem:
+        raise StoreError(
+            f"Cannot write {target}. Check the permissions of its folder."
+        ) from problem
+    except (apsw.FullError, apsw.IOError) as problem:
+        raise StoreError(f"Cannot write {target}: {problem}.") from problem
 
 
 def _copy_pages(opened: apsw.Connection, partial: Path, progress: Progress) -> None:
@@ -66,6 +121,8 @@ def _copy_pages(opened: apsw.Connection, partial: Path, progress: Progress) -> N
                 copying.step(_PAGES_AT_ONCE)
                 progress(copying.page_count - copying.remaining, copying.page_count)
         target.pragma("journal_mode", "delete")  # one file, without a -wal beside it
+        if schema_version(target) == SCHEMA_VERSION:
+            keep_anchor(target)
     with partial.open("rb") as written:
         os.fsync(written.fileno())
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 import apsw
 
@@ -140,9 +141,7 @@ def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:
             )
         return
     if application_id or connection.execute("SELECT count(*) FROM sqlite_schema").get:
-        raise StoreError(
-            f"{path} is the database of another program. Name another file with --store."
-        )
+        raise StoreError(f"{path} is the database of another program. Name another file.")
 
 
 def check_schema_version(current: int, path: Path | None) -> None:
@@ -174,9 +173,21 @@ def explained(path: Path | None) -> Iterator[None]:
 def _migrate(connection: apsw.Connection, current: int) -> None:
     with connection:  # one transaction: a crash leaves the schema as it was
         connection.pragma("application_id", APPLICATION_ID)
+        offer_crc32(connection)
         for step in migrations("sqlite")[current:]:
             connection.execute(step.sql)
             connection.pragma("user_version", step.version)
+
+
+def offer_crc32(connection: apsw.Connection) -> None:
+    """What migrations seal older rows with."""
+    connection.create_scalar_function("crc32", _crc32, 1, deterministic=True)
+
+
+def _crc32(*given: apsw.SQLiteValue) -> int:
+    (text,) = given
+    # An entry without payment has no text; `verify` names it.
+    return crc32(text.encode()) if isinstance(text, str) else 0
 
 
 def _unreachable(path: Path | None, problem: OSError) -> StoreError:
@@ -187,7 +198,7 @@ def _unreachable(path: Path | None, problem: OSError) -> StoreError:
 
 def _unusable(path: Path | None, problem: apsw.Error) -> StoreError:
     if isinstance(problem, apsw.NotADBError):
-        return StoreError(f"{path} is not a SQLite database. Name another file with --store.")
+        return StoreError(f"{path} is not a SQLite database. Name another file.")
     if isinstance(problem, apsw.CorruptError):
         return StoreError(f"The store {path} is damaged: {problem}. Restore a backup.")
     if isinstance(problem, apsw.ReadOnlyError | apsw.CantOpenError):

@@ -1,18 +1,22 @@
-"""Intents as rows of a SQLite store, and back."""
+"""Intents as rows of a SQLite store, and back; each row with a seal (payments/seals.py)."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
+from zlib import crc32
+
+import apsw
 
 from paycli.payments.batch import Intent
 from paycli.payments.commands import Change, Create
+from paycli.payments.seals import END
 from paycli.payments.states import Action
 
 _CREATE: Final = "create"
 
 
 class IntentRow(NamedTuple):
-    """The columns of the table, in their order."""
+    """The columns of the table, in their order, before the seal."""
 
     request_key: str
     payment_id: str
@@ -58,6 +62,23 @@ def row_of(intent: Intent) -> IntentRow:
     return row._replace(
         action=str(operation.action), final=int(operation.final), reason=operation.reason
     )
+
+
+def seal_of(row: IntentRow) -> int:
+    """A checksum over the row, as the migrations write it too."""
+    return crc32(END.join(map(str, row)).encode())
+
+
+def sealed_row_of(intent: Intent) -> tuple[int | str, ...]:
+    """The row with its seal."""
+    row = row_of(intent)
+    return (*row, seal_of(row))
+
+
+def stored_intents(connection: apsw.Connection) -> list[tuple[Intent, bool]]:
+    """All intents, and whether each is as it was recorded."""
+    rows = ((IntentRow(*row), seal) for *row, seal in connection.execute("SELECT * FROM intent"))
+    return [(intent_of(row), seal_of(row) == seal) for row, seal in rows]
 
 
 def intent_of(row: IntentRow) -> Intent:

@@ -6,52 +6,98 @@ SQL passes over the payments that are plainly right; the rest goes before the au
 from __future__ import annotations
 
 import contextlib
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import apsw
 
-from paycli.errors import CheckFailed
+from paycli.errors import CheckFailed, StoreError
 from paycli.payments.audit import violation
+from paycli.payments.currencies import EXPONENTS
 from paycli.payments.queries import EntryCursor
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.migrations import migrations, statement
+from paycli.storage.sqlite_anchor import Anchor, anchor_journal, kept_anchors
 from paycli.storage.sqlite_file import (
     Progress,
     check_schema_version,
     explained,
+    offer_crc32,
     open_existing,
     schema_version,
 )
+from paycli.storage.sqlite_intents import stored_intents
 
 _SLICE: Final = 50_000
+_CURRENCIES: Final = json.dumps(sorted(EXPONENTS))
 _ALL: Final = 2**62
 
 
 class Verified(NamedTuple):
-    """What was looked at and found right."""
+    """What was looked at and found right. `anchor` is `SEQ:DIGEST` of the journal."""
 
     payments: int
     entries: int
+    open_intents: int
+    anchor: str
 
 
-def verify(path: Path, progress: Progress) -> Verified:
-    """Check the store as it is at this moment. Raises CheckFailed with the first violation."""
-    with explained(path), contextlib.closing(open_existing(path)) as connection, connection:
-        check_schema_version(schema_version(connection), path)
-        failed_checks = _check_structure(connection)
+def verify(path: Path, progress: Progress, since: Anchor | None = None) -> Verified:
+    """Check the store as it is at this moment, and that it goes on from where `since` was taken.
+
+    Raises CheckFailed with the first violation, StoreError.
+    """
+    with contextlib.closing(open_existing(path)) as connection:
+        with explained(path):
+            check_schema_version(schema_version(connection), path)
+        with _found_by_sqlite(path), connection:
+            verified = _verify(path, connection, progress, since)
+    return verified
+
+
+def _verify(
+    path: Path, connection: apsw.Connection, progress: Progress, since: Anchor | None
+) -> Verified:
+    failed_checks = check_structure(connection)
+    _check_schema(connection)
+    last = reads.last_seq(connection)
+    kept = kept_anchors(connection) + ([] if since is None else [since])
+    with ThreadPoolExecutor(1) as beside:
+        # Entries never change, so another connection, which sees a later moment, reads the same.
+        anchoring = beside.submit(_anchor, path, last, kept)
         payments, versions = _check_payments(connection, progress)
         entries = _check_journal(connection, versions)
         _check_keys(connection)
         _check_balances(connection)
+        intents = _check_intents(connection)
         for said in failed_checks:  # of what none of the above looks at
             raise CheckFailed(f"A row breaks the rules of its table: {said}. Restore a backup.")
-    return Verified(payments, entries)
+        anchor = anchoring.result()
+    return Verified(payments, entries, intents, str(anchor))
 
 
-def _check_structure(connection: apsw.Connection) -> list[str]:
-    """I3, I6: the file is sound, and all that holds the rules (indexes, triggers) is in place.
+def _anchor(path: Path, last: int, kept: list[Anchor]) -> Anchor:
+    with contextlib.closing(open_existing(path)) as connection:
+        return anchor_journal(connection, last, kept)
+
+
+@contextlib.contextmanager
+def _found_by_sqlite(path: Path) -> Iterator[None]:
+    """What SQLite says during a check: the file was opened, so it is about what is in it."""
+    try:
+        yield
+    except apsw.CorruptError as problem:
+        raise CheckFailed(f"The file is damaged: {problem}. Restore a backup.") from problem
+    except apsw.Error as problem:
+        raise StoreError(f"The check of {path} could not go on: {problem}.") from problem
+
+
+def check_structure(connection: apsw.Connection) -> list[str]:
+    """The file is sound. Raises CheckFailed.
 
     Returns which CHECKs fail; the checks after this one can say of which payment.
     """
@@ -61,6 +107,11 @@ def _check_structure(connection: apsw.Connection) -> list[str]:
             failed_checks.append(said)
         elif said != "ok":
             raise CheckFailed(f"The file is damaged: {' '.join(said.split())}. Restore a backup.")
+    return failed_checks
+
+
+def _check_schema(connection: apsw.Connection) -> None:
+    """I3, I6: all that holds the rules (indexes, triggers) is in place."""
     changed = _schema(connection) ^ _schema_made()
     if changed:
         _check_duplicates(connection)
@@ -69,7 +120,6 @@ def _check_structure(connection: apsw.Connection) -> list[str]:
             f"I3: the {kind} {name} is not as paycli made it; somebody changed the schema. "
             "Restore a backup."
         )
-    return failed_checks
 
 
 def _check_duplicates(connection: apsw.Connection) -> None:
@@ -92,7 +142,8 @@ def _check_payments(connection: apsw.Connection, progress: Progress) -> tuple[in
         if not count:
             return done, versions
         suspects = connection.execute(
-            statement("sqlite", "to_audit"), {"first": first, "last": last}
+            statement("sqlite", "to_audit"),
+            {"first": first, "last": last, "currencies": _CURRENCIES},
         )
         for (payment_id,) in suspects:
             _audit(connection, payment_id)
@@ -153,6 +204,25 @@ def _check_balances(connection: apsw.Connection) -> None:
         )
 
 
+def _check_intents(connection: apsw.Connection) -> int:
+    """I6 of what the processor is being asked: recorded by paycli, and not answered yet."""
+    intents = stored_intents(connection)
+    for intent, whole in intents:
+        asked = intent.operation
+        if not whole:
+            raise CheckFailed(
+                f"The open question to the processor about payment {asked.payment_id} breaks I6: "
+                "it is not as paycli recorded it, and a server would not settle it. Restore a backup."
+            )
+        answered = "SELECT seq FROM entry WHERE request_key = ?"
+        for (seq,) in connection.execute(answered, (asked.request_key,)):
+            raise CheckFailed(
+                f"The open question to the processor about payment {asked.payment_id} breaks I6: "
+                f"entry {seq} is its answer already. Restore a backup."
+            )
+    return len(intents)
+
+
 def _schema(connection: apsw.Connection) -> set[tuple[str, str, str]]:
     query = (
         "SELECT type, name, coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%'"
@@ -163,6 +233,7 @@ def _schema(connection: apsw.Connection) -> set[tuple[str, str, str]]:
 @cache
 def _schema_made() -> set[tuple[str, str, str]]:
     with contextlib.closing(apsw.Connection(":memory:")) as connection:
+        offer_crc32(connection)
         for step in migrations("sqlite"):
             connection.execute(step.sql)
         return _schema(connection)

@@ -12,14 +12,24 @@ from paycli.errors import PaymentError, StateForbids, StoreUnavailable
 from paycli.payments.batch import Batch, Outcome, Stored, apply
 from paycli.payments.commands import Change, Command, Declined, Intend
 from paycli.payments.payment import Entry, Payment
+from paycli.payments.seals import seal
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitRefused
-from paycli.storage.sqlite_intents import IntentRow, intent_of, row_of
+from paycli.storage.sqlite_intents import (
+    IntentRow,
+    intent_of,
+    row_of,
+    seal_of,
+    sealed_row_of,
+    stored_intents,
+)
 
 # S608 sees built SQL; it is built from our own column names only.
 _INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
-_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * len(Entry._fields))})"  # noqa: S608
-_INSERT_INTENT: Final = f"INSERT INTO intent VALUES ({', '.join('?' * len(IntentRow._fields))})"  # noqa: S608
+_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * (len(Entry._fields) + 1))})"  # noqa: S608
+_INSERT_INTENT: Final = (
+    f"INSERT INTO intent VALUES ({', '.join('?' * (len(IntentRow._fields) + 1))})"  # noqa: S608
+)
 _DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
 _UPDATE_PAYMENT: Final = (
     "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
@@ -40,7 +50,11 @@ _FIND_BUSY: Final = (
     "SELECT payment_id, request_key FROM json_each(?) AS asked "
     "JOIN intent ON intent.payment_id = asked.value WHERE action <> 'create'"
 )
-_FREE_CLAIMS: Final = "UPDATE intent SET claim = '', lease_us = 0"
+_FREE_CLAIM: Final = (
+    "UPDATE intent SET claim = '', lease_us = :lease_us, seal = :seal WHERE request_key = :key"
+)
+_NEVER_US: Final = 2**62
+_BROKEN: Final = -1  # no crc32 is
 _FIND_PAYMENTS: Final = (
     f"SELECT {reads.PAYMENT_COLUMNS} FROM json_each(?) AS asked "  # noqa: S608
     "JOIN payment ON payment.payment_id = asked.value"
@@ -112,7 +126,7 @@ class SqliteWriter:
         for row in self._connection.execute(_FIND_ANSWERS, (keys,)):
             entry = Entry(*row[width:])
             stored.answered[entry.request_key] = (Payment(*row[:width]), entry)
-        for row in self._connection.execute(_FIND_INTENTS, (keys,)):
+        for *row, _ in self._connection.execute(_FIND_INTENTS, (keys,)):
             intent = intent_of(IntentRow(*row))
             stored.intents[intent.operation.request_key] = intent
         changed = json.dumps([each.payment_id for each in _changes(commands, stored)])
@@ -127,13 +141,13 @@ class SqliteWriter:
         if batch.entries:
             connection.executemany(_INSERT_PAYMENT, batch.created.values())
             connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
-            connection.executemany(_INSERT_ENTRY, batch.entries)
+            connection.executemany(_INSERT_ENTRY, _sealed(batch))
             moved = sorted(batch.moved.items())  # neighbours in the table one after another
             connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
         if batch.intents:
             connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
             recorded = (intent for intent in batch.intents.values() if intent is not None)
-            connection.executemany(_INSERT_INTENT, map(row_of, recorded))
+            connection.executemany(_INSERT_INTENT, map(sealed_row_of, recorded))
 
 
 def _changes(commands: Sequence[Command], stored: Stored) -> Iterator[Change]:
@@ -148,8 +162,27 @@ def _changes(commands: Sequence[Command], stored: Stored) -> Iterator[Change]:
 
 
 def free_claims(connection: apsw.Connection) -> None:
-    """Let go of every intent, since whoever holds the file's lock knows that no holder lives."""
-    connection.execute(_FREE_CLAIMS)
+    """Let go of every intent, since whoever holds the file's lock knows that no holder lives.
+
+    One with a broken seal was not recorded by us: nobody asked for it, so it is never taken up by
+    itself. Its seal stays broken for `verify` to find.
+    """
+    with connection:
+        for intent, whole in stored_intents(connection):
+            freed = row_of(intent._replace(claim="", lease_us=0 if whole else _NEVER_US))
+            given = {
+                "lease_us": freed.lease_us,
+                "seal": seal_of(freed) if whole else _BROKEN,
+                "key": freed.request_key,
+            }
+            connection.execute(_FREE_CLAIM, given)
+
+
+def _sealed(batch: Batch) -> Iterator[tuple[int | str, ...]]:
+    created, changed = batch.created, batch.changed
+    for entry in batch.entries:
+        payment = created.get(entry.payment_id) or changed[entry.payment_id]
+        yield (*entry, seal(payment, entry))
 
 
 def _update(payment: Payment) -> tuple[int | str, ...]:

@@ -36,11 +36,15 @@ def migrate_store(url: str) -> tuple[int, int]:
     return migrate(_file_of(url))
 
 
-def verify_store(url: str, progress: Progress) -> Verified:
-    """Check every invariant. Raises CheckFailed with the first violation, StoreError."""
+def verify_store(url: str, progress: Progress, since: str = "") -> Verified:
+    """Check every invariant, and that the journal goes on from the anchor `since` ("": from none).
+
+    Raises CheckFailed with the first violation, InputError, StoreError.
+    """
+    from paycli.storage.sqlite_anchor import anchor_of
     from paycli.storage.sqlite_verify import verify
 
-    return verify(_file_of(url), progress)
+    return verify(_file_of(url), progress, anchor_of(since) if since else None)
 
 
 def backup_store(url: str, copy: Path, progress: Progress) -> int:

@@ -6,7 +6,6 @@ revision that a path hides can be said in another way, such as `heads/proto`.)
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from paycli.errors import InputError
 from paycli.toolchain.buf_config import BufConfig
 from paycli.toolchain.compile import compile_descriptors
 from paycli.toolchain.git import prefix_of, protos_at, resolve_commit
+from paycli.toolchain.scratch import scratch_folder
 from paycli.toolchain.workspace import Workspace, find_workspace
 
 _SET_HINT: Final = "make one with 'protoc --include_imports --descriptor_set_out=FILE'"
@@ -84,7 +84,7 @@ def _from_descriptor_set(path: Path, workspace: Workspace, config: BufConfig) ->
 def _from_git(ref: str, workspace: Workspace, config: BufConfig) -> Former:
     """The same roots, as they were; a root may lie in a repository of its own."""
     paths: dict[str, Path] = {}
-    with tempfile.TemporaryDirectory(prefix="paycli-against-") as folder:
+    with scratch_folder() as folder:
         copies: dict[Path, str] = {}
         for number, root in enumerate(workspace.roots):
             protos = protos_at(root, resolve_commit(root, ref))

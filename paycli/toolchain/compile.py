@@ -1,28 +1,28 @@
 """protoc, as it comes with grpcio-tools.
 
 Descriptors are made in this process. Code takes protoc three times as long and is made in another
-one meanwhile, with an interpreter that loads nothing but protoc.
+one meanwhile, which loads nothing but protoc and starts before this one has loaded protobuf.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import struct
 import subprocess
 import sys
 import tempfile
-import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final, NamedTuple
-
-import grpc_tools
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-from grpc_tools import protoc
+from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.scratch import no_room, scratch_folder
+from paycli.toolchain.workspace import Workspace, installed_includes
+
+if TYPE_CHECKING:
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 _STDERR: Final = 2
 _KINDS: Final = ("python", "grpc_python")
@@ -35,7 +35,7 @@ _UNUSED: Final = re.compile(
 _PROTOC: Final = (
     "import os, sys; sys.path.append(sys.argv[1]); "
     "from grpc_tools._protoc_compiler import run_main; "
-    "sys.exit(run_main([b'protoc', os.fsencode(sys.argv[2])]))"
+    "sys.exit(any(run_main([b'protoc', os.fsencode(each)]) for each in sys.argv[2:]))"
 )
 
 
@@ -46,13 +46,23 @@ class Compilation:
         self, workspace: Workspace, names: Sequence[str], folder: str, said: IO[bytes]
     ) -> None:
         # One archive per kind: far fewer files to make and read again than one per module.
-        self._archives = {kind: f"{folder}/{kind}.zip" for kind in _KINDS}
-        wanted = [f"--{kind}_out={archive}" for kind, archive in self._archives.items()]
-        arguments = Path(folder, "arguments")  # there may be more than a command line takes
-        arguments.write_text("\n".join([*_includes(workspace), *wanted, *names]), encoding="utf-8")
-        packages = str(Path(grpc_tools.__file__).parents[1])
-        command = [sys.executable, "-I", "-S", "-c", _PROTOC, packages, f"@{arguments}"]
-        self._workspace = workspace
+        self._archives = {kind: Path(folder, f"{kind}.zip") for kind in _KINDS}
+        messages, services = (f"--{kind}_out={path}" for kind, path in self._archives.items())
+        # The plugin for gRPC copies comments as if they were code: it gets descriptors without. Not
+        # so the messages: theirs would then have a json_name that code of other compilers lacks,
+        # and two descriptors of a file have to be the same in one process.
+        bare = f"{folder}/bare.binpb"
+        steps = (
+            [*_includes(workspace), "--include_imports", f"--descriptor_set_out={bare}", messages],
+            [f"--descriptor_set_in={bare}", services],
+        )
+        packages = str(installed_includes()[0].parents[1])
+        command = [sys.executable, "-I", "-S", "-c", _PROTOC, packages]
+        for number, arguments in enumerate(steps):
+            file = Path(folder, f"step{number}")  # there may be more than a command line takes
+            file.write_text("\n".join((*arguments, *names)), encoding="utf-8")
+            command.append(f"@{file}")
+        self.workspace = workspace
         self._names = names
         self._folder = folder
         self._said = said
@@ -62,17 +72,17 @@ class Compilation:
 
     def descriptors(self) -> bytes:
         """A serialized FileDescriptorSet, made here and now. Raises InputError."""
-        return _protoc(self._workspace, self._names, self._folder)[0]
+        return _protoc(self.workspace, self._names, self._folder)[0]
 
     def code(self) -> dict[str, str]:
-        """Python files by name, once they are there. Raises InputError."""
+        """Python files by name, without comments, once they are there. Raises InputError."""
         if self._process.wait():
             self._said.seek(0)
-            raise _complaints(self._said.read(), self._workspace)
+            raise _complaints(self._said.read(), self.workspace, self._folder)
         return {
             name: content
             for archive in self._archives.values()
-            for name, content in _unpack(archive).items()
+            for name, content in _unpack(archive.read_bytes())
         }
 
     def end(self) -> None:
@@ -88,7 +98,7 @@ def compile_python(workspace: Workspace, names: Sequence[str]) -> Iterator[Compi
     Raises InputError with protoc's complaints, each as file:line:column and its line of source.
     """
     _refuse_other_encodings(workspace, names)
-    with _scratch_folder() as folder, tempfile.TemporaryFile() as said:
+    with scratch_folder() as folder, _memory() as said:
         compilation = Compilation(workspace, names, folder, said)
         try:
             yield compilation
@@ -113,28 +123,35 @@ class Description(NamedTuple):
 
 def describe(workspace: Workspace) -> Description:
     """`compile_descriptors`, with the imports that are of no use."""
-    with _scratch_folder() as folder:
+    with scratch_folder() as folder:
         descriptors, said = _protoc(workspace, workspace.names, folder)
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
     files = FileDescriptorSet.FromString(descriptors)
     return Description(files, _unused_imports(said, workspace))
 
 
-def _scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="paycli-gen-")
+def _memory() -> IO[bytes]:
+    """Where protoc says why it failed, which may be that the disk is full."""
+    if sys.platform == "linux":
+        return open(os.memfd_create("protoc"), "w+b")  # noqa: PTH123 - no path
+    return tempfile.TemporaryFile()
 
 
 def _protoc(workspace: Workspace, names: Sequence[str], folder: str) -> tuple[bytes, str]:
     """Run protoc and return the serialized descriptors, and its warnings."""
+    from grpc_tools._protoc_compiler import run_main
+
     descriptors = Path(folder, "set.binpb")
     arguments = ["protoc", *_includes(workspace), f"--descriptor_set_out={descriptors}"]
     arguments += ["--include_imports", "--include_source_info", *names]
-    with tempfile.TemporaryFile() as stderr:
+    with _memory() as stderr:
         with _stderr_into(stderr):
-            failed = protoc.main(arguments)
+            failed = run_main([os.fsencode(argument) for argument in arguments])
         stderr.seek(0)
         said = stderr.read()
     if failed:
-        raise _complaints(said, workspace)
+        raise _complaints(said, workspace, folder)
     return descriptors.read_bytes(), said.decode(errors="replace")
 
 
@@ -143,10 +160,13 @@ def _includes(workspace: Workspace) -> Iterator[str]:
     return (f"-I={path}" for path in workspace.includes)
 
 
-def _complaints(said: bytes, workspace: Workspace) -> InputError:
+def _complaints(said: bytes, workspace: Workspace, folder: str) -> InputError:
     from paycli.toolchain.complaints import explain  # nearly never needed, and slow to load
 
-    return InputError(explain(said.decode(errors="replace"), workspace))
+    text = said.decode(errors="replace")
+    if unwritten := re.search(rf"^{re.escape(folder)}\S*: (?P<why>.+)$", text, re.MULTILINE):
+        return no_room(unwritten["why"])
+    return InputError(explain(text, workspace))
 
 
 def _unused_imports(said: str, workspace: Workspace) -> dict[str, frozenset[str]]:
@@ -181,9 +201,16 @@ def _refuse_other_encodings(workspace: Workspace, names: Sequence[str]) -> None:
             raise InputError(show(path, line, column, said)) from problem
 
 
-def _unpack(archive: str) -> dict[str, str]:
-    with zipfile.ZipFile(archive, metadata_encoding="utf-8") as opened:
-        return {name: opened.read(name).decode() for name in opened.namelist()}
+def _unpack(archive: bytes) -> Iterator[tuple[str, str]]:
+    """The files of a zip archive as protoc writes it, uncompressed: a header before each."""
+    at = 0
+    while archive.startswith(b"PK\3\4", at):
+        size, name_size, extra_size = struct.unpack_from("<IHH", archive, at + 22)
+        name_at = at + 30
+        content_at = name_at + name_size + extra_size
+        name = archive[name_at : name_at + name_size]
+        at = content_at + size
+        yield name.decode(), archive[content_at:at].decode()
 
 
 @contextmanager

@@ -5,18 +5,24 @@ protoc goes on after a mistake and then complains of its consequences as well; t
 
 from __future__ import annotations
 
+import posixpath
 import re
+import shlex
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from paycli.toolchain.excerpt import display_column, excerpt, source_lines
+from paycli.toolchain.imports import count_shared
 from paycli.toolchain.workspace import Workspace
 
-_POSITION: Final = re.compile(r"(?P<name>[^:\n]+):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)")
+_POSITION: Final = re.compile(r"(?P<name>[^:\n]*):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)")
 _LOG: Final = re.compile(r"WARNING: All log messages|[IWEF]\d{4} ")
 _NOT_FOUND: Final = "File not found."
-_FAILED_IMPORT: Final = re.compile(r'Import "(?P<imported>[^"]+)" was not found or had errors\.')
+_NO_PATH: Final = "are not allowed in the virtual path"
+# Said of an import, in which anything may stand; of nothing else.
+_UNFOUND: Final = re.compile(rf"(?P<name>.*): (?P<text>{re.escape(_NOT_FOUND)}|.*{_NO_PATH}.*)")
+_FAILED_IMPORT: Final = re.compile(r'Import "(?P<imported>[^"]*)" was not found or had errors\.')
 _IN_FILE: Final = re.compile(r'in file "(?P<name>[^"]+)"')
 _NOT_ASCII: Final = "non ascii codepoint"
 _CONSEQUENCES: Final = ("is not defined", "seems to be defined in")
@@ -61,11 +67,10 @@ def explain(said: str, workspace: Workspace) -> str:
     lines = [line for line in lines if "warning:" not in line and not _LOG.match(line)]
     found = [(line, _parse(line)) for line in lines]
     complaints = [complaint for _, complaint in found if complaint]
-    missing = {each.name for each in complaints if not each.line and each.text == _NOT_FOUND}
-    causes = list(dict.fromkeys(_causes(complaints, missing, workspace.names)))
+    causes = list(dict.fromkeys(_causes(complaints, workspace)))
     shown = [_place(each, workspace) for each in causes]
     shown += [line for line, complaint in found if complaint is None]
-    return "\n".join(shown or lines) or "protoc failed without a word."
+    return "\n".join(shown or lines) or "protoc ended without saying why; was it killed?"
 
 
 def show(path: Path, line: int, column: int, message: str) -> str:
@@ -77,6 +82,8 @@ def show(path: Path, line: int, column: int, message: str) -> str:
 
 
 def _parse(line: str) -> _Complaint | None:
+    if unfound := _UNFOUND.fullmatch(line):
+        return _Complaint(unfound["name"], 0, 0, unfound["text"])
     found = _POSITION.fullmatch(line)
     if found is None or not found["name"].endswith(".proto"):
         return None
@@ -85,42 +92,77 @@ def _parse(line: str) -> _Complaint | None:
     )
 
 
-def _causes(
-    complaints: list[_Complaint], missing: set[str], names: Collection[str]
-) -> Iterator[_Complaint]:
-    import_failed = any(_FAILED_IMPORT.match(each.text) for each in complaints)
+def _causes(complaints: list[_Complaint], workspace: Workspace) -> Iterator[_Complaint]:
+    # What is wrong with a file as a whole is said of it, and then at the line that imports it.
+    wrong = {each.name: each.text for each in complaints if not each.line}
+    imports = [(each, _FAILED_IMPORT.match(each.text)) for each in complaints]
+    imported = {failed["imported"] for _, failed in imports if failed}
+    failed_in = {each.name for each, failed in imports if failed}
     not_ascii: set[tuple[str, int]] = set()
-    for each in complaints:
-        failed = _FAILED_IMPORT.match(each.text)
+    for each, failed in imports:
         if failed:
-            if failed["imported"] in missing:
-                hint = _hint(failed["imported"], names)
-                yield each._replace(text=f'Import "{failed["imported"]}" was not found: {hint}.')
+            if why := wrong.get(failed["imported"]):
+                text = _import_error(failed["imported"], why, each.name, workspace)
+                yield each._replace(text=text)
         elif _NOT_ASCII in each.text:
             if (each.name, each.line) not in not_ascii:
                 yield each._replace(text="outside of strings and comments, only ASCII is allowed.")
             not_ascii.add((each.name, each.line))
-        elif not _is_consequence(each, import_failed, not_ascii):
+        elif not _is_consequence(each, imported, failed_in, not_ascii):
             yield each
 
 
 def _is_consequence(
-    complaint: _Complaint, import_failed: bool, not_ascii: Collection[tuple[str, int]]
+    complaint: _Complaint,
+    imported: Collection[str],
+    failed_in: Collection[str],
+    not_ascii: Collection[tuple[str, int]],
 ) -> bool:
-    """A failed import explains every name that is then not defined."""
+    """A failed import explains every name that is then not defined in the same file."""
     if not complaint.line:
-        return complaint.text == _NOT_FOUND
+        return complaint.name in imported  # said at the line of the import
     if (complaint.name, complaint.line) in not_ascii:
         return True
-    return import_failed and any(text in complaint.text for text in _CONSEQUENCES)
+    return complaint.name in failed_in and any(text in complaint.text for text in _CONSEQUENCES)
 
 
-def _hint(name: str, names: Collection[str]) -> str:
-    file = name.rpartition("/")[2]
-    alike = [other for other in names if other.rpartition("/")[2] == file]
-    if alike:
-        return f'the tree has "{alike[0]}"; imports are written from the root'
-    return next((hint for folder, hint in _SOURCES.items() if name.startswith(folder)), _ELSEWHERE)
+def _import_error(name: str, why: str, importer: str, workspace: Workspace) -> str:
+    if not name:
+        return "This import names no file."
+    if _NO_PATH in why or name.startswith("/") or "\\" in name:
+        straight = posixpath.normpath(name.replace("\\", "/")).lstrip("/")
+        known = straight.split("/")[0] != ".." and workspace.imported_path(straight)
+        written = (
+            f'write "{straight}"' if known else 'write its path below the root, without "." or ".."'
+        )
+        return f'Import "{name}" does not say where the file is from the root: {written}.'
+    if why != _NOT_FOUND:
+        return f'Import "{name}" cannot be read: {why}'
+    if not name.endswith(".proto") and workspace.imported_path(f"{name}.proto"):
+        return f'Import "{name}" was not found: the tree has "{name}.proto".'
+    return f'Import "{name}" was not found: {_hint(name, importer, workspace)}.'
+
+
+def _hint(name: str, importer: str, workspace: Workspace) -> str:
+    """What the name was to be: the file of the tree whose path ends most like it."""
+    wanted = name.split("/")
+
+    def likeness(other: str) -> tuple[int, int]:
+        place = str(workspace.path_of(other))
+        alike = count_shared(wanted[::-1], other.split("/")[::-1])
+        return alike, count_shared(place.split("/"), importer.split("/"))
+
+    best = max(sorted(workspace.names), key=likeness, default="")
+    alike = likeness(best)[0] if best else 0
+    source = next((hint for folder, hint in _SOURCES.items() if name.startswith(folder)), None)
+    path = workspace.path_of(best) if alike else None
+    if path is None or (alike == 1 < len(wanted) and source):
+        return source or _ELSEWHERE
+    if alike < len(wanted):
+        return f'the tree has "{best}"; imports are written from the root'
+    roots = [*workspace.roots, path.parents[len(wanted) - 1]]
+    command = " ".join(f"-I {shlex.quote(str(root))}" for root in roots)
+    return f'the tree has "{best}"; import that, or name the root it is written from: {command}'
 
 
 def _on_disk(name: str) -> Path | None:

@@ -6,17 +6,17 @@ have a type of their own, `Color.ValueType`, so that an int which is none of the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import EnumDescriptorProto
 
+from paycli.toolchain.comments import Comments, docstring
 from paycli.toolchain.stub_names import (
     ENUM_MEMBERS,
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,
     Stub,
-    docstring,
     writable,
 )
 
@@ -28,7 +28,7 @@ _Path = tuple[int, ...]
 class EnumWriter:
     """Writes the enums of one stub."""
 
-    def __init__(self, stub: Stub, comments: Mapping[_Path, str]) -> None:
+    def __init__(self, stub: Stub, comments: Comments) -> None:
         self._stub = stub
         self._comments = comments
 

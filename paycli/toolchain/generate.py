@@ -1,11 +1,12 @@
 """From protos to code: what has to be compiled, what comes of it, and what stays as it is.
 
-Mostly nothing has changed, and hashes say so without protoc. A changed file is compiled together
-with all that import it; the rest of the tree is taken from the disk.
+Mostly nothing has changed, and hashes say so without protoc. A changed file is compiled, and if it
+offers something else to its importers, together with them; the rest of the tree is taken from the disk.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
+from paycli.toolchain.compile import compile_python
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
 from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 # them would hide the installed ones wherever the output folder is on sys.path.
 _SHARED: Final = {"google", "grpc", "opentelemetry", "buf"}
 _EMPTY: Final = digest(b"")
+_UNSAFE: Final = re.compile(r"""['"\\{}\0-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]""")
 
 
 class Generated(NamedTuple):
@@ -86,6 +89,7 @@ def _generate(
     whole_tree: bool,
     everything: bool,
 ) -> Generated:
+    _refuse_unsafe_names(names)
     _refuse_one_module_for_two(names, workspace)
 
     @cache  # read once, and before protoc reads it: an edit in between shows in the next run
@@ -95,23 +99,25 @@ def _generate(
 
     present = Present(out)
     generated = names if whole_tree else names | before.protos.keys()
-    compiled = set(names)
+    certain, perhaps = set(names), set[str]()
     if not everything:
-        compiled = before.changed(names, generated, source_digest)
-        compiled |= _damaged(names - compiled, before, present)
+        certain, perhaps = before.changed(names, generated, source_digest)
+    compiled = certain & names
+    compiled |= _damaged(names - compiled, before, present)
     for name in compiled:
         source_digest(name)
     contents: dict[str, bytes] = {}
     descriptors = b""
     sources: dict[str, Source] = {}
     if compiled:
-        code = _compile(workspace, compiled, generated, before, present)
+        code, altered = _compile(workspace, compiled, perhaps & names, generated, before, present)
+        certain |= before.dependants(altered)
         compiled, contents, descriptors = set(code.names), code.contents, code.descriptors
         sources = {
             name: Source(source_digest(name) or "", imports)
             for name, imports in code.imports.items()
         }
-    after = _manifest_after(before, names, sources, contents, whole_tree)
+    after = _manifest_after(before, names, sources, contents, None if whole_tree else certain)
     markers = {
         name
         for name in _package_markers(after.files)
@@ -130,22 +136,33 @@ def _generate(
 def _compile(
     workspace: Workspace,
     names: AbstractSet[str],
+    perhaps: AbstractSet[str],
     generated: AbstractSet[str],
     before: Manifest,
     present: Present,
-) -> Code:
-    from paycli.toolchain.code import make_code  # loads protoc and protobuf
+) -> tuple[Code, set[str]]:
+    """Code of `names` and of those `perhaps` that import what now exports something else: that too.
 
-    place = {name: f"{_stem_of(name)}.py" for name in generated}
-    beside = {
-        name: present.out / place[name] for name in generated - names if workspace.path_of(name)
-    }
-    former = [
-        present.out / place[name]
+    protoc does not see the others, so a name that one of them defines already would go unnoticed;
+    then everything is compiled, and protoc explains.
+    """
+    place = {name: present.out / f"{_stem_of(name)}.py" for name in generated}
+    beside = {name: place[name] for name in generated - names if workspace.path_of(name)}
+    former = {
+        name: place[name]
         for name in names & before.protos.keys()
-        if present.digest(place[name]) == before.files.get(place[name], "")
-    ]
-    return make_code(workspace, names, generated, beside, former)
+        if present.digest(f"{_stem_of(name)}.py") == before.files.get(f"{_stem_of(name)}.py", "")
+    }
+    with compile_python(workspace, sorted(names)) as made:
+        from paycli.toolchain.code import make_code  # loads protobuf while protoc is at work
+        from paycli.toolchain.exports import differences
+
+        descriptors = made.descriptors()
+        altered, clash = differences(descriptors, names, former, beside.values())
+        more = set(beside) if clash else before.dependants(altered) & perhaps
+        if not more:
+            return make_code(made, names, generated, descriptors), altered
+    return _compile(workspace, names | more, perhaps - more, generated, before, present)
 
 
 def _damaged(names: Iterable[str], before: Manifest, present: Present) -> set[str]:
@@ -166,18 +183,20 @@ def _manifest_after(
     names: AbstractSet[str],
     sources: Mapping[str, Source],
     contents: Mapping[str, bytes],
-    whole_tree: bool,
+    overdue: AbstractSet[str] | None,
 ) -> Manifest:
+    """What to note; `overdue` are the protos to compile in the next run, if this is of some alone."""
     known = {**before.imported, **before.protos, **sources}
     files = _files_by_stem(before.files) | _files_by_stem(
         {name: digest(content) for name, content in contents.items()}
     )
     protos = {name: known[name] for name in names}
     unfinished: dict[str, str] = {}
-    if not whole_tree:
+    if overdue is not None:
         same = before.made_with == toolchain_stamp()
         others = before.protos.keys() - names
-        protos |= {n: known[n] if same else known[n]._replace(digest="") for n in others}
+        kept = others - overdue if same else set[str]()
+        protos |= {n: known[n] if n in kept else known[n]._replace(digest="") for n in others}
         own = {file for name in names for file in files[_stem_of(name)]}
         unfinished = {n: d for n, d in before.unfinished.items() if n not in own}
     return Manifest(
@@ -243,6 +262,16 @@ def _is_ours(marker: str, files: Iterable[str], before: Manifest, present: Prese
         name.removeprefix(inside).partition("/")[0] for name in files if name.startswith(inside)
     }
     return present.names_in(folder) <= ours | {INIT, "__pycache__"}
+
+
+def _refuse_unsafe_names(names: Iterable[str]) -> None:
+    """protoc writes paths into comments and strings of its code as they are."""
+    for name in sorted(names):
+        if unsafe := _UNSAFE.search(name):
+            raise InputError(
+                f"{name!r}: the path of a proto becomes text in Python code, where {unsafe[0]!r} "
+                "has a meaning. Rename the file or the folder."
+            )
 
 
 def _refuse_one_module_for_two(names: Iterable[str], workspace: Workspace) -> None:

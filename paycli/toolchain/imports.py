@@ -9,8 +9,9 @@ would clash in one process.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from keyword import iskeyword
 from typing import Final
 
@@ -30,12 +31,18 @@ def module_of(proto_name: str) -> str:
     return proto_name.removesuffix(".proto").replace("-", "_").replace("/", ".") + "_pb2"
 
 
+def count_shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items two paths begin with in common."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
+
+
 class RelativeImports:
     """Makes imports of the generated modules relative, for modules `depth` folders deep."""
 
     def __init__(self, generated: Collection[str], depth: int) -> None:
         self._dots = "." * (depth + 1)
-        self._by_alias = {_alias(module): module for module in generated}
+        self._by_alias = {alias_of(module): module for module in generated}
         self._lines: dict[str, str] = {}
         for alias, module in self._by_alias.items():
             self._lines |= self._replacements(alias, module)
@@ -49,7 +56,7 @@ class RelativeImports:
         for line in code[:end].split("\n"):
             fallback = before == _FALLBACK and self._by_alias.get(line.partition(" = ")[0].strip())
             if fallback:
-                mended.append("  " + self._import(_alias(fallback), fallback, "; "))
+                mended.append("  " + self._import(alias_of(fallback), fallback, "; "))
             else:
                 mended.append(self._lines.get(line, line))
             before = line
@@ -109,7 +116,7 @@ def mend_keywords(code: str) -> str:
     return _MESSAGE.sub(by_getattr, code)
 
 
-def _alias(module: str) -> str:
+def alias_of(module: str) -> str:
     """The name that protoc gives an imported module."""
     return module.replace("_", "__").replace(".", "_dot_")
 

@@ -21,6 +21,7 @@ from paycli import __version__
 from paycli.errors import InputError
 
 MANIFEST: Final = ".paycli-gen.json"
+_OPTIONS: Final = "google/protobuf/descriptor.proto"
 _BY: Final = "paycli gen; do not edit"
 
 
@@ -49,18 +50,28 @@ class Manifest(NamedTuple):
         names: AbstractSet[str],
         generated: AbstractSet[str],
         digest_of: Callable[[str], str | None],
-    ) -> set[str]:
-        """Those of `names` that are to be compiled again.
+    ) -> tuple[set[str], set[str]]:
+        """What is to be compiled again, and what perhaps is; not only of `names`.
 
         They changed, or they import what did, or what is now `generated` and was not, or no longer
-        is: that decides how it is imported.
+        is: that decides how it is imported. Who only imports texts that changed is compiled again
+        if these offer something else than before, or for the custom options that it may have.
         """
         if self.unfinished or self.made_with != toolchain_stamp():
-            return set(names)
+            return set(names), set()
         known = {**self.imported, **self.protos}
         changed = {name for name in known if digest_of(name) != known[name].digest}
-        changed |= generated ^ self.protos.keys()
-        return _with_dependants(changed, known) & set(names)
+        texts = changed & names & self.protos.keys()
+        certain = texts | _with_dependants(
+            (changed - texts) | generated ^ self.protos.keys(), known
+        )
+        perhaps = _with_dependants(texts, known) - certain
+        certain |= perhaps & _with_dependants({_OPTIONS}, known)
+        return certain, perhaps - certain
+
+    def dependants(self, names: Iterable[str]) -> set[str]:
+        """Whatever imported one of `names`, directly or not."""
+        return _with_dependants(names, {**self.imported, **self.protos}) - set(names)
 
 
 def toolchain_stamp() -> str:

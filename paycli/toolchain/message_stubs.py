@@ -13,16 +13,15 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
+from paycli.toolchain.comments import Comments, docstring
 from paycli.toolchain.enum_stubs import EnumWriter
 from paycli.toolchain.field_types import MESSAGES, FieldTyper, FieldTypes
 from paycli.toolchain.stub_names import (
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,
-    Comments,
     Stub,
     Types,
     declared_names,
-    docstring,
     writable,
 )
 

@@ -16,10 +16,9 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
+from paycli.toolchain.comments import METHODS, SERVICES, Comments, docstring
 from paycli.toolchain.imports import python_name
-from paycli.toolchain.stub_names import Comments, Stub, Types, docstring, writable
-
-_SERVICES, _METHODS = 6, 2  # field numbers in descriptor.proto, of which paths of comments are made
+from paycli.toolchain.stub_names import Stub, Types, writable
 
 _Path = tuple[int, ...]
 
@@ -76,7 +75,7 @@ def service_stub(
     if file.service:
         writer = _ServiceStub(stub, file, said)
         for index, service in enumerate(file.service):
-            writer.write_service(service, (_SERVICES, index))
+            writer.write_service(service, (SERVICES, index))
     return stub.text()
 
 
@@ -117,7 +116,7 @@ class _ServiceStub:
     def write_service(self, service: ServiceDescriptorProto, at: _Path) -> None:
         """The stub, the servicer, its registration, and protoc's experimental class of calls."""
         methods = [
-            (method, self._docstring((*at, _METHODS, index)))
+            (method, self._docstring((*at, METHODS, index)))
             for index, method in enumerate(service.method)
             if writable(python_name(method.name))
         ]

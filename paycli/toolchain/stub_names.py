@@ -7,10 +7,8 @@ that only checkers see; whatever would hide a name that the stub needs makes it 
 
 from __future__ import annotations
 
-import itertools
 import keyword
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import (
@@ -20,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
-from paycli.toolchain.imports import module_of
+from paycli.toolchain.imports import count_shared, module_of
 
 # A field of such a name hides the method at run time; a stub that said so would break `Message`.
 MESSAGE_MEMBERS: Final = frozenset({
@@ -48,11 +46,9 @@ class Symbol(NamedTuple):
     proto: _Type
 
 
-_UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
 _BEFORE_A_MODULE: Final = " [(@=\n"
 
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
-Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
 
 
 def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
@@ -226,7 +222,7 @@ class Stub:
         dots, parts = "", module_of(file).split(".")
         if file in self._generated:
             folder = module_of(self.file).split(".")[:-1]
-            shared = _shared(folder, parts[:-1])
+            shared = count_shared(folder, parts[:-1])
             dots, parts = "." * (len(folder) - shared + 1), parts[shared:]
         elif not _is_typed(file):
             self._uses_untyped_modules = True
@@ -266,12 +262,6 @@ class Stub:
         return "\n".join([*directives, "", *imports, *self._reexports, "", body, ""])
 
 
-def _shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many items two paths begin with in common."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in same)
-
-
 def _mentions(body: str, module: str) -> bool:
     """Whether a stub uses a module: a helper may not have needed all that it could."""
     return any(f"{before}{module}." in body for before in _BEFORE_A_MODULE)
@@ -279,24 +269,3 @@ def _mentions(body: str, module: str) -> bool:
 
 def _is_typed(file: str) -> bool:
     return module_of(file).startswith(_TYPED_ROOT)
-
-
-def docstring(comment: str) -> str:
-    """A proto comment as a Python string in triple quotes; empty for none."""
-    if not comment:
-        return ""
-    lines = [line.rstrip().removeprefix(" ") for line in comment.expandtabs(4).split("\n")]
-    text = "\n".join("".join(filter(str.isprintable, line)) for line in lines).strip()
-    if not text:
-        return ""
-    text = _UNSAFE_QUOTE.sub(r'\\"', text.replace("\\", "\\\\"))
-    return f'"""{text}\n"""' if "\n" in text else f'"""{text}"""'
-
-
-def comments(file: FileDescriptorProto) -> Comments:
-    """The comments of a file by the path of what they stand at."""
-    return {
-        tuple(place.path): said
-        for place in file.source_code_info.location
-        if (said := place.leading_comments or place.trailing_comments)
-    }

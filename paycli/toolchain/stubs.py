@@ -13,10 +13,11 @@ from collections.abc import Collection
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+from paycli.toolchain.comments import comments
 from paycli.toolchain.imports import module_of
 from paycli.toolchain.message_stubs import message_stub
 from paycli.toolchain.service_stubs import service_stub
-from paycli.toolchain.stub_names import comments, index_types
+from paycli.toolchain.stub_names import index_types
 
 
 def emit_stubs(

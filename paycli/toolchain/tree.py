@@ -27,10 +27,12 @@ _MARK_WITHIN: Final = 200
 class Drift(NamedTuple):
     """How a tree differs from what it should be; names relative to the output folder.
 
-    `edited` and `kept` were changed by hand; `kept` are no longer generated.
+    `line_ends` are right but for these. `edited` and `kept` were changed by hand; `kept` are no
+    longer generated.
     """
 
     stale: tuple[str, ...] = ()
+    line_ends: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     left_over: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ class Drift(NamedTuple):
     def named(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         """What people call each kind, and the files."""
         yield "stale", self.stale
+        yield "the same but for its line ends", self.line_ends
         yield "edited by hand", self.edited
         yield "missing", self.missing
         yield "left over", self.left_over
@@ -90,6 +93,7 @@ def find_drift(wanted: Mapping[str, str], manifest: Manifest, present: Present) 
 
     return Drift(
         stale=of("stale"),
+        line_ends=of("line_ends"),
         edited=of("edited"),
         missing=of("missing"),
         left_over=of("left_over"),
@@ -106,16 +110,17 @@ def write(
 
     Raises InputError, with nothing changed, if something is in the way.
     """
-    changed = (*drift.stale, *drift.edited, *drift.missing)
+    changed = (*drift.stale, *drift.line_ends, *drift.edited, *drift.missing)
     _refuse_what_is_in_the_way(drift, changed, out)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with _locked(out):
             if read_manifest(out) != before:
                 return False
-            if changed or drift.left_over:
+            moved = bool(changed or drift.left_over)
+            if moved:
                 _replace_all({name: contents[name] for name in changed}, drift, before, out)
-            if drift.interrupted or before != after or not (out / MANIFEST).exists():
+            if moved or drift.interrupted or before != after or not (out / MANIFEST).exists():
                 _replace(out / MANIFEST, render(after).encode())
             shutil.rmtree(out / _STAGING, ignore_errors=True)
     except OSError as problem:
@@ -163,10 +168,12 @@ def _kind(name: str, wanted: str | None, manifest: Manifest, present: Present) -
         return "missing"
     if manifest.is_own(name, found):
         return "stale"
+    content = (present.out / name).read_bytes()
+    if digest(content.replace(b"\r\n", b"\n")) == wanted:
+        return "line_ends"
     if name in manifest.files:
         return "edited"
-    with (present.out / name).open("rb") as file:
-        return "stale" if _PROTOC_MARK in file.read(_MARK_WITHIN) else "foreign"
+    return "stale" if _PROTOC_MARK in content[:_MARK_WITHIN] else "foreign"
 
 
 def _refuse_what_is_in_the_way(drift: Drift, changed: tuple[str, ...], out: Path) -> None:

@@ -7,10 +7,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
+
+from paycli.toolchain.scratch import scratch_folder
 
 _PACKAGE: Final = ("paycli_verify", "some", "package")
 # Several modules may be wrong; all are named. What the modules print is not to mix with the answer.
@@ -30,9 +31,9 @@ def find_import_failures(out: Path, files: Collection[str]) -> dict[str, str]:
     """Those of the generated `files` that do not import, with the reason.
 
     They are copied, alone, to a place of which nothing but the package's top is on sys.path: what
-    imports there imports in any package.
+    imports there imports in any package. Raises InputError.
     """
-    with tempfile.TemporaryDirectory(prefix="paycli-verify-") as folder:
+    with scratch_folder() as folder:
         package = Path(folder, *_PACKAGE)
         for name in files:
             (package / name).parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +53,7 @@ def find_import_failures(out: Path, files: Collection[str]) -> dict[str, str]:
             check=False,
             env={**os.environ, "PYTHONSAFEPATH": ""},
         )
-        if not answer.exists():  # the interpreter itself died
+        if run.returncode or not answer.exists():  # the interpreter itself died
             return dict.fromkeys(modules.values(), run.stderr.strip() or f"exit {run.returncode}")
         failed = json.loads(answer.read_text(encoding="utf-8"))
         return {modules[module]: reason for module, reason in failed.items()}

@@ -60,6 +60,12 @@ def find_workspace(roots: Sequence[Path], protos: Sequence[Path]) -> Workspace:
     return Workspace(tuple(roots), tuple(sorted(names)))
 
 
+def default_out() -> Path:
+    """Where the code goes in the working directory: paycli has a package for it, others one at the top."""
+    own = Path("paycli/generated")
+    return own if own.is_dir() or Path("paycli/__init__.py").is_file() else Path("generated")
+
+
 def comes_with_protobuf(name: str) -> bool:
     """Whether the runtime has the code. A copy of another release would not load beside it."""
     if not name.startswith(_WELL_KNOWN):
@@ -103,6 +109,14 @@ def _names_below(roots: Sequence[Path]) -> set[str]:
                     "rename one, or leave out a root."
                 )
     return set(found)
+
+
+def folders_below(roots: Sequence[Path]) -> Iterator[str]:
+    """Every folder that is searched for protos."""
+    for root in roots:
+        for folder, folders, _ in os.walk(root):
+            folders[:] = [name for name in folders if _is_searched(Path(folder, name))]
+            yield folder
 
 
 def _walk(root: Path, roots: Sequence[Path]) -> Iterator[Path]:

@@ -83,10 +83,15 @@ def _pay(folder: Path, _: int) -> None:
 
 
 def _gen(folder: Path, _: int) -> None:
-    found = processes.code_generation(folder, 200)
-    _command_row("paycli gen, 200 protos, cold / protoc", found.cold, 1.30)
-    _command_row("  nothing changed / protoc", found.nothing_changed, 0.50)
-    _command_row("  one file changed / protoc", found.one_changed, 0.60)
+    for size, messages, cold, same, changed in (
+        ("small", processes.SMALL, 1.70, 0.80, 0.90),
+        ("large", processes.LARGE, 1.30, 0.40, 0.60),
+    ):
+        (within := folder / size).mkdir()
+        found = processes.code_generation(within, 200, messages)
+        _command_row(f"paycli gen, 200 {size} protos, cold / protoc", found.cold, cold)
+        _command_row("  nothing changed / protoc", found.nothing_changed, same)
+        _command_row("  one file changed / protoc", found.one_changed, changed)
 
 
 def _lint(folder: Path, _: int) -> None:

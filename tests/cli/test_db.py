@@ -99,7 +99,9 @@ def store(kept: Path, tmp_path: Path) -> Path:
 def test_each_command_on_a_store_that_is_right(store: Path, tmp_path: Path) -> None:
     verified = db("verify", store)
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert verified.stdout == "All is right: 38 payments, 43 journal entries.\n"
+    right, anchor = verified.stdout.splitlines()
+    assert right == "All is right: 38 payments, 43 journal entries."
+    assert re.fullmatch(r"Anchor: 43:[0-9a-f]{64}", anchor)
     migrated = db("migrate", store)
     assert (migrated.returncode, migrated.stderr) == (0, "")
     assert migrated.stdout == f"Nothing to do: the schema has version {SCHEMA_VERSION}.\n"
@@ -134,7 +136,9 @@ def test_json_is_one_document(store: Path, tmp_path: Path) -> None:
         assert ended.stdout.count("\n") == 1
         return dict(json.loads(ended.stdout))
 
-    assert document("verify", store) == {"verdict": "right", "payments": 38, "entries": 43}
+    verified = document("verify", store)
+    assert str(verified.pop("anchor")).startswith("43:")
+    assert verified == {"verdict": "right", "payments": 38, "entries": 43, "open_intents": 0}
     assert document("migrate", store) == {"from": SCHEMA_VERSION, "to": SCHEMA_VERSION}
     assert document("status", store) == {
         "path": str(store),
@@ -160,7 +164,7 @@ def test_json_is_one_document(store: Path, tmp_path: Path) -> None:
 def test_an_empty_store_is_right_too(server: Server) -> None:
     verified = run_paycli("db", "verify", "--store", f"sqlite:///{server.store}")
     assert (verified.returncode, verified.stderr) == (0, "")
-    assert verified.stdout == "All is right: 0 payments, 0 journal entries.\n"
+    assert verified.stdout.startswith("All is right: 0 payments, 0 journal entries.\nAnchor: 0:")
 
 
 def test_a_backup_under_load_is_of_one_moment(start_server: StartServer, tmp_path: Path) -> None:
@@ -236,7 +240,9 @@ def test_a_missing_store_is_named(command: str, tmp_path: Path) -> None:
 
 def test_a_missing_backup_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "none"
-    assert f"There is no store {missing}." in problem_of(db("restore", tmp_path / "s.db", missing))
+    said = problem_of(db("restore", tmp_path / "s.db", missing))
+    assert said == f"There is no backup {missing}. Name the file that 'db backup' wrote."
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_wrong_urls_are_wrong_usage(tmp_path: Path) -> None:
@@ -272,12 +278,12 @@ def text_file(path: Path) -> None:
 @pytest.mark.parametrize(
     ("made", "sentence"),
     [
-        (foreign, "{path} is the database of another program. Name another file with --store."),
+        (foreign, "{path} is the database of another program. Name another file."),
         (
             of_another_application,
-            "{path} is the database of another program. Name another file with --store.",
+            "{path} is the database of another program. Name another file.",
         ),
-        (text_file, "{path} is not a SQLite database. Name another file with --store."),
+        (text_file, "{path} is not a SQLite database. Name another file."),
         (
             newer,
             (
@@ -468,7 +474,7 @@ def test_each_flipped_page_is_found_or_harmless(store: Path) -> None:
 
 # -- tampering: each invariant broken through raw SQL, found, and named with who breaks it
 
-ENTRY = "INSERT INTO entry VALUES ((SELECT max(seq) + 1 FROM entry), {values})"
+ENTRY = "INSERT INTO entry VALUES ((SELECT max(seq) + 1 FROM entry), {values}, 0)"
 TAMPERED = [
     ("I1", "charged", "UPDATE payment SET refunded = captured + 1 WHERE {who}"),
     ("I1", "charged", "UPDATE payment SET voided = 1 WHERE {who}"),

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
+import re
+import shlex
+import signal
 import socket
-import sqlite3
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import contextmanager
+from typing import Any
 
 import grpc
 import pytest
 
-from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.generated import payment_pb2
+from tests.client.odd_service import end, never, service
 from tests.conftest import Server, run_paycli
 
 
@@ -45,6 +50,21 @@ def test_a_decline_exits_1_with_its_reason(server: Server) -> None:
     assert declined.stderr.count("\n") == 1
 
 
+def test_a_decline_that_is_asked_for_again_is_not_called_paid(server: Server) -> None:
+    order = ("--order-id", "o", "--user-id", "sim_decline_expired_card")
+    run_paycli("pay", "--amount", "5", *order, "--target", server.target)
+    again = run_paycli("pay", "--amount", "5", *order, "--target", server.target)
+    assert again.returncode == 1
+    assert again.stderr == "Declined before: EXPIRED_CARD. Order o over 5.00 EUR was not paid.\n"
+
+
+def test_a_payment_by_its_key_is_called_by_its_key(server: Server) -> None:
+    command = ("pay", "--amount", "5", "--order-id", "", "--idempotency-key", "k")
+    for said in ("", "Key k was paid before; nothing was paid again.\n"):
+        paid = run_paycli(*command, "--target", server.target)
+        assert (paid.returncode, paid.stderr) == (0, said)
+
+
 def test_unreachable_exits_3_at_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port = listening.getsockname()[1]
@@ -52,58 +72,6 @@ def test_unreachable_exits_3_at_once() -> None:
     assert (alone.returncode, alone.stdout) == (3, "")
     assert alone.stderr.startswith("Error: No service answers at localhost:")
     assert alone.stderr.count("\n") == 1
-
-
-class Moody(payment_pb2_grpc.PaymentServiceServicer):
-    """A service that ends each call as its order says."""
-
-    def ProcessPayment(  # noqa: N802 - the contract's name
-        self, request: payment_pb2.PaymentRequest, context: grpc.ServicerContext
-    ) -> payment_pb2.PaymentResponse:
-        if request.order_id == "slow":
-            threading.Event().wait(3)
-        context.abort(grpc.StatusCode[request.order_id], "because of the order")
-        raise AssertionError("abort returned")
-
-
-@pytest.fixture(scope="module")
-def moody() -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(max_workers=4))
-    payment_pb2_grpc.add_PaymentServiceServicer_to_server(Moody(), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None)
-
-
-@pytest.mark.parametrize(
-    ("order", "exit_code", "said"),
-    [
-        ("PERMISSION_DENIED", 4, "refused the call: because of the order"),
-        ("UNAUTHENTICATED", 4, "refused the call: because of the order"),
-        ("INVALID_ARGUMENT", 2, "because of the order"),
-        ("UNAVAILABLE", 5, "same key"),
-        ("INTERNAL", 1, "answered INTERNAL: because of the order"),
-    ],
-)
-def test_each_kind_of_failure_has_its_exit_code(
-    moody: str, order: str, exit_code: int, said: str
-) -> None:
-    command = ("pay", "--amount", "5", "--order-id", order, "--target", moody)
-    failed = run_paycli(*command)
-    assert (failed.returncode, failed.stdout) == (exit_code, "")
-    assert said in failed.stderr
-    assert failed.stderr.count("\n") == 1
-    error = json.loads(run_paycli(*command, "--json").stderr)["error"]
-    assert (error["status"], error["exit_code"]) == (order, exit_code)
-
-
-def test_no_answer_in_time_is_an_unknown_outcome(moody: str) -> None:
-    unknown = run_paycli(
-        "pay", "--amount", "5", "--order-id", "slow", "--target", moody, "--timeout", "0.5"
-    )
-    assert unknown.returncode == 5
-    assert "It may have been carried out" in unknown.stderr
 
 
 def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
@@ -115,7 +83,7 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
     error = json.loads(unknown.stderr)["error"]
     order = error["metadata"]["order_id"]
     assert error["message"].endswith(f"It was order {order}.")
-    retried = json.loads(run_paycli(*command, "--order-id", order, "--json").stdout)
+    retried = json.loads(run_paycli(*shlex.split(error["command"])[1:], "--json").stdout)
     assert (retried["status"], retried["order_id"]) == ("SUCCESS", order)
 
 
@@ -134,6 +102,10 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
         (("--amount", "5", "--currency", ""), "currency is missing"),
         (("--amount", "5", "--order-id", ""), "order_id is missing"),
         (("--amount", "5", "--user-id", "x" * 256), "256 characters"),
+        (("--amount", "5", "--user-id", "ada "), "user_id begins or ends with a blank"),
+        (("--amount", "5", "--order-id", "o\u200b"), "order_id holds U+200B, which nobody sees"),
+        (("--amount", "5", "--order-id", "o\u202e"), "order_id holds U+202E, which nobody sees"),
+        (("--amount", "5", "--idempotency-key", " k"), "idempotency_key begins or ends with a"),
         (("--amount", "5", "--target", "localhost"), "HOST:PORT"),
         *(
             (("--amount", "5", "--target", wrong), "HOST:PORT")
@@ -143,6 +115,13 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
         (("--amount",), "requires an argument"),
         (("--amount", "5", "--bogus"), "No such option"),
         (("--amount", "5", "no.yaml"), "either --amount or fixture files"),
+        (("no.yaml", "--currency", "EUR"), "--currency: write that into the fixture"),
+        (("no.yaml", "--user-id", ""), "--user-id: write that into the fixture"),
+        (
+            ("no.yaml", "--order-id", "o", "--idempotency-key", "k"),
+            "--order-id, --idempotency-key:",
+        ),
+        (("--amount", "5", "--keep-going"), "--keep-going is for fixtures"),
         ((), "either --amount or fixture files"),
         (("no.yaml",), "no.yaml: no such file"),
     ],
@@ -155,41 +134,155 @@ def test_wrong_usage_exits_2_with_one_sentence(arguments: tuple[str, ...], said:
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_fixture_is_sent_in_order_and_its_wrong_entries_are_left_out(
-    server: Server, tmp_path: Path
-) -> None:
-    fixture = tmp_path / "f.yaml"
-    fixture.write_text(
-        "defaults: {currency: EUR, user_id: ada}\n"
-        "payments:\n"
-        "  - {order_id: a, amount: 0.10}\n"
-        "  - {order_id: b, amount: 0.001}\n"
-        "  - {order_id: c, amount: 9999999999999.99}\n"
-        "  - {order_id: a, amount: 0.11}\n"
-        "  - {order_id: d, amount: 1, user_id: sim_decline_lost_card, expect: FAILED}\n",
-        encoding="utf-8",
+def test_an_unknown_outcome_says_everything_once(server: Server) -> None:
+    order = ("--order-id", "o", "--user-id", "sim_lost_answer")
+    unknown = run_paycli("pay", "--amount", "5", *order, "--target", server.target)
+    assert unknown.returncode == 5
+    assert unknown.stderr == (
+        "Error: The processor's answer was lost; it may have been paid. It was order o. "
+        "To learn the outcome: paycli pay --amount 5.00 --currency EUR --order-id o "
+        f"--user-id sim_lost_answer --target {server.target}\n"
     )
-    sent = run_paycli("pay", fixture, "--target", server.target, "--json")
-    assert [json.loads(line)["order_id"] for line in sent.stdout.splitlines()] == ["a", "c", "d"]
-    errors = [json.loads(line)["error"] for line in sent.stderr.splitlines()[:2]]
-    assert "f.yaml:4: amount 0.001" in errors[0]["message"]
-    assert "f.yaml:6: " in errors[1]["message"]
-    assert errors[1]["reason"] == "IDEMPOTENCY_KEY_REUSED"
-    assert sent.returncode == 2
-    with contextlib.closing(sqlite3.connect(server.store)) as connection:
-        rows = connection.execute("SELECT order_id, amount FROM payment ORDER BY created_us")
-        assert list(rows) == [("a", 10), ("c", 999999999999999), ("d", 100)]
 
 
-def test_the_shipped_fixtures_are_all_paid(server: Server) -> None:
-    fixtures = sorted((Path(__file__).parents[2] / "configs/fixtures").glob("*.yaml"))
-    paid = run_paycli("pay", *fixtures, "--target", server.target)
-    assert paid.returncode == 0, paid.stderr
-    assert "27 payments: 6 FAILED, 21 SUCCESS." in paid.stderr
-    again = run_paycli("pay", *fixtures, "--target", server.target)
-    assert again.stdout.count("(paid before)") == 27
-    with contextlib.closing(sqlite3.connect(server.store)) as connection:
-        assert connection.execute("SELECT count(*) FROM payment").fetchone() == (27,)
+@contextmanager
+def paying_who_waits(*options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A payment that has reached its service, which does not answer; and the target."""
+    arrived = threading.Event()
+
+    def answer(request: payment_pb2.PaymentRequest, context: grpc.ServicerContext) -> None:
+        arrived.set()
+        never(request, context)
+
+    with (
+        service(answer) as target,
+        subprocess.Popen(
+            [sys.executable, "-m", "paycli", "pay", "--amount", "42", "--target", target, *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as paying,
+    ):
+        try:
+            assert arrived.wait(20)
+            yield paying, target
+        finally:
+            paying.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) -> None:
+    with paying_who_waits("--idempotency-key", "it's", "--user-id", "ada") as (paying, target):
+        paying.send_signal(number)
+        shown, said = paying.communicate(timeout=20)
+    assert (paying.returncode, shown) == (5, "")
+    found = re.fullmatch(
+        r"Error: Interrupted before an answer was shown; it may have been paid. "
+        r"It was order (order-[0-9a-f-]{36}), key it's. To learn the outcome: (.*)\n",
+        said,
+    )
+    assert found
+    words = shlex.split(found[2])
+    assert words[:4] == ["paycli", "pay", "--amount", "42.00"]
+    assert words[6:] == [
+        *("--order-id", found[1], "--user-id", "ada"),
+        *("--idempotency-key", "it's", "--target", target),
+    ]
+
+
+def test_the_command_leads_where_the_payment_went() -> None:
+    """Also when it was the default: PAYCLI_TARGET may lead elsewhere, where it would be paid anew."""
+    from paycli.cli.options import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
+    from paycli.cli.pay import _Service
+    from paycli.client.charges import charge
+
+    order = charge(order_id="o", amount="5", currency="EUR", user_id="")
+    command = _Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, plaintext=False).to_learn(order)
+    assert command.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
+
+
+def test_an_interrupted_payment_as_json_has_the_command() -> None:
+    with paying_who_waits("--json", "--order-id", "o") as (paying, target):
+        paying.send_signal(signal.SIGINT)
+        shown, said = paying.communicate(timeout=20)
+    assert (paying.returncode, shown) == (5, "")
+    error = json.loads(said)["error"]
+    assert error["metadata"] == {"order_id": "o"}
+    command = f"paycli pay --amount 42.00 --currency EUR --order-id o --target {target}"
+    assert error["command"] == command
+
+
+def test_somebody_in_a_hurry_is_told_too() -> None:
+    with paying_who_waits("--order-id", "o") as (paying, _):
+        for _ in range(20):
+            paying.send_signal(signal.SIGINT)
+            paying.send_signal(signal.SIGTERM)
+        _, said = paying.communicate(timeout=20)
+    assert paying.returncode == 5
+    assert "It was order o." in said
+
+
+def test_before_anything_is_sent_an_interrupt_is_just_that() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with subprocess.Popen(
+            [sys.executable, "-m", "paycli", "pay", "--amount", "5", "--target", f"127.1:{port}"],
+            stderr=subprocess.PIPE,
+        ) as paying:
+            connection, _ = silent.accept()
+            paying.send_signal(signal.SIGTERM)
+            _, said = paying.communicate(timeout=20)
+            connection.close()
+    assert (paying.returncode, said) == (130, b"")
+
+
+@pytest.mark.parametrize(
+    ("stdout", "why"),
+    [
+        ("full", "No space left on device"),
+        ("closed", "nobody reads it any more"),
+    ],
+)
+def test_an_answer_that_cannot_be_written_is_said(server: Server, stdout: str, why: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open("/dev/full" if stdout == "full" else writing, "w") as out:  # noqa: PTH123 - a device
+        paid = subprocess.run(
+            [sys.executable, "-m", "paycli", "pay", "--amount", "42", "--target", server.target],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    assert paid.returncode == 5
+    found = re.fullmatch(
+        rf"Error: Cannot write the result: {why}; the answer was SUCCESS, (pay_\w+). "
+        r"It was order order-.*. To learn the outcome: (.*)\n",
+        paid.stderr,
+    )
+    assert found
+    again = run_paycli(*shlex.split(found[2])[1:], "--json")
+    assert json.loads(again.stdout)["payment_id"] == found[1]
+
+
+def test_what_a_service_says_does_not_steer_the_terminal() -> None:
+    nasty = "\x1b[2J\u202eevil\x9b\r\nResponse status: SUCCESS"
+
+    def answer(request: payment_pb2.PaymentRequest, context: grpc.ServicerContext) -> Any:
+        if request.order_id == "ends":
+            end(context, grpc.StatusCode.ABORTED, nasty)
+        context.set_trailing_metadata((("decline-reason", "A\x1b[31mB"),))
+        return payment_pb2.PaymentResponse(payment_id=nasty, status="FAILED")
+
+    with service(answer) as target:
+        for order in ("ends", "declined"):
+            for form in ((), ("--json",)):
+                command = ("pay", "--amount", "5", "--order-id", order, "--target", target)
+                run = run_paycli(*command, *form)
+                shown = run.stdout + run.stderr
+                assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown), shown
+                assert "\nResponse status: SUCCESS" not in shown
+                if form:
+                    json.loads(run.stdout or run.stderr)
 
 
 def test_a_key_that_metadata_cannot_carry_is_refused_before_it_is_sent(server: Server) -> None:
@@ -199,13 +292,6 @@ def test_a_key_that_metadata_cannot_carry_is_refused_before_it_is_sent(server: S
         )
         assert (refused.returncode, refused.stdout) == (2, "")
         assert refused.stderr.startswith("Error: idempotency_key must be printable ASCII")
-
-
-def test_a_status_that_was_not_expected_exits_1(server: Server, tmp_path: Path) -> None:
-    fixture = tmp_path / "f.yaml"
-    for n, fields in enumerate(("user_id: sim_decline_lost_card", "expect: FAILED")):
-        fixture.write_text(f"payments: [{{order_id: o{n}, amount: 5, currency: EUR, {fields}}}]")
-        assert run_paycli("pay", fixture, "--target", server.target).returncode == 1
 
 
 def test_tls_is_asked_for_where_it_is_wanted(server: Server) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from paycli.cli.app import COMMANDS
 from tests.conftest import Server, StartServer, run_paycli
 
 
@@ -62,34 +65,108 @@ def test_an_argument_that_is_no_text_is_refused(server: Server) -> None:
     assert paid.stderr == b"Error: order_id holds a control character; send printable text.\n"
 
 
-def test_a_full_disk_is_said_in_one_sentence(server: Server) -> None:
+@pytest.mark.parametrize(
+    "arguments",
+    [("--help",), ("pay", "--help"), ("db", "verify", "--help"), ("--version",), ("db",)],
+)
+def test_a_full_disk_is_said_in_one_sentence(arguments: tuple[str, ...]) -> None:
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
-        paid = subprocess.run(
-            [sys.executable, "-m", "paycli", "pay", "--amount", "5", "--target", server.target],
+        shown = subprocess.run(
+            [sys.executable, "-m", "paycli", *arguments],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
         )
-    assert (paid.returncode, paid.stderr) == (
+    assert (shown.returncode, shown.stderr) == (
         1,
         "Error: Cannot write the result: No space left on device.\n",
     )
 
 
-def test_a_reader_that_has_enough_ends_it_quietly(server: Server, tmp_path: Path) -> None:
-    fixture = tmp_path / "f.yaml"
-    fixture.write_text("payments: [{order_id: '${n}', amount: 5, currency: EUR, repeat: 5000}]")
-    with subprocess.Popen(
-        [sys.executable, "-m", "paycli", "pay", str(fixture), "--target", server.target],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as paying:
-        assert paying.stdout is not None
-        assert paying.stderr is not None
-        assert paying.stdout.readline().startswith("SUCCESS")
-        paying.stdout.close()
-        assert (paying.wait(20), paying.stderr.read()) == (1, "")
+def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    shown = subprocess.run(
+        [sys.executable, "-m", "paycli", "--help"], stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (shown.returncode, shown.stderr) == (1, b"")
+
+
+def test_nobody_who_hears_what_is_said_changes_nothing(server: Server) -> None:
+    command = ("pay", "--amount", "5", "--order-id", "o", "--target", server.target)
+    run_paycli(*command)
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        again = subprocess.run(
+            [sys.executable, "-m", "paycli", *command], stdout=subprocess.PIPE, stderr=full
+        )
+    assert (again.returncode, again.stdout.count(b"\n")) == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("pa",), "No such command 'pa'. Did you mean 'pay'? See 'paycli --help'."),
+        (("db", "nope"), "No such command 'nope'. See 'paycli db --help'."),
+        (("pay", "--amount"), "Option '--amount' requires an argument. See 'paycli pay --help'."),
+        (
+            ("db", "verify", "--store"),
+            "Option '--store' requires an argument. See 'paycli db verify --help'.",
+        ),
+        (
+            ("--target", "h:1", "pay", "--amount", "5"),
+            "Options stand after the command: paycli pay --amount 5 --target h:1",
+        ),
+        (("--show-completion", "csh"), "'csh' is no shell that completes; name bash, zsh, fish"),
+    ],
+)
+def test_wrong_usage_is_one_sentence_that_leads_on(arguments: tuple[str, ...], said: str) -> None:
+    refused = run_paycli(*arguments)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(f"Error: {said}")
+    assert refused.stderr.count("\n") == 1
+
+
+def test_an_option_before_the_command_is_led_behind_it() -> None:
+    refused = run_paycli("--json", "pay", "--amount", "5")
+    message = json.loads(refused.stderr)["error"]["message"]
+    assert message == "Options stand after the command: paycli pay --amount 5 --json"
+
+
+def test_a_group_alone_shows_its_help_and_all_of_each_description() -> None:
+    alone = run_paycli("db")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    words = " ".join(alone.stdout.split())
+    assert words.startswith("Usage: paycli db ")
+    assert "exit 1 at the first that is wrong." in words
+    assert "..." not in words.partition("Commands:")[2]
+
+
+def test_options_say_what_they_take_in_words_of_ours() -> None:
+    for command in COMMANDS:
+        shown = run_paycli(command, "--help").stdout
+        assert " range>" not in shown
+    assert "--timeout SECONDS" in run_paycli("pay", "--help").stdout
+
+
+@pytest.mark.parametrize("shell", ["zsh", "fish", "bash"])
+def test_completion_is_shown_for_the_shell_that_is_named(shell: str) -> None:
+    shown = run_paycli("--show-completion", shell)
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert f"complete_{shell}" in shown.stdout
+
+
+@pytest.mark.parametrize("settings", [{}, {"PYTHONUTF8": "0"}])
+def test_an_order_that_the_locale_cannot_write_is_paid(
+    server: Server, settings: dict[str, str]
+) -> None:
+    paid = run_paycli(
+        *("pay", "--amount", "5", "--order-id", "caf\u00e9", "--target", server.target, "--json"),
+        env={"LC_ALL": "C", **settings},
+    )
+    assert paid.returncode == 0, paid.stderr
+    with contextlib.closing(sqlite3.connect(server.store)) as connection:
+        assert connection.execute("SELECT order_id FROM payment").fetchone() == ("caf\u00e9",)
 
 
 def test_a_server_whose_streams_the_caller_closed_stops_cleanly(start_server: StartServer) -> None:

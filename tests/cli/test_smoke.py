@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -124,4 +125,134 @@ def test_a_wrong_suite_exits_2_before_a_server_is_started(tmp_path: Path) -> Non
     path.write_text("steps:\n  - nam: x\n", encoding="utf-8")
     wrong = run_paycli("smoke", path)
     assert wrong.returncode == 2
-    assert wrong.stderr == f"Error: {path}:2: unknown key 'nam' in a step; did you mean 'name'?\n"
+    summary, error = wrong.stderr.splitlines()
+    assert error == f"Error: {path}:2: unknown key 'nam' in a step; did you mean 'name'?"
+    assert summary.startswith("0 passed, 0 failed, 0 skipped, 1 of the suites not run")
+
+
+def reported(report: Path) -> dict[str, int]:
+    root = ET.parse(report).getroot()
+    return {name: int(root.get(name, "")) for name in ("tests", "failures", "errors", "skipped")}
+
+
+def long_suite(tmp_path: Path) -> Path:
+    return suite(tmp_path, *(f"name: step {n}, {PAY}, {GOOD}" for n in range(2_000)))
+
+
+def long_run(tmp_path: Path, server: Server, report: Path) -> subprocess.Popen[str]:
+    options = ["--target", server.target, "--junit", str(report)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path)), *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def test_a_target_that_is_down_leaves_a_report(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text("of an earlier run", encoding="utf-8")
+    path = suite(tmp_path, f"name: a, {PAY}, {GOOD}", f"name: b, {PAY}, {GOOD}")
+    down = run_paycli("smoke", path, "--target", "localhost:1", "--junit", report)
+    assert down.returncode == 3
+    assert "0 passed, 0 failed, 0 skipped, 2 not run" in down.stderr
+    assert reported(report) == {"tests": 2, "failures": 0, "errors": 2, "skipped": 0}
+
+
+def test_a_mistake_leaves_a_report(tmp_path: Path) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text("of an earlier run", encoding="utf-8")
+    path = suite(tmp_path, f"name: a, {PAY}, {GOOD}, expect: {{payment_id: {{matches: '['}}}}")
+    wrong = run_paycli("smoke", path, "--target", "localhost:1", "--junit", report)
+    assert wrong.returncode == 2
+    assert f"{path}:2: matches: '[' is no regular expression" in wrong.stderr
+    assert reported(report)["errors"] == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_a_run_that_is_stopped_leaves_a_report(
+    server: Server, tmp_path: Path, number: signal.Signals
+) -> None:
+    report = tmp_path / "junit.xml"
+    report.write_text("of an earlier run", encoding="utf-8")
+    with long_run(tmp_path, server, report) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("PASS")
+        process.send_signal(number)
+        _, said = process.communicate(timeout=20)
+    assert reported(report)["errors"] >= 1
+    if number != signal.SIGKILL:
+        assert process.returncode == 130
+        assert reported(report)["tests"] == 2_000
+        assert "not run" in said
+
+
+def test_a_target_that_dies_fails_the_run_and_leaves_a_report(
+    server: Server, tmp_path: Path
+) -> None:
+    report = tmp_path / "junit.xml"
+    with long_run(tmp_path, server, report) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("PASS")
+        server.stop(signal.SIGKILL)
+        _, said = process.communicate(timeout=40)
+    assert process.returncode == 1
+    counts = reported(report)
+    assert (counts["tests"], counts["failures"]) == (2_000, 1)
+    assert f"{counts['errors']} not run" in said
+
+
+def test_kill_9_leaves_no_server_behind(tmp_path: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"PASS")
+        assert servers_of(temporary)
+        process.kill()
+    deadline = time.monotonic() + 20
+    while servers_of(temporary):
+        assert time.monotonic() < deadline, "the server outlives its starter"
+        time.sleep(0.05)
+
+
+def test_all_skipped_is_not_green(server: Server, tmp_path: Path) -> None:
+    path = suite(
+        tmp_path,
+        "name: a, call: grpc.health.v1.Health/Check, request: {service: none}, "
+        "expect_error: {code: NOT_FOUND}",
+    )
+    path.write_text("requires: grpc.health.v1.Health\n" + path.read_text(), encoding="utf-8")
+    skipped = run_paycli("smoke", path, "--target", server.target)
+    assert skipped.returncode == 1
+    assert "Nothing was proved" in skipped.stderr
+    assert skipped.stdout.count("SKIP") == 1
+    strict = run_paycli("smoke", path, "--target", server.target, "--strict")
+    assert strict.returncode == 1
+    assert "--strict forbids skips" in strict.stdout
+
+
+def test_lists_compare_as_outside(server: Server, tmp_path: Path) -> None:
+    rich = "call: paycli.payments.v1.Payments"
+    create = (
+        f"name: pay, {rich}/CreatePayment, request: {{order_id: '${{uuid}}', customer_id: "
+        "'${uuid}', amount: {currency_code: EUR, units: 5}}"
+    )
+    listed = f"{rich}/ListPayments, request: {{customer_id: '${{steps.pay.customer_id}}'}}"
+    path = suite(
+        tmp_path,
+        create,
+        f"name: partial, {listed}, expect: {{payments: [{{version: 1, amount: {{units: 5}}}}]}}",
+        f"name: pattern, {listed}, expect: {{payments: [{{name: {{matches: '^payments/'}}}}]}}",
+        f"name: wrong, {listed}, expect: {{payments: [{{amount: {{units: 6}}}}]}}",
+        f"name: too few, {listed}, expect: {{payments: []}}",
+    )
+    smoke = run_paycli("smoke", path, "--target", server.target, "--json")
+    results = [json.loads(line) for line in smoke.stdout.splitlines()]
+    assert [each["verdict"] for each in results] == ["passed"] * 3 + ["failed"] * 2
+    assert "payments[0].amount.units: expected '6', got '5'" in results[3]["reason"]

@@ -82,12 +82,38 @@ def test_a_wrong_entry_is_named_and_its_neighbours_stay(
     tmp_path: Path, entry: str, said: str
 ) -> None:
     good = "{order_id: good, amount: 5, currency: EUR}"
-    before, wrong, after = read(tmp_path, f"payments:\n  - {good}\n  - {entry}\n  - {good}\n")
+    other = good.replace("good", "other")
+    before, wrong, after = read(tmp_path, f"payments:\n  - {good}\n  - {entry}\n  - {other}\n")
     assert isinstance(before, FixturePayment)
     assert isinstance(after, FixturePayment)
     assert isinstance(wrong, DocumentError)
     assert said in str(wrong)
     assert "f.yaml:3" in str(wrong)
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("{order_id: a, amount: 5, currency: EUR}", "order a stands in line 2 already"),
+        ("{order_id: a, amount: 6, currency: CHF}", "order a stands in line 2 already"),
+        ('{order_id: "caf\\u00e9", amount: 5, currency: EUR}', "stands in line 3 already"),
+        ("{idempotency_key: k, amount: 5, currency: EUR}", "key k stands in line 4 already"),
+        ("{order_id: r, amount: 5, currency: EUR, repeat: 2}", "write ${n} into its order_id"),
+    ],
+)
+def test_the_same_payment_twice_is_named(tmp_path: Path, entry: str, said: str) -> None:
+    text = (
+        "payments:\n"
+        "  - {order_id: a, amount: 5, currency: EUR}\n"
+        '  - {order_id: "cafe\\u0301", amount: 5, currency: EUR}\n'
+        "  - {order_id: b, idempotency_key: k, amount: 5, currency: EUR}\n"
+        "  - {order_id: a, user_id: ada, amount: 5, currency: EUR}\n"
+    )
+    *others, wrong = read(tmp_path, f"{text}  - {entry}\n")
+    assert isinstance(wrong, DocumentError)
+    assert "f.yaml:6: " in str(wrong)
+    assert said in str(wrong)
+    assert all(isinstance(each, FixturePayment) for each in others)
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,8 @@ def test_each_finding_is_a_line_and_its_repair_another(run: Run, tmp_path: Path)
         ran = run("-m", "paycli", "doctor", "--port", port)
     assert ran.returncode == 1
     lines = ran.stdout.splitlines()
-    wrong = lines.index(f"FAIL  port: Port {port} is taken by a program that does not speak gRPC.")
+    said = f"localhost:{port} takes connections but says nothing."
+    wrong = lines.index(f"FAIL  port: Port {port} is taken: {said}")
     assert lines[wrong + 1].startswith("      repair with: paycli serve --port ")
     assert ran.stderr == ""
 
@@ -177,7 +178,8 @@ def test_stale_code_is_found_and_made_again(examine: Examine, project: Path) -> 
 
 def test_a_command_can_be_pasted_whatever_the_names(examine: Examine, project: Path) -> None:
     (project / "proto").rename(project / "my protos")
-    (project / "paycli").rename(project / "it's")
+    (project / "it's").mkdir()
+    (project / "generated").rename(project / "it's/generated")
     (project / "my protos/shop.proto").write_text(PROTO.replace("id", "number"))
     where = ("-I", "my protos", "--out", "it's/generated")
     command = examine(*where, exit_code=1)["generated"]["command"]
@@ -185,7 +187,7 @@ def test_a_command_can_be_pasted_whatever_the_names(examine: Examine, project: P
 
 
 def test_code_that_somebody_edited_is_not_fixed(examine: Examine, project: Path) -> None:
-    edited = project / "paycli/generated/shop_pb2.py"
+    edited = project / "generated/shop_pb2.py"
     edited.write_text(f"{edited.read_text()}# mine\n")
     found = examine("--fix", exit_code=1)["generated"]
     assert "was not left as gen wrote it" in found["message"]
@@ -196,10 +198,11 @@ def test_a_proto_with_a_mistake_is_shown_where_it_is(examine: Examine, project: 
     (project / "proto/shop.proto").write_text(PROTO.replace("string", "strin"))
     found = examine("--fix", exit_code=1)["generated"]
     assert found["message"].startswith("proto/shop.proto:3:17: ")
+    assert found["command"] is None  # nothing but an editor repairs that
 
 
 def test_code_for_a_newer_runtime_is_found(examine: Examine, project: Path) -> None:
-    code = project / "paycli/generated/shop_pb2.py"
+    code = project / "generated/shop_pb2.py"
     text = code.read_text()
     current = text.partition("# Protobuf Python Version: ")[2].partition("\n")[0]
     code.write_text(text.replace(current, "99.1.0"))
@@ -290,17 +293,56 @@ def test_a_wrong_flag_is_wrong_usage(tmp_path: Path) -> None:
     assert run_paycli("doctor", "--port", "70000", cwd=tmp_path).returncode == 2
 
 
+@pytest.fixture
+def packages_of_the_system(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str], None]:
+    """Make dpkg believe that python3-apt has this status."""
+    if shutil.which("dpkg-query") is None:
+        pytest.skip("no dpkg here")
+    records = tmp_path / "dpkg"
+    (records / "info").mkdir(parents=True)
+    (records / "updates").mkdir()
+    monkeypatch.setenv("DPKG_ADMINDIR", str(records))
+
+    def set_status(status: str) -> None:
+        (records / "status").write_text(
+            f"Package: python3-apt\nStatus: {status}\nArchitecture: all\nVersion: 1\n"
+            "Maintainer: A <a@example.com>\nDescription: x\n"
+        )
+
+    set_status("install ok installed")
+    return set_status
+
+
+@pytest.mark.parametrize("status", ["deinstall ok config-files", "unknown ok not-installed"])
+def test_apt_pkg_is_nothing_to_look_at_without_python3_apt(
+    packages_of_the_system: Callable[[str], None], examine: Examine, status: str
+) -> None:
+    packages_of_the_system(status)
+    assert "apt_pkg" not in examine()
+
+
+def test_apt_pkg_is_for_information(
+    packages_of_the_system: Callable[[str], None], examine: Examine, run: Run
+) -> None:
+    found = examine()["apt_pkg"]
+    assert found["verdict"] == "info"
+    assert "Only programs that use python3-apt need it." in found["message"]
+    assert "\nINFO  apt_pkg: " in run("-m", "paycli", "doctor", "--port", free_port()).stdout
+
+
 @pytest.mark.skipif(not SYSTEM_HAS_APT_PKG, reason="no dpkg with python3-apt here")
 def test_apt_pkg_of_the_system_is_linked_into_an_environment(run: Run, tmp_path: Path) -> None:
     doctor = ("-m", "paycli", "doctor", "--port", free_port())
     before = run(*doctor)
     assert before.returncode == 0
-    assert "WARN  apt_pkg: " in before.stdout
+    assert "INFO  apt_pkg: " in before.stdout
     assert run("-c", "import apt_pkg").returncode == 1
     fixed = run(*doctor, "--fix")
     if "made for another Python" in before.stdout:
-        assert "WARN  apt_pkg: " in fixed.stdout
+        assert "INFO  apt_pkg: " in fixed.stdout
         return
-    assert "apt_pkg: apt_pkg of python3-apt cannot be imported" in fixed.stderr
+    assert "apt_pkg: apt_pkg cannot be imported: " in fixed.stderr
     assert "OK    apt_pkg: apt_pkg can be imported." in fixed.stdout
     assert run("-c", "import apt_pkg").returncode == 0

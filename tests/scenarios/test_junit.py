@@ -9,7 +9,7 @@ import pytest
 
 from paycli.errors import InputError
 from paycli.scenarios.junit import write_junit
-from paycli.scenarios.runner import StepResult, Verdict
+from paycli.scenarios.record import StepResult, Verdict
 
 
 def result(verdict: Verdict, reason: str = "") -> StepResult:
@@ -28,8 +28,9 @@ def test_the_counts_add_up(tmp_path: Path) -> None:
     path = tmp_path / "junit.xml"
     write_junit(path, [result(verdict) for verdict in (*Verdict, Verdict.SKIPPED)])
     for element in (ET.parse(path).getroot(), *ET.parse(path).getroot()):
-        counts = [element.get(name) for name in ("tests", "failures", "skipped", "time")]
-        assert counts == ["4", "1", "2", "2.000000"]
+        counts = [element.get(name) for name in ("tests", "failures", "errors", "skipped")]
+        assert counts == ["5", "1", "1", "2"]
+        assert element.get("time") == "2.500000"
 
 
 def test_a_report_that_cannot_be_written_is_named(tmp_path: Path) -> None:

@@ -37,7 +37,17 @@ PAY = "call: payment.PaymentService/ProcessPayment"
             "names no",
         ),
         (f"steps: [{{name: a, {PAY}, request: {{order_id: '${{env:NOT_SET}}'}}}}]\n", "is not set"),
+        ("steps: [{name: a, fixture: none.yaml}]\n", "s.yaml:1: fixture: "),
         ("steps: [{name: a, fixture: none.yaml}]\n", "none.yaml: no such file"),
+        (f"steps: [{{name: a, {PAY}, expect: {{statuss: null}}}}]\n", "did you mean 'status'"),
+        (f"steps: [{{name: a, {PAY}, expect: {{status: null}}}}]\n", "is never null"),
+        (f"steps: [{{name: a, {PAY}, expect: {{status: {{match: x}}}}}}]\n", "'matches'"),
+        (f"steps: [{{name: a, {PAY}, expect: {{status: {{matches: '['}}}}}}]\n", "s.yaml:1: matc"),
+        (
+            f"steps: [{{name: a, {PAY}, expect_error: {{code: NOT_FOUND, message: '('}}}}]\n",
+            "is no regular expression",
+        ),
+        (f"requires: payment.Paymnt\nsteps: [{{name: a, {PAY}}}]\n", "no known service"),
         ("steps: [{name: a, fixture: x, expect: {}}]\n", "has no 'expect'"),
     ],
 )

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -63,7 +65,8 @@ def refused(tree: Path, *arguments: str) -> str:
             },
             (
                 'Error: proto/x/a.proto:2:3: Import "b.proto" was not found: the tree has "x/b.proto"; '
-                'imports are written from the root.\n      import "b.proto";\n      ^\n'
+                "import that, or name the root it is written from: -I proto -I proto/x.\n"
+                '      import "b.proto";\n      ^\n'
             ),
         ),
         (
@@ -123,6 +126,60 @@ def test_a_mistake_in_a_proto(tree: Path, files: dict[str, str], said: str) -> N
         (tree / "proto" / name).parent.mkdir(exist_ok=True)
         (tree / "proto" / name).write_text(text, encoding="utf-8")
     assert refused(tree) == said
+
+
+@pytest.mark.parametrize(
+    ("imported", "said"),
+    [
+        ("./x/b.proto", 'does not say where the file is from the root: write "x/b.proto".'),
+        ("x/../x/b.proto", 'does not say where the file is from the root: write "x/b.proto".'),
+        ("x//b.proto", 'does not say where the file is from the root: write "x/b.proto".'),
+        ("/x/b.proto", 'does not say where the file is from the root: write "x/b.proto".'),
+        ("../b.proto", 'root: write its path below the root, without "." or "..".'),
+        ("../../../../b.proto", 'root: write its path below the root, without "." or "..".'),
+        ("..", 'root: write its path below the root, without "." or "..".'),
+        (".", 'root: write its path below the root, without "." or "..".'),
+        ("http://x/b.proto", "does not say where the file is from the root: write"),
+        ("a:1:2: b", "was not found: name the root that has it with -I DIR."),
+        ("x/b", 'was not found: the tree has "x/b.proto".'),
+        ("", "This import names no file."),
+        ("y/b.proto", 'was not found: the tree has "x/y/b.proto"; import that, or name the root'),
+        ("z/y/b.proto", 'was not found: the tree has "x/y/b.proto"; imports are written from'),
+        ("google/type/b.proto", "run 'pip install --upgrade googleapis-common-protos'"),
+        ("none.proto", "was not found: name the root that has it with -I DIR."),
+    ],
+)
+def test_an_import_that_leads_nowhere(tree: Path, imported: str, said: str) -> None:
+    """Said at the line of the importer, with the file of the tree that is most alike."""
+    files = {
+        "a.proto": f'syntax = "proto3";\n\nimport "{imported}";',
+        "a/b.proto": 'syntax = "proto3";',  # has the name too, and comes first
+        "x/b.proto": 'syntax = "proto3";',
+        "x/y/b.proto": 'syntax = "proto3";',
+    }
+    for name, text in files.items():
+        (tree / "proto" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tree / "proto" / name).write_text(text, encoding="utf-8")
+    shown = refused(tree)
+    assert shown.startswith("Error: proto/a.proto:3:1: ")
+    assert said in shown.splitlines()[0]
+    assert len(shown.splitlines()) == 3
+
+
+def test_the_root_that_is_named_repairs_it(tree: Path) -> None:
+    (tree / "proto/my protos/y").mkdir(parents=True)
+    (tree / "proto/a.proto").write_text('syntax = "proto3";\nimport "y/b.proto";')
+    (tree / "proto/my protos/y/b.proto").write_text('syntax = "proto3";')
+    command = refused(tree).partition("written from: ")[2].partition(".\n")[0]
+    assert gen(tree, *shlex.split(command)).returncode == 0
+
+
+def test_a_failed_import_does_not_hide_why_it_failed(tree: Path) -> None:
+    (tree / "proto/a.proto").write_text(
+        'syntax = "proto3";\nimport "b.proto";\nmessage A { B b = 1; }'
+    )
+    (tree / "proto/b.proto").write_text('syntax = "proto3";\nmessage B { None x = 1; }')
+    assert refused(tree).startswith('Error: proto/b.proto:2:13: "None" is not defined.\n')
 
 
 def test_a_file_that_is_not_utf8(tree: Path) -> None:
@@ -194,6 +251,36 @@ def test_a_foreign_output_folder(tree: Path) -> None:
     assert checked.returncode == 1
     assert "in the way, not written by gen: foreign/good_pb2.py" in checked.stderr
     assert snapshot(foreign) == before
+
+
+def in_a_full_folder(tree: Path, command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Run with a TMPDIR of a few KB, which nobody else sees."""
+    (tree / "small").mkdir(exist_ok=True)
+    shell = (
+        f"mount -t tmpfs -o size=4k tmpfs small || exit 99; TMPDIR=small exec {shlex.join(command)}"
+    )
+    return subprocess.run(
+        ["unshare", "--map-root-user", "--mount", "sh", "-c", shell],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("command", ["gen --out out", "gen --out out --verify", "lint"])
+def test_a_folder_for_temporary_files_that_is_full(tree: Path, command: str) -> None:
+    if in_a_full_folder(tree, ["true"]).returncode:
+        pytest.skip("no mounts here")
+    text = "".join(f"message M{number} {{ string name = 1; }}\n" for number in range(200))
+    if "--verify" not in command:  # which is then the first to need room
+        (tree / "proto/large.proto").write_text(f'syntax = "proto3";\n{text}')
+    run = in_a_full_folder(tree, [sys.executable, "-m", "paycli", *command.split()])
+    assert run.returncode == 2, run.stderr
+    assert run.stderr == (
+        f"Error: Cannot write temporary files into {tree}/small: No space left on device. "
+        "Make room, or name another folder with TMPDIR.\n"
+    )
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -17,7 +18,7 @@ from paycli.errors import InputError
 from paycli.toolchain.generate import Generated, bring_up_to_date, generate
 from paycli.toolchain.manifest import MANIFEST
 from paycli.toolchain.tree import write
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.workspace import default_out, find_workspace
 from tests.conftest import run_paycli
 
 FILES = {
@@ -243,18 +244,123 @@ def test_hidden_folders_and_virtual_environments_are_not_searched(tree: Path) ->
     assert set(look(tree).compiled) == FILES.keys()
 
 
-def test_runs_at_the_same_time_take_turns(tree: Path) -> None:
+def test_a_run_that_was_overtaken_writes_nothing(tree: Path) -> None:
     late = look(tree)  # has looked, and then another run is faster, with newer protos
     put(tree, "alone.proto", "message Newer {}")
     make(tree)
     before = snapshot(tree / "out")
     assert not write(late.contents, late.drift, late.before, late.after, tree / "out")
     assert snapshot(tree / "out") == before
+
+
+# Stands in the middle of its writing until another run, in its own process, is done or waits.
+HALFWAY = """
+import os, sys
+from pathlib import Path
+from paycli.toolchain.generate import bring_up_to_date
+from paycli.toolchain.workspace import default_out, find_workspace
+
+
+def stand(event, args):
+    global moved
+    if event == "os.rename" and str(args[1]).endswith("_pb2.py"):
+        moved += 1
+        if moved == 2:
+            print("halfway", flush=True)
+            sys.stdin.readline()
+
+
+moved = 0
+sys.addaudithook(stand)
+bring_up_to_date(find_workspace([Path("proto")], []), Path("out"))
+"""
+
+
+def test_a_run_waits_for_another_that_is_writing(tree: Path) -> None:
+    def start(program: list[str]) -> subprocess.Popen[str]:
+        command = [sys.executable, *program]
+        return subprocess.Popen(
+            command, cwd=tree, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    with start(["-c", HALFWAY]) as first:
+        assert first.stdout is not None
+        assert first.stdout.readline() == "halfway\n"
+        put(tree, "alone.proto", "message Newer {}")  # the other run has other files to write
+        halfway = snapshot(tree / "out")
+        with start(["-m", "paycli", "gen", "--out", "out"]) as second:
+            wait_for_lock(second.pid, tree / "out")
+            assert snapshot(tree / "out") == halfway
+            assert first.communicate("go on\n", timeout=60)[0] == ""
+            assert second.wait(60) == 0
+    assert first.returncode == 0
+    found = snapshot(tree / "out")
     shutil.rmtree(tree / "out")
-    command = [sys.executable, "-m", "paycli", "gen", "--out", "out"]
-    runs = [subprocess.Popen(command, cwd=tree, stderr=subprocess.DEVNULL) for _ in range(4)]
-    assert [run.wait(60) for run in runs] == [0] * 4
+    make(tree)
+    assert found == snapshot(tree / "out")
+
+
+def wait_for_lock(pid: int, folder: Path) -> None:
+    """Until the process waits for the lock of the folder; fails if it does not."""
+    found = folder.stat()
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino} "
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for line in Path("/proc/locks").read_text().splitlines():
+            if "->" in line and f" {pid} " in line and wanted in line:
+                return
+        time.sleep(0.02)
+    pytest.fail("nobody waits for the lock")
+
+
+def test_code_checked_out_with_other_line_ends_is_called_that(tree: Path) -> None:
+    make(tree)
+    before = snapshot(tree / "out")
+    for path in (tree / "out").rglob("*.*"):
+        path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    (tree / "out/alone_pb2.py").write_bytes(before["alone_pb2.py"] + b"mine = True\r\n")
+    checked = gen(tree, "--check")
+    assert checked.returncode == 1
+    said = [line.strip() for line in checked.stderr.splitlines()]
+    assert "the same but for its line ends: out/acme/money_pb2.py" in said
+    assert "edited by hand: out/alone_pb2.py" in said
+    assert said.count("edited by hand: out/alone_pb2.py") == sum("by hand" in line for line in said)
+    assert (
+        said[-1]
+        == "To keep line ends as gen writes them, put '* text eol=lf' into out/.gitattributes."
+    )
+    made = gen(tree)
+    assert made.stderr.count("edited by hand") == 1
     assert snapshot(tree / "out") == before
+    assert gen(tree, "--check").returncode == 0
+
+
+def test_code_that_was_repaired_is_not_called_unfinished(tree: Path) -> None:
+    make(tree)
+    before = snapshot(tree / "out")
+    (tree / "out/alone_pb2.py").write_text("mine = True\n")
+    assert gen(tree).returncode == 0
+    assert snapshot(tree / "out") == before
+    assert gen(tree).stderr == "4 protos, 18 files in out: nothing changed.\n"
+
+
+def test_a_project_of_somebody_else_gets_no_paycli(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tree / "paycli").mkdir()  # of whatever kind
+    assert run_paycli("gen", cwd=tree).stderr.startswith("4 protos, 18 files in generated: ")
+    assert not list((tree / "paycli").iterdir())
+    (tree / "paycli/generated").mkdir()  # was made by an earlier paycli
+    assert " in paycli/generated: " in run_paycli("gen", cwd=tree).stderr
+    (tree / "paycli/generated").rename(tree / "elsewhere")
+    (tree / "paycli/__init__.py").touch()
+    monkeypatch.chdir(tree)
+    assert default_out() == Path("paycli/generated")
+
+
+def test_one_is_one(tree: Path) -> None:
+    shutil.rmtree(tree / "proto/acme")
+    assert gen(tree).stderr == "1 proto, 5 files in out: 5 files changed.\n"
 
 
 def test_the_descriptor_set_has_imports_and_positions_though_nothing_changed(tree: Path) -> None:

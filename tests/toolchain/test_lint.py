@@ -168,7 +168,7 @@ def test_a_finding_has_its_line_and_a_caret_and_exits_1(tmp_path: Path) -> None:
     lines = run.stdout.splitlines()
     at = next(i for i, line in enumerate(lines) if "Field 'C'" in line)
     assert lines[at + 2].index("^") == lines[at + 1].index("C")
-    assert "findings in 1 files" in run.stderr
+    assert "findings in 1 file." in run.stderr
 
 
 def test_a_clean_tree_exits_0_in_every_format(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ SELECT payment.payment_id
 FROM payment LEFT JOIN entry ON entry.seq = payment.created_seq
 WHERE payment.payment_id >= :first AND payment.payment_id <= :last
   AND (payment.version = 1
-       AND payment.amount > 0
+       AND payment.amount BETWEEN 1 AND 999999999999999
+       AND payment.currency IN (SELECT value FROM json_each(:currencies))
        AND payment.voided = 0 AND payment.refunded = 0 AND payment.expired = 0
        AND payment.updated_us = payment.created_us
        AND payment.authorized = iif(payment.decline_reason = '', payment.amount, 0)

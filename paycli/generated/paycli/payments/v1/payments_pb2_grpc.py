@@ -141,15 +141,13 @@ class PaymentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetPayment(self, request, context):
-        """Gets a payment (AIP-131). Errors: NOT_FOUND.
-        """
+        """Gets a payment (AIP-131). Errors: NOT_FOUND."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListPayments(self, request, context):
-        """Lists payments, newest first (AIP-132, AIP-158). Errors: INVALID_ARGUMENT.
-        """
+        """Lists payments, newest first (AIP-132, AIP-158). Errors: INVALID_ARGUMENT."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -163,29 +161,25 @@ class PaymentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def VoidPayment(self, request, context):
-        """Gives back all that is authorized and not captured. Errors: NOT_FOUND, FAILED_PRECONDITION.
-        """
+        """Gives back all that is authorized and not captured. Errors: NOT_FOUND, FAILED_PRECONDITION."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RefundPayment(self, request, context):
-        """Refunds part or all of what was captured. Errors: NOT_FOUND, FAILED_PRECONDITION.
-        """
+        """Refunds part or all of what was captured. Errors: NOT_FOUND, FAILED_PRECONDITION."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetRefund(self, request, context):
-        """Gets a refund (AIP-131). Errors: NOT_FOUND.
-        """
+        """Gets a refund (AIP-131). Errors: NOT_FOUND."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListRefunds(self, request, context):
-        """Lists the refunds of a payment, oldest first (AIP-132, AIP-158). Errors: NOT_FOUND.
-        """
+        """Lists the refunds of a payment, oldest first (AIP-132, AIP-158). Errors: NOT_FOUND."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

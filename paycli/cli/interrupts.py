@@ -1,0 +1,36 @@
+"""Signals that end a command, as one exception that unwinds it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Final, NoReturn
+
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def termination_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM and a closed terminal unwind like Ctrl-C, as KeyboardInterrupt.
+
+    The first one does; those that follow, from somebody in a hurry, cut nothing off that it began.
+    """
+    endings = [
+        number
+        for number in _ENDINGS
+        if signal.getsignal(number) is not signal.SIG_IGN  # nohup, or a shell's background job
+    ]
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        for each in endings:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in endings}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,155 @@
+"""Why a target gave no answer, asked of the network itself once gRPC has given up.
+
+gRPC's own words change with its version and leave much open ("Socket closed"). Nothing that is sent
+here can move money: a TLS greeting, or HTTP/2's.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import ssl
+import urllib.request
+from enum import Enum, auto
+from typing import Final
+
+_LOOK_S: Final = 2.0
+_HTTP2_GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_FRAME_TYPE_AT: Final = 3
+_SETTINGS: Final = 4
+_HTTP2: Final = "h2"
+_HTTP1_QUESTION: Final = b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+_HTTP_STATUS: Final = re.compile(r"http2 header with status: (\d+)")
+_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC reads them
+_ELSEWHERE: Final = "or name another service with --target HOST:PORT."
+
+
+class _Speaks(Enum):
+    HTTP2 = auto()
+    HTTP1 = auto()
+    TLS = auto()
+    TLS_ONLY = auto()  # without HTTP/2 inside
+    NOTHING = auto()
+    OTHER = auto()
+
+
+def why_no_answer(
+    target: str,
+    host: str,
+    port: int,
+    *,
+    plaintext: bool,
+    is_here: bool,
+    timeout_s: float,
+    said: str,
+) -> str:
+    """One sentence: what is wrong and what to do. `said` is gRPC's own account."""
+    said = " ".join(said.rpartition("last error: ")[2].removeprefix("UNKNOWN: ").split())
+    if not is_here and (proxy := _proxy_to(host)):
+        return (
+            f"No service answers at {target} through the proxy of {proxy} ({said}). "
+            f"Name the host in no_proxy if it can be reached without, {_ELSEWHERE}"
+        )
+    try:
+        speaks = _look(host, port, tls=not plaintext)
+    except socket.gaierror:
+        return f"No service answers at {target}: the name '{host}' is not known. Mend --target."
+    except ConnectionRefusedError:
+        return (
+            f"No service answers at {target}: nothing listens there. "
+            f"Start one with 'paycli serve', {_ELSEWHERE}"
+        )
+    except TimeoutError:
+        return f"{target} cannot be reached: no connection within {_LOOK_S:g} s. Look at the network, {_ELSEWHERE}"
+    except OSError as problem:
+        return f"{target} cannot be reached: {problem.strerror or problem}. Look at the network, {_ELSEWHERE}"
+    return _sentence(target, speaks, plaintext=plaintext, timeout_s=timeout_s, said=said)
+
+
+def _proxy_to(host: str) -> str:
+    """The variable that makes gRPC go through a proxy; its value may hold a password."""
+    if urllib.request.proxy_bypass(host):
+        return ""
+    return next((name for name in _PROXIES if os.environ.get(name)), "")
+
+
+def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float, said: str) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in said:
+        why = said.partition("CERTIFICATE_VERIFY_FAILED: ")[2].removesuffix(": OK")
+        return (
+            f"The certificate of {target} is not trusted ({why}). Set GRPC_DEFAULT_SSL_ROOTS_FILE_PATH "
+            "to a PEM file with the authority that signed it."
+        )
+    if found := _HTTP_STATUS.search(said):
+        return (
+            f"{target} is no gRPC service: it answers as a web server does (HTTP status {found[1]}). "
+            f"Name the port of its gRPC service, {_ELSEWHERE}"
+        )
+    if "Hostname Verification" in said:
+        return f"The certificate of {target} is for another host. Name the host as its certificate does."
+    match speaks:
+        case _Speaks.TLS if plaintext:
+            return f"{target} speaks TLS, and plaintext was sent. Add --tls."
+        case _Speaks.HTTP1 | _Speaks.TLS_ONLY:
+            return (
+                f"{target} speaks HTTP/1, not gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
+            )
+        case _Speaks.HTTP2 if not plaintext:
+            return f"{target} speaks plaintext, and TLS was asked for. Add --plaintext if you trust the network."
+        case _Speaks.HTTP2 | _Speaks.TLS:
+            return f"{target} did not answer within {timeout_s:g} s ({said}). Wait longer with --timeout, {_ELSEWHERE}"
+        case _Speaks.NOTHING:
+            return f"{target} takes connections but says nothing. Look whether it hangs or is no gRPC service, {_ELSEWHERE}"
+        case _:
+            return f"{target} speaks another protocol than gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
+
+
+def _look(host: str, port: int, *, tls: bool) -> _Speaks:
+    """What is spoken there, tried in the wanted way first. Raises OSError when nobody is there."""
+    first, second = (_greet_tls, _greet_plain) if tls else (_greet_plain, _greet_tls)
+    heard = first(host, port)
+    if heard in (_Speaks.HTTP2, _Speaks.TLS):
+        return heard
+    other = second(host, port)
+    return heard if other in (_Speaks.NOTHING, _Speaks.OTHER) else other
+
+
+def _greet_plain(host: str, port: int) -> _Speaks:
+    heard = _hear(host, port, _HTTP2_GREETING)
+    if heard is None:
+        return _Speaks.NOTHING
+    if len(heard) > _FRAME_TYPE_AT and heard[_FRAME_TYPE_AT] == _SETTINGS:
+        return _Speaks.HTTP2
+    # To the other greeting, old servers say something without a status line, or nothing.
+    if (heard + (_hear(host, port, _HTTP1_QUESTION) or b"")).find(b"HTTP/1.") >= 0:
+        return _Speaks.HTTP1
+    return _Speaks.OTHER if heard else _Speaks.NOTHING
+
+
+def _hear(host: str, port: int, question: bytes) -> bytes | None:
+    """What is answered; None for silence. Raises OSError when nobody is there."""
+    with socket.create_connection((host, port), _LOOK_S) as stream:
+        try:
+            stream.sendall(question)
+            return stream.recv(64)
+        except TimeoutError:
+            return None
+        except OSError:
+            return b""
+
+
+def _greet_tls(host: str, port: int) -> _Speaks:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE  # only whether it speaks TLS; nothing is told to it
+    context.set_alpn_protocols([_HTTP2])
+    with socket.create_connection((host, port), _LOOK_S) as stream:
+        try:
+            with context.wrap_socket(stream, server_hostname=host) as secured:
+                chosen = secured.selected_alpn_protocol()
+        except ssl.SSLError:
+            return _Speaks.OTHER
+        except OSError:
+            return _Speaks.NOTHING
+    return _Speaks.TLS if chosen == _HTTP2 else _Speaks.TLS_ONLY

@@ -1,0 +1,78 @@
+"""The record of a run: what came of every step, with nothing left out however the run ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import groupby
+from pathlib import Path
+
+
+class Verdict(StrEnum):
+    """How a step ended. An error is a step that did not run, or not to its end: nothing is proved."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """A step, how it ended, how long it took, and why it did not pass."""
+
+    suite: str
+    step: str
+    where: str
+    verdict: Verdict
+    duration_s: float = 0.0
+    reason: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file of the suite, which tells suites of one name apart."""
+        return self.where.rpartition(":")[0]
+
+
+class Record:
+    """The results so far, in the order in which the steps were planned."""
+
+    def __init__(self, report: Callable[[Sequence[StepResult]], None]) -> None:
+        """`report` hears of every result.
+
+        Results that come together are steps of one suite that did not run, for one reason.
+        """
+        self.results: list[StepResult] = []
+        self.begun = False
+        self._report = report
+        self._planned = [StepResult("smoke", "the run as a whole", "smoke:1", Verdict.ERROR)]
+
+    def plan_suites(self, paths: Sequence[Path]) -> None:
+        """The suites of the run, before they are read: each is an error as a whole."""
+        self._planned = [
+            StepResult(path.stem, "the suite as a whole", f"{path}:1", Verdict.ERROR)
+            for path in paths
+        ]
+
+    def begin(self, steps: Sequence[StepResult]) -> None:
+        """The steps of the suites that were read: as results, they are errors until they ran."""
+        self._planned = list(steps)
+        self.begun = True
+
+    def add(self, results: Sequence[StepResult]) -> None:
+        """Note what came of the next steps."""
+        self.results += results
+        self._report(results)
+
+    def finish(self, why: str) -> None:
+        """Note and report that nothing of what is left will run."""
+        for _, steps in groupby(self._left(f"not run: {why}"), key=lambda result: result.path):
+            self.add(list(steps))
+
+    def whole(self, why: str) -> list[StepResult]:
+        """All results; what has none is an error, and `why` says what kept it from having one."""
+        return self.results + self._left(f"no result: {why}")
+
+    def _left(self, reason: str) -> list[StepResult]:
+        return [replace(each, reason=reason) for each in self._planned[len(self.results) :]]

@@ -1,0 +1,138 @@
+"""YAML values as the fields of messages, by protobuf's own JSON mapping.
+
+Requests and expectations are read by the same rules, so that what can be sent can be expected.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from paycli.documents import Node, nearest
+
+# Messages whose JSON is a single value (a text, a number), not a mapping of their fields ...
+_SINGLE: Final = frozenset(
+    f"google.protobuf.{name}"
+    for name in (
+        *("Timestamp", "Duration", "FieldMask"),
+        *(f"{kind}Value" for kind in ("Double", "Float", "Bool", "String", "Bytes")),
+        *("Int32Value", "Int64Value", "UInt32Value", "UInt64Value"),
+    )
+)
+# ... and those whose JSON can be anything.
+_FREE: Final = frozenset(
+    f"google.protobuf.{name}" for name in ("Any", "Struct", "Value", "ListValue")
+)
+_NOT_FIELDS: Final = _SINGLE | _FREE
+_TYPE_NAMES: Final = {
+    value: name.removeprefix("TYPE_").lower()
+    for name, value in vars(FieldDescriptor).items()
+    if name.startswith("TYPE_")
+}
+_EXAMPLES: Final = {
+    "google.protobuf.Timestamp": ", such as 2026-01-31T12:00:00Z",
+    "google.protobuf.Duration": ", such as 1.5s",
+}
+
+
+def message_of(field: FieldDescriptor) -> Descriptor | None:
+    """The message type of a field whose values are mappings of fields with names of their own."""
+    kind = field.message_type
+    return None if kind is None or kind.full_name in _NOT_FIELDS else kind
+
+
+def is_free(field: FieldDescriptor) -> bool:
+    """Whether a value of the field is JSON of any form: google.protobuf.Struct and its like."""
+    return field.message_type is not None and field.message_type.full_name in _FREE
+
+
+def is_map(field: FieldDescriptor) -> bool:
+    """Whether the field is a map<key, value>."""
+    kind = field.message_type
+    return kind is not None and kind.GetOptions().map_entry
+
+
+def map_value(field: FieldDescriptor) -> FieldDescriptor:
+    """The field that stands for each value of a map."""
+    assert field.message_type is not None
+    return field.message_type.fields_by_name["value"]
+
+
+def fields_of(node: Node, kind: Descriptor) -> list[tuple[FieldDescriptor, Node]]:
+    """The fields that a mapping names, in proto's or JSON's spelling. Raises DocumentError."""
+    spelled = {field.json_name: field for field in kind.fields} | dict(kind.fields_by_name)
+    entries = node.fields(
+        kind.full_name, kind.fields_by_name, also=spelled, unknown="{what} has no field '{key}'"
+    )
+    return [(spelled[name], value) for name, value in entries.items()]
+
+
+def read_value(node: Node, field: FieldDescriptor, text: str | None) -> object:
+    """A single value as JSON spells it; `text` is what its placeholders made of it, if any.
+
+    Raises DocumentError.
+    """
+    if not node.is_scalar or node.is_null:
+        raise node.must_be(field.name, type_of(field))
+    value = text if text is not None else _written(node, field)
+    try:
+        return json_value(field, value)
+    except ValueError as problem:
+        raise node.error(str(problem)) from problem
+
+
+def json_value(field: FieldDescriptor, value: object) -> object:
+    """The one spelling that JSON has for a value: 9.90 as 9.9, an enum's number as its name.
+
+    Raises ValueError.
+    """
+    if isinstance(value, bool) and field.cpp_type != FieldDescriptor.CPPTYPE_BOOL:
+        raise ValueError(_misfit(field, value))
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and value in ("true", "false"):
+        value = value == "true"  # as a placeholder leaves it
+    assert field.containing_type is not None
+    message = message_factory.GetMessageClass(field.containing_type)()
+    try:
+        json_format.ParseDict({field.name: [value] if field.is_repeated else value}, message)
+    except (json_format.ParseError, ValueError, TypeError) as problem:
+        raise ValueError(_misfit(field, value)) from problem
+    shown = json_format.MessageToDict(message, preserving_proto_field_name=True)
+    if field.name not in shown:  # a default, which is printed on request only
+        shown = json_format.MessageToDict(
+            message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        )
+    spelled: object = shown[field.name]
+    return spelled[0] if field.is_repeated and isinstance(spelled, list) else spelled
+
+
+def type_of(field: FieldDescriptor) -> str:
+    """What a person has to write for the field."""
+    if field.enum_type is not None:
+        return f"a value of {field.enum_type.full_name}"
+    if field.message_type is not None:
+        name = field.message_type.full_name
+        return f"a {name}{_EXAMPLES.get(name, '')}"
+    name = _TYPE_NAMES[field.type]
+    match field.cpp_type:
+        case FieldDescriptor.CPPTYPE_BOOL:
+            return "true or false"
+        case FieldDescriptor.CPPTYPE_STRING:
+            return "text" if name == "string" else "bytes in base64"
+        case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
+            return f"a number ({name})"
+        case _:
+            return f"a whole number ({name})"
+
+
+def _written(node: Node, field: FieldDescriptor) -> object:
+    """Text fields take a scalar as it stands there: an order id 0012 is not the number ten."""
+    return node.text(field.name) if field.type == FieldDescriptor.TYPE_STRING else node.typed()
+
+
+def _misfit(field: FieldDescriptor, value: object) -> str:
+    said = f"{field.name} must be {type_of(field)}, not '{value}'"
+    if field.enum_type is not None:
+        return f"{said}; {nearest(str(value), field.enum_type.values_by_name)}"
+    return f"{said}."

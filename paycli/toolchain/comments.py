@@ -1,0 +1,81 @@
+"""What people write into protos, as Python text.
+
+A comment is text, never code: whatever stands in it, the string that is written here says just that
+and ends where it should. protoc's plugin for gRPC copies comments as they are, so it gets to see none
+of them, and they are put into its code afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, ServiceDescriptorProto
+
+Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
+
+SERVICES, METHODS = 6, 2  # field numbers in descriptor.proto, of which the paths are made
+
+# What does not show, or changes how others show (a list, since Python's own grows with Unicode):
+# control characters, soft hyphens, zero widths, directions, line separators, tags.
+_INVISIBLE: Final = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    "\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
+)
+_UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
+_NO_COMMENT: Final = '"""Missing associated documentation comment in .proto file."""'
+
+
+def comments(file: FileDescriptorProto) -> Comments:
+    """The comments of a file, before and behind something, by the path of what they stand at."""
+    said: dict[tuple[int, ...], str] = {}
+    for place in file.source_code_info.location:
+        texts = filter(None, map(_as_written, (place.leading_comments, place.trailing_comments)))
+        if text := "\n\n".join(texts):
+            said[tuple(place.path)] = text
+    return said
+
+
+def docstring(text: str) -> str:
+    """The text as a Python string in triple quotes; empty for none."""
+    if not text:
+        return ""
+    text = _UNSAFE_QUOTE.sub(r'\\"', text.replace("\\", "\\\\"))
+    text = _INVISIBLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+    first, *others = text.split("\n")
+    if not others:
+        return f'"""{first}"""'
+    # Readers of docstrings take away all blanks before the first line, and of the indentation of the
+    # others what they have in common; in a line of its own, the first is like the others.
+    apart = first.startswith(" ") or all(line.startswith(" ") for line in others if line)
+    return '"""' + "\n" * apart + text + '\n"""'
+
+
+def with_comments(code: str, file: FileDescriptorProto, said: Comments) -> str:
+    """gRPC code with the comments of its proto, where protoc says that there are none."""
+    parts = code.split(_NO_COMMENT)
+    paths = [path for index, service in enumerate(file.service) for path in _places(service, index)]
+    assert len(parts) == len(paths) + 1, f"protoc writes gRPC code of {file.name} in another way"
+    written = [parts[0]]
+    for path, part in zip(paths, parts[1:], strict=True):
+        indent = written[-1].rpartition("\n")[2]
+        text = docstring(said.get(path, "")) or _NO_COMMENT
+        first, *others = text.split("\n")
+        lines = (f"{indent}{line}" if line else "" for line in others)
+        written += ["\n".join((first, *lines)), part]
+    return "".join(written)
+
+
+def _as_written(comment: str) -> str:
+    """Without the blank that follows `//`, blanks at the ends of lines, and blank lines around."""
+    lines = [line.rstrip(" \t\r").removeprefix(" ") for line in comment.split("\n")]
+    return "\n".join(line.expandtabs(4) for line in lines).strip("\n")
+
+
+def _places(service: ServiceDescriptorProto, index: int) -> Iterator[tuple[int, ...]]:
+    """Where protoc writes a comment: the stub, the servicer, its methods, the experimental class."""
+    at = (SERVICES, index)
+    yield from (at, at)
+    yield from ((*at, METHODS, number) for number in range(len(service.method)))
+    yield at

@@ -256,3 +256,19 @@ def test_lists_compare_as_outside(server: Server, tmp_path: Path) -> None:
     results = [json.loads(line) for line in smoke.stdout.splitlines()]
     assert [each["verdict"] for each in results] == ["passed"] * 3 + ["failed"] * 2
     assert "payments[0].amount.units: expected '6', got '5'" in results[3]["reason"]
+
+
+def test_an_own_server_that_dies_is_named(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", "smoke", str(long_suite(tmp_path))],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith("PASS")
+        os.kill(int(servers_of(tmp_path)[0].split()[0]), signal.SIGKILL)
+        said, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "the server for this run was ended by signal 9" in said

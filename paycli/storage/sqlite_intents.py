@@ -75,10 +75,10 @@ def sealed_row_of(intent: Intent) -> tuple[int | str, ...]:
     return (*row, seal_of(row))
 
 
-def stored_intents(connection: apsw.Connection) -> list[tuple[Intent, bool]]:
-    """All intents, and whether each is as it was recorded."""
+def all_intents(connection: apsw.Connection) -> list[tuple[IntentRow, bool]]:
+    """All rows, and whether each is as it was recorded."""
     rows = ((IntentRow(*row), seal) for *row, seal in connection.execute("SELECT * FROM intent"))
-    return [(intent_of(row), seal_of(row) == seal) for row, seal in rows]
+    return [(row, seal_of(row) == seal) for row, seal in rows]
 
 
 def intent_of(row: IntentRow) -> Intent:

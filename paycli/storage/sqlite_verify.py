@@ -30,7 +30,7 @@ from paycli.storage.sqlite_file import (
     open_existing,
     schema_version,
 )
-from paycli.storage.sqlite_intents import stored_intents
+from paycli.storage.sqlite_intents import all_intents
 
 _SLICE: Final = 50_000
 _CURRENCIES: Final = json.dumps(sorted(EXPONENTS))
@@ -206,20 +206,17 @@ def _check_balances(connection: apsw.Connection) -> None:
 
 def _check_intents(connection: apsw.Connection) -> int:
     """I6 of what the processor is being asked: recorded by paycli, and not answered yet."""
-    intents = stored_intents(connection)
-    for intent, whole in intents:
-        asked = intent.operation
+    intents = all_intents(connection)
+    for row, whole in intents:
+        asked = f"The open question to the processor about payment {row.payment_id} breaks I6"
         if not whole:
             raise CheckFailed(
-                f"The open question to the processor about payment {asked.payment_id} breaks I6: "
-                "it is not as paycli recorded it, and a server would not settle it. Restore a backup."
+                f"{asked}: it is not as paycli recorded it, and a server would not settle it. "
+                "Restore a backup."
             )
         answered = "SELECT seq FROM entry WHERE request_key = ?"
-        for (seq,) in connection.execute(answered, (asked.request_key,)):
-            raise CheckFailed(
-                f"The open question to the processor about payment {asked.payment_id} breaks I6: "
-                f"entry {seq} is its answer already. Restore a backup."
-            )
+        for (seq,) in connection.execute(answered, (row.request_key,)):
+            raise CheckFailed(f"{asked}: entry {seq} is its answer already. Restore a backup.")
     return len(intents)
 
 

@@ -17,11 +17,10 @@ from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitRefused
 from paycli.storage.sqlite_intents import (
     IntentRow,
+    all_intents,
     intent_of,
-    row_of,
     seal_of,
     sealed_row_of,
-    stored_intents,
 )
 
 # S608 sees built SQL; it is built from our own column names only.
@@ -168,8 +167,8 @@ def free_claims(connection: apsw.Connection) -> None:
     itself. Its seal stays broken for `verify` to find.
     """
     with connection:
-        for intent, whole in stored_intents(connection):
-            freed = row_of(intent._replace(claim="", lease_us=0 if whole else _NEVER_US))
+        for row, whole in all_intents(connection):
+            freed = row._replace(claim="", lease_us=0 if whole else _NEVER_US)
             given = {
                 "lease_us": freed.lease_us,
                 "seal": seal_of(freed) if whole else _BROKEN,

@@ -15,7 +15,7 @@ def test_a_payment_in_an_unknown_currency_has_no_amount_and_breaks_nothing() -> 
         amount=100,
         now_us=1,
     )
-    payment, _ = decide.create(create, 1)
+    payment, _ = decide.create(create, "", 1)
     message = payment_message(payment._replace(currency="ZZZ"))
     assert (message.amount.currency_code, message.amount.units) == ("ZZZ", 0)
     assert message.name == "payments/pay_1"

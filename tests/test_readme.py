@@ -123,7 +123,8 @@ def examples() -> Iterator[tuple[str, list[str]]]:
 
 def alike(text: str) -> str:
     """Without what differs from run to run."""
-    return re.sub(r"[\d,.]*\d", "N", re.sub(r"pay_[0-9a-f]{32}", "ID", text))
+    text = re.sub(r"pay_[0-9a-f]{32}", "ID", re.sub(r":[0-9a-f]{10,}…?", ":DIGEST", text))
+    return re.sub(r"[\d,.]*\d", "N", text)
 
 
 def error_types(base: type[PaycliError] = PaycliError) -> list[type[Any]]:

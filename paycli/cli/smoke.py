@@ -125,9 +125,9 @@ def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
     first = results[0]
     steps = first.step if len(results) == 1 else f"{len(results):,} steps"
     duration = f"{first.duration_s * 1000:8.1f} ms"
-    output.result(_printable(f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"))
+    output.result(f"{_MARKS[first.verdict]} {duration}  {output.one_line(first.suite)}: {steps}")
     if first.reason:
-        output.result(_printable(f"     {first.where}: {first.reason}"))
+        output.result(f"     {first.where}: {output.one_line(first.reason)}")
 
 
 def _report_json(result: StepResult) -> None:
@@ -141,11 +141,6 @@ def _report_json(result: StepResult) -> None:
             "reason": result.reason or None,
         }
     )
-
-
-def _printable(text: str) -> str:
-    """One line that moves no cursor, whatever a service said."""
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def _summarize(record: Record, results: Sequence[StepResult], address: str) -> None:

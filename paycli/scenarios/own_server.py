@@ -1,7 +1,8 @@
 """A server of one's own: a real `paycli serve` process with a store that goes with it.
 
 The server has a terminal of its own, whose other end is held here and by nobody else: when this
-process ends, be it by kill -9, the kernel hangs the terminal up, and SIGHUP stops the server.
+process ends, be it by kill -9, the kernel hangs the terminal up, and SIGHUP stops the server. Where
+the system has no terminal to give, only kill -9 leaves the server behind.
 """
 
 from __future__ import annotations
@@ -79,15 +80,12 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Popen[bytes]:
     """Start `paycli` with a terminal of its own; the stack stops it, then closes that."""
-    try:
-        ours, terminal = os.openpty()
-    except OSError as problem:
-        raise StartError(f"There is no terminal for the server: {problem.strerror}.") from problem
-    stack.callback(os.close, ours)
+    terminal = _terminal(stack)
 
     def begin() -> None:
         # Leader of its own session by now: Ctrl-C is for us, who stop it in our own order.
-        fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        if terminal is not None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
         signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup is for us, too
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
 
@@ -105,9 +103,20 @@ def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Pope
     except OSError as problem:
         raise StartError(f"The server for this run cannot start: {problem.strerror}.") from problem
     finally:
-        os.close(terminal)
+        if terminal is not None:
+            os.close(terminal)
     stack.callback(_stop, process)
     return process
+
+
+def _terminal(stack: ExitStack) -> int | None:
+    """The server's end of a terminal whose other end is held until the stack unwinds."""
+    try:
+        ours, theirs = os.openpty()
+    except OSError:  # a container without /dev/pts
+        return None
+    stack.callback(os.close, ours)
+    return theirs
 
 
 def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 from zlib import crc32
 
@@ -19,6 +19,8 @@ from paycli.payments.seals import END, ENDS
 from paycli.storage.migrations import statement
 
 _BYTES: Final = 32
+_AT_ONCE: Final = 1000  # entries
+_END: Final = END.encode()
 _WRITTEN: Final = re.compile(rf"([0-9]{{1,18}}):([0-9a-f]{{{2 * _BYTES}}})")
 
 
@@ -62,23 +64,38 @@ def anchor_journal(connection: apsw.Connection, last: int, kept: Iterable[Anchor
     expected: dict[int, set[str]] = {}
     for each in kept:
         expected.setdefault(each.seq, set()).add(each.digest)
-    digest = hashlib.blake2b(digest_size=_BYTES)
-    seq = 0
-    _check(expected, 0, digest.hexdigest())
-    for seq, seal, text in connection.execute(statement("sqlite", "sealed"), {"last": last}):
-        data = text.encode()
-        if crc32(data) != seal or text.count(END) != ENDS:
-            raise CheckFailed(_changed(connection, seq))
-        digest.update(data)
-        if seq in expected:
-            _check(expected, seq, digest.hexdigest())
     for beyond in expected:
-        if not 0 <= beyond <= seq:
+        if not 0 <= beyond <= last:
             raise CheckFailed(
-                f"The journal breaks I7: it ends at entry {seq}, but once had {beyond}, as its "
+                f"The journal breaks I7: it ends at entry {last}, but once had {beyond}, as its "
                 "anchor says; entries were cut off. Restore a backup."
             )
-    return Anchor(seq, digest.hexdigest())
+    digest = hashlib.blake2b(digest_size=_BYTES)
+    after = 0
+    for until in sorted({*expected, last}):
+        for text in _checked_texts(connection, after, until):
+            digest.update(text)
+        _check(expected, until, digest.hexdigest())
+        after = until
+    return Anchor(last, digest.hexdigest())
+
+
+def _checked_texts(connection: apsw.Connection, after: int, last: int) -> Iterator[bytes]:
+    """What the seals of the entries in between cover, many at a time. Raises CheckFailed."""
+    query = statement("sqlite", "sealed")
+    while True:
+        given = {"after": after, "last": last, "limit": _AT_ONCE}
+        count, reached, sealed, seals = connection.execute(query, given).get
+        if not count:
+            return
+        lines = sealed.encode().split(b"\n")
+        if len(lines) != count or list(map(crc32, lines)) != list(map(int, seals.split())):
+            raise CheckFailed(_changed(connection, after, reached))
+        text = b"".join(lines)
+        if text.count(_END) != ENDS * count:
+            raise CheckFailed(_changed(connection, after, reached))
+        yield text
+        after = reached
 
 
 def _check(expected: Mapping[int, set[str]], seq: int, digest: str) -> None:
@@ -89,9 +106,17 @@ def _check(expected: Mapping[int, set[str]], seq: int, digest: str) -> None:
         )
 
 
-def _changed(connection: apsw.Connection, seq: int) -> str:
-    query = "SELECT payment_id FROM entry WHERE seq = ?"
-    payment_id = connection.execute(query, (seq,)).get
+def _changed(connection: apsw.Connection, after: int, last: int) -> str:
+    """The first entry in between that is not as it was sealed."""
+    query = statement("sqlite", "sealed")
+    while True:
+        given = {"after": after, "last": last, "limit": 1}
+        _, seq, sealed, seal = connection.execute(query, given).get
+        whole = sealed.count(END) == ENDS and "\n" not in sealed
+        if not whole or str(crc32(sealed.encode())) != seal:
+            break
+        after = seq
+    payment_id = connection.execute("SELECT payment_id FROM entry WHERE seq = ?", (seq,)).get
     return (
         f"Entry {seq} of payment {payment_id} breaks I3: it, or what its payment was created with, "
         "was changed afterwards. Restore a backup."

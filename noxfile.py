@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 import nox
 
@@ -11,6 +12,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["lint", "types", "tests", "build"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
+PYTHONS = nox.project.python_versions(PROJECT)
 # Most tests wait for servers and processes of their own, not for the processor.
 PARALLEL = ("--numprocesses", str(2 * (os.cpu_count() or 1)))
 CONSTRAINTS = ("--constraint", "constraints.txt")
@@ -32,6 +34,15 @@ def lint(session: nox.Session) -> None:
 
 
 @nox.session
+def fix(session: nox.Session) -> None:
+    """Put right what a machine can: style, formatting, generated code."""
+    _install(session, "lint")
+    session.run("ruff", "check", "--fix")
+    session.run("ruff", "format")
+    session.run("paycli", "gen")
+
+
+@nox.session
 def types(session: nox.Session) -> None:
     """Strict types, tests included."""
     _install(session, "types", "test")
@@ -43,6 +54,30 @@ def tests(session: nox.Session) -> None:
     """All tests but the long ones: `nox -s tests -- -k money`."""
     _install(session, "test")
     session.run("pytest", "-m", "not chaos", *PARALLEL, *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def pythons(session: nox.Session) -> None:
+    """The tests on every Python that paycli is for, where it is installed."""
+    tests(session)
+
+
+@nox.session
+def minimums(session: nox.Session) -> None:
+    """The tests with the oldest dependencies that pyproject.toml allows."""
+    oldest = [
+        re.sub(r">=([\w.]+).*", r"==\1", each.partition(";")[0].strip())
+        for each in PROJECT["project"]["dependencies"]
+    ]
+    session.install("--editable", ".", *oldest, *nox.project.dependency_groups(PROJECT, "test"))
+    session.run("pytest", "-m", "not chaos", *PARALLEL, *session.posargs)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Break lines that matter, one at a time; some test must notice each: `-- claim lock` picks some."""
+    _install(session, "test")
+    session.run("python", "-m", "tests.mutants", *session.posargs)
 
 
 @nox.session

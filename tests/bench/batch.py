@@ -101,8 +101,9 @@ def tight_loop(path: Path, payments: int, kind: str) -> float:
 
     asyncio.run(make_schema())
     inserts = {
-        table: f"INSERT INTO {table} VALUES ({', '.join('?' * width)}) ON CONFLICT DO NOTHING"
-        for table, width in (("payment", len(Payment._fields)), ("entry", len(Entry._fields)))
+        table: f"INSERT INTO {table} ({', '.join(columns)}) "
+        f"VALUES ({', '.join('?' * len(columns))}) ON CONFLICT DO NOTHING"
+        for table, columns in (("payment", Payment._fields), ("entry", Entry._fields))
     }
     add = (
         "INSERT INTO balance VALUES (?, 'EUR', ?) "

@@ -25,7 +25,7 @@ from paycli.errors import (
 )
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
-from paycli.payments.commands import Change, Create, Operation
+from paycli.payments.commands import Change, Create, Intend, Operation
 from paycli.payments.payment import CaptureMethod, Payment
 from paycli.payments.processor import Answer
 from paycli.payments.queries import PaymentFilter
@@ -332,6 +332,26 @@ def test_many_open_payments_are_settled_though_some_hang(
             await engine.close()
         async with opened(tmp_path / "s.db") as store:
             assert len(await store.open_intents(2**62, 100)) == 15
+
+    asyncio.run(main())
+
+
+def test_an_expiry_that_is_refused_has_its_next_turn_later(tmp_path: Path) -> None:
+    async def main() -> None:
+        processor = Processor()
+        async with opened(tmp_path / "s.db") as store:
+            engine = Engine(store, processor, authorization_ttl_s=0.001, processor_timeout_s=10)
+            held = creation("k", "ada")._replace(capture_method=CaptureMethod.MANUAL)
+            payment_id = (await engine.create(held, None)).payment.payment_id
+            busy = Change("c", payment_id, Action.CAPTURE, 1, 60)
+            await store.execute_all([Intend(busy, "somebody", 2**62)])
+            await asyncio.sleep(0.01)
+            async with asyncio.timeout(10):
+                await upkeep_module._expire(store)
+            found = await store.payment(payment_id)
+            assert found is not None
+            assert not found.expired
+            await engine.close()
 
     asyncio.run(main())
 

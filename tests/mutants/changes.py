@@ -425,8 +425,8 @@ CHANGES: Final = (
     Change(
         "bounds: long texts are worked on",
         "servicers/bounds.py",
-        "        if len(raw) > TEXT_MAX:\n            check(request)\n",
-        "",
+        "        check(request)\n        return request\n",
+        "        return request\n",
         "tests/servicers/test_bounds.py",
     ),
     Change(

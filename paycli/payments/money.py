@@ -115,8 +115,11 @@ def double_from_minor(minor: int, currency: str) -> float:
 
 
 def decimal_from_minor(minor: int, currency: str) -> str:
-    """The amount in major units with all its digits: `99.90`."""
-    exponent = EXPONENTS[currency]
+    """The amount in major units with all its digits: `99.90`.
+
+    Of a currency that nobody knows, which only a damaged store has, in whole minor units.
+    """
+    exponent = EXPONENTS.get(currency, 0)
     return f"{Decimal(minor).scaleb(-exponent):.{exponent}f}"
 
 

@@ -6,7 +6,7 @@ I1  captured + voided <= authorized, refunded <= captured, nothing below zero
 I2  the postings of an entry sum to zero; there are at least two, none of them zero
 I3  the journal is append-only
 I4  every account holds the sum of its postings; each currency sums to zero over all accounts
-I5  one entry per transition, versions and sequence numbers without a gap
+I5  one entry per transition, versions without a gap, sequence numbers that rise
 I6  one idempotency key, at most one operation
 I7  what was acknowledged is there
 I8  terminal states have no way out

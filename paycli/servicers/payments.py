@@ -190,7 +190,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: _Context
     ) -> AsyncIterator[pb.Event]:
-        """What happens, in order and without a gap, until the caller or the server goes."""
+        """What happens, each event once and in order, until the caller or the server goes."""
         after = request.after_sequence
         wanted = self._watched(request)
         while True:

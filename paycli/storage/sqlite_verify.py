@@ -161,8 +161,8 @@ def _audit(connection: apsw.Connection, payment_id: str) -> None:
 
 
 def _check_journal(connection: apsw.Connection, versions: int) -> int:
-    """I5: as many entries as transitions, numbered without a gap; so no entry is without payment."""
-    count, least, most = connection.execute("SELECT count(*), min(seq), max(seq) FROM entry").get
+    """I5: as many entries as transitions; so no entry is without payment."""
+    count, least = connection.execute("SELECT count(*), coalesce(min(seq), 1) FROM entry").get
     if count != versions:
         query = (
             "SELECT seq, entry.payment_id FROM entry LEFT JOIN payment USING (payment_id) "
@@ -174,9 +174,9 @@ def _check_journal(connection: apsw.Connection, versions: int) -> int:
                 f"Entry {seq} breaks I5: it is of no version of payment {payment_id}."
             )
         raise CheckFailed(f"The journal breaks I5: {count} entries for {versions} transitions.")
-    if count and (least, most) != (1, count):
-        raise CheckFailed(f"The journal breaks I5: {count} entries are numbered {least} to {most}.")
-    return count or 0
+    if least < 1:
+        raise CheckFailed(f"The journal breaks I5: its first entry has the number {least}.")
+    return int(count)
 
 
 def _check_keys(connection: apsw.Connection) -> None:

@@ -38,8 +38,8 @@ CREATE INDEX payment_by_state ON payment (state, payment_id) WHERE state <> 'CAP
 CREATE INDEX payment_expiring ON payment (expires_us)
     WHERE expires_us > 0 AND state IN ('AUTHORIZED', 'PARTIALLY_CAPTURED');
 
--- Append-only: one row per command carried out, for ever. seq orders all events of the store
--- without a gap; request_key makes a key mean at most one operation.
+-- Append-only: one row per command carried out, for ever. seq orders all events of the store;
+-- request_key makes a key mean at most one operation.
 CREATE TABLE entry (
     seq         INTEGER NOT NULL PRIMARY KEY,
     payment_id  TEXT    NOT NULL REFERENCES payment,

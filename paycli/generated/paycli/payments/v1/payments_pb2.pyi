@@ -656,7 +656,7 @@ class Event(_message.Message):
     AMOUNT_FIELD_NUMBER: _typing.ClassVar[int]
     CREATE_TIME_FIELD_NUMBER: _typing.ClassVar[int]
     sequence: int
-    """Rises without a gap over all payments of the store."""
+    """Rises over all payments of the store, not always by one."""
     @property
     def kind(self) -> EventKind.ValueType: ...
     @kind.setter

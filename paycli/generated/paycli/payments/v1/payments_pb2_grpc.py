@@ -201,7 +201,7 @@ class PaymentsServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchEvents(self, request, context):
-        """Streams what happens to payments, in order and without a gap, beginning after a sequence number;
+        """Streams what happens to payments, each event once and in order, beginning after a sequence number;
         never ends by itself. Reconnect with the last number seen and nothing is missed. Errors:
         INVALID_ARGUMENT, reason SEQUENCE_UNKNOWN, for a number that this store has not reached;
         UNAVAILABLE when the server stops.

@@ -89,7 +89,7 @@ class PaymentsStub(_Stub[_Channel]):
     first (AIP-132, AIP-158). Errors: INVALID_ARGUMENT, NOT_FOUND (no such payment).
     """
     WatchEvents: _UnaryStream[_payments_pb2.WatchEventsRequest, _payments_pb2.Event]
-    """Streams what happens to payments, in order and without a gap, beginning after a sequence number;
+    """Streams what happens to payments, each event once and in order, beginning after a sequence number;
     never ends by itself. Reconnect with the last number seen and nothing is missed. Errors:
     INVALID_ARGUMENT, reason SEQUENCE_UNKNOWN, for a number that this store has not reached;
     UNAVAILABLE when the server stops.
@@ -144,7 +144,7 @@ class PaymentsServicer:
         first (AIP-132, AIP-158). Errors: INVALID_ARGUMENT, NOT_FOUND (no such payment).
         """
     def WatchEvents(self, request: _payments_pb2.WatchEventsRequest, context: _typing.Any, /) -> _abc.Iterator[_payments_pb2.Event] | _abc.AsyncIterator[_payments_pb2.Event] | _abc.Awaitable[None]:
-        """Streams what happens to payments, in order and without a gap, beginning after a sequence number;
+        """Streams what happens to payments, each event once and in order, beginning after a sequence number;
         never ends by itself. Reconnect with the last number seen and nothing is missed. Errors:
         INVALID_ARGUMENT, reason SEQUENCE_UNKNOWN, for a number that this store has not reached;
         UNAVAILABLE when the server stops.
@@ -347,7 +347,7 @@ class Payments:
         timeout: float | None = ...,
         metadata: _abc.Sequence[tuple[str, str | bytes]] | None = ...,
     ) -> _abc.Iterator[_payments_pb2.Event]:
-        """Streams what happens to payments, in order and without a gap, beginning after a sequence number;
+        """Streams what happens to payments, each event once and in order, beginning after a sequence number;
         never ends by itself. Reconnect with the last number seen and nothing is missed. Errors:
         INVALID_ARGUMENT, reason SEQUENCE_UNKNOWN, for a number that this store has not reached;
         UNAVAILABLE when the server stops.

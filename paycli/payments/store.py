@@ -59,10 +59,18 @@ class Store(Protocol):
         The second is "" at the end. A page may be short, even empty, with more to come.
         """
 
-    async def journal(
-        self, payment_id: str, customer_id: str | None, after: EntryCursor, limit: int
+    async def journal(self, after: EntryCursor, limit: int) -> list[Found]:
+        """Entries of all payments, payment by payment, after a cursor."""
+
+    async def journal_of_customer(
+        self, customer_id: str, after: EntryCursor, limit: int
     ) -> list[Found]:
-        """Entries of one payment, of a customer's payments, or ("", None) of all, after a cursor."""
+        """The same of a customer's payments."""
+
+    async def journal_of_payment(
+        self, payment_id: str, after_version: int, limit: int
+    ) -> list[Found]:
+        """Entries of one payment, oldest first."""
 
     async def entry(self, payment_id: str, version: int) -> Entry | None:
         """One entry of a payment's journal."""
@@ -79,11 +87,10 @@ class Store(Protocol):
         """Entries after a seq in order, and the seq up to which all of them were looked at."""
 
     async def news(self, after_seq: int) -> None:
-        """Return once there are entries after this seq."""
+        """Return once there are entries after this seq; it may return before."""
 
-    @property
-    def last_seq(self) -> int:
-        """The seq of the newest durable entry; 0 when there is none."""
+    async def newest_seq(self) -> int:
+        """The seq up to which all entries can be read, whoever wrote them; 0 when there is none."""
 
     async def due(self, now_us: int, after: Due, limit: int) -> list[Due]:
         """Authorizations that have run out and are still open, the oldest first, after a place."""

@@ -18,7 +18,7 @@ from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
 from paycli.payments.payment import CaptureMethod, Kind, Payment
 from paycli.payments.postings import CUSTOMER, HOLD, MERCHANT, postings_of
-from paycli.payments.queries import EntryCursor, EventFilter, PaymentFilter
+from paycli.payments.queries import EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.states import Action
 from paycli.payments.store import Store
 from paycli.servicers import bounds, messages
@@ -160,21 +160,12 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
     ) -> pb.ListPostingsResponse:
         """Postings of a payment or an account."""
         account = commands.spelling(request.account)
-        payment_id, customer_id = "", None
         if bool(request.payment) == bool(account):
             raise InvalidPayment("account", "Give either payment or account.")
-        if request.payment:
-            payment_id = (await self._payment(request.payment, "payment")).payment_id
-        elif account.startswith(HOLD):
-            payment_id = (await self._held(account)).payment_id
-        elif account.startswith(CUSTOMER):
-            customer_id = account.removeprefix(CUSTOMER)
-        elif account != MERCHANT:
-            raise _no_account(account)
         query = (request.payment, account)
         size = page_size(request.page_size)
         after = _entry_cursor(cursor_of(request.page_token, query))
-        found = await self._store.journal(payment_id, customer_id, after, size + 1)
+        found = await self._journal(request.payment, account, after, size + 1)
         last = found[size - 1].entry if len(found) > size else None
         cursor = f"{last.payment_id}:{last.version}" if last else ""
         return pb.ListPostingsResponse(
@@ -187,12 +178,26 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             next_page_token=page_token(cursor, query),
         )
 
+    async def _journal(
+        self, name: str, account: str, after: EntryCursor, limit: int
+    ) -> list[Found]:
+        """Entries of one payment, or of those that touch an account."""
+        if name or account.startswith(HOLD):
+            payment = await (self._payment(name, "payment") if name else self._held(account))
+            return await self._store.journal_of_payment(payment.payment_id, after.version, limit)
+        if account.startswith(CUSTOMER):
+            customer_id = account.removeprefix(CUSTOMER)
+            return await self._store.journal_of_customer(customer_id, after, limit)
+        if account == MERCHANT:
+            return await self._store.journal(after, limit)
+        raise _no_account(account)
+
     async def WatchEvents(
         self, request: pb.WatchEventsRequest, context: _Context
     ) -> AsyncIterator[pb.Event]:
         """What happens, each event once and in order, until the caller or the server goes."""
         after = request.after_sequence
-        wanted = self._watched(request)
+        wanted = await self._watched(request)
         while True:
             # Only as fast as the caller reads: each page is fetched when the last one is sent.
             found, after = await self._store.events(after, wanted, _EVENTS_AT_ONCE)
@@ -200,8 +205,8 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
                 yield messages.event_message(each)
             await self._more(after)
 
-    def _watched(self, request: pb.WatchEventsRequest) -> EventFilter:
-        newest = self._store.last_seq
+    async def _watched(self, request: pb.WatchEventsRequest) -> EventFilter:
+        newest = await self._store.newest_seq()
         if not 0 <= request.after_sequence <= newest:
             raise InvalidPayment(
                 "after_sequence",
@@ -219,8 +224,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
 
     async def _more(self, after: int) -> None:
         """Wait until there are later events. Raises Draining when the server stops first."""
-        if after >= self._store.last_seq:
-            await self._news(after)
+        await self._news(after)
         if self._draining.is_set():
             raise Draining("The server is stopping; watch again with the last sequence you saw.")
 

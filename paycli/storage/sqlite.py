@@ -43,7 +43,7 @@ class SqliteStore:
         self._file = SqliteFile(path)
         connection = self._file.connect()
         free_claims(connection)
-        self._last_seq = reads.last_seq(connection)
+        self._newest_seq = reads.last_seq(connection)
         self._watch = self._file.watch()
         self._news = asyncio.Event()
         self._reader = threading.local()
@@ -90,11 +90,23 @@ class SqliteStore:
         """See `payments.store.Store.payments`."""
         return await self._read(self._pages, reads.payments, wanted, before, limit)
 
-    async def journal(
-        self, payment_id: str, customer_id: str | None, after: EntryCursor, limit: int
-    ) -> list[Found]:
+    async def journal(self, after: EntryCursor, limit: int) -> list[Found]:
         """See `payments.store.Store.journal`."""
-        return await self._read(self._pages, reads.journal, payment_id, customer_id, after, limit)
+        return await self._read(self._pages, reads.journal, after, limit)
+
+    async def journal_of_customer(
+        self, customer_id: str, after: EntryCursor, limit: int
+    ) -> list[Found]:
+        """See `payments.store.Store.journal_of_customer`."""
+        return await self._read(self._pages, reads.journal_of_customer, customer_id, after, limit)
+
+    async def journal_of_payment(
+        self, payment_id: str, after_version: int, limit: int
+    ) -> list[Found]:
+        """See `payments.store.Store.journal_of_payment`."""
+        return await self._read(
+            self._pages, reads.journal_of_payment, payment_id, after_version, limit
+        )
 
     async def entry(self, payment_id: str, version: int) -> Entry | None:
         """See `payments.store.Store.entry`."""
@@ -116,13 +128,12 @@ class SqliteStore:
 
     async def news(self, after_seq: int) -> None:
         """See `payments.store.Store.news`."""
-        while self._last_seq <= after_seq:
+        while self._newest_seq <= after_seq:
             await self._news.wait()
 
-    @property
-    def last_seq(self) -> int:
-        """See `payments.store.Store.last_seq`."""
-        return self._last_seq
+    async def newest_seq(self) -> int:
+        """See `payments.store.Store.newest_seq`."""
+        return self._newest_seq
 
     async def due(self, now_us: int, after: Due, limit: int) -> list[Due]:
         """See `payments.store.Store.due`."""
@@ -176,8 +187,8 @@ class SqliteStore:
             self._check_files(lost)
             raise
         self._check_files()
-        if seq > self._last_seq:
-            self._last_seq = seq
+        if seq > self._newest_seq:
+            self._newest_seq = seq
             self._news.set()
             self._news = asyncio.Event()
         return outcomes

@@ -7,8 +7,8 @@ with ten payments stored as with ten million.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
 
 import apsw
 
@@ -27,6 +27,11 @@ _MICROSECONDS: Final = 1000
 # what only says that a partial index fits.
 # S608 sees built SQL; it is built from our own column names and fixed conditions only.
 _PAYMENT = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE payment_id = ?"  # noqa: S608
+_PAYMENTS_FROM = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE payment_id >= ? ORDER BY payment_id"  # noqa: S608
+_PAYMENTS_OF_CUSTOMER_FROM = (
+    f"SELECT {PAYMENT_COLUMNS} FROM payment "  # noqa: S608
+    "WHERE customer_id = ? AND payment_id >= ? ORDER BY payment_id"
+)
 _FIRST_ENTRY = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = ?"  # noqa: S608
 _LATER_ENTRIES = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
@@ -94,22 +99,26 @@ def payments(
     return found, before
 
 
-def journal(
-    connection: apsw.Connection,
-    payment_id: str,
-    customer_id: str | None,
-    after: EntryCursor,
-    limit: int,
-) -> list[Found]:
+def journal(connection: apsw.Connection, after: EntryCursor, limit: int) -> list[Found]:
     """See `payments.store.Store.journal`."""
-    found: list[Found] = []
-    for each in _payments_from(connection, payment_id, customer_id, after.payment_id):
-        passed = after.version if each.payment_id == after.payment_id else 0
-        entries = _entries(connection, each, passed, limit - len(found))
-        found += (Found(each, one) for one in entries)
-        if len(found) >= limit:
-            break
-    return found
+    rows = connection.execute(_PAYMENTS_FROM, (after.payment_id,))
+    return _journal(connection, rows, after, limit)
+
+
+def journal_of_customer(
+    connection: apsw.Connection, customer_id: str, after: EntryCursor, limit: int
+) -> list[Found]:
+    """See `payments.store.Store.journal_of_customer`."""
+    rows = connection.execute(_PAYMENTS_OF_CUSTOMER_FROM, (customer_id, after.payment_id))
+    return _journal(connection, rows, after, limit)
+
+
+def journal_of_payment(
+    connection: apsw.Connection, payment_id: str, after_version: int, limit: int
+) -> list[Found]:
+    """See `payments.store.Store.journal_of_payment`."""
+    after = EntryCursor(payment_id, after_version)
+    return _journal(connection, connection.execute(_PAYMENT, (payment_id,)), after, limit)
 
 
 def entry(connection: apsw.Connection, payment_id: str, version: int) -> Entry | None:
@@ -190,20 +199,19 @@ def _id_at(time_us: int) -> str:
     return f"pay_{time_us // _MICROSECONDS:012x}" if time_us else ""
 
 
-def _payments_from(
-    connection: apsw.Connection, payment_id: str, customer_id: str | None, from_id: str
-) -> Iterator[Payment]:
-    """One payment, or a customer's, or all, in order of their ids."""
-    if payment_id:
-        yield from filter(None, (payment(connection, payment_id),))
-        return
-    where, given = ("", []) if customer_id is None else ("customer_id = ? AND ", [customer_id])
-    query = (
-        f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE {where} payment_id >= ? "  # noqa: S608
-        "ORDER BY payment_id"
-    )
-    for row in connection.execute(query, (*given, from_id)):
-        yield Payment(*row)
+def _journal(
+    connection: apsw.Connection, payments: Iterable[Sequence[Any]], after: EntryCursor, limit: int
+) -> list[Found]:
+    """Entries of payments that come in the order of their ids, from the cursor's on."""
+    found: list[Found] = []
+    for row in payments:
+        each = Payment(*row)
+        passed = after.version if each.payment_id == after.payment_id else 0
+        entries = _entries(connection, each, passed, limit - len(found))
+        found += (Found(each, one) for one in entries)
+        if len(found) >= limit:
+            break
+    return found
 
 
 def _entries(

@@ -18,7 +18,6 @@ import apsw
 from paycli.errors import CheckFailed, StoreError
 from paycli.payments.audit import violation
 from paycli.payments.currencies import EXPONENTS
-from paycli.payments.queries import EntryCursor
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.migrations import migrations, statement
 from paycli.storage.sqlite_anchor import Anchor, anchor_journal, kept_anchors
@@ -154,7 +153,7 @@ def _check_payments(connection: apsw.Connection, progress: Progress) -> tuple[in
 def _audit(connection: apsw.Connection, payment_id: str) -> None:
     payment = reads.payment(connection, payment_id)
     assert payment is not None
-    found = reads.journal(connection, payment_id, None, EntryCursor(), _ALL)
+    found = reads.journal_of_payment(connection, payment_id, 0, _ALL)
     broken = violation(payment, [each.entry for each in found])
     if broken is not None:
         raise CheckFailed(f"Payment {payment_id} breaks {broken}.")

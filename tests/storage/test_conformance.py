@@ -192,11 +192,11 @@ def test_the_journal_is_paged_in_the_middle_of_a_payment(url: str) -> None:
             await store.execute(do(first, Action.REFUND, 7, key="r"))
             whole: list[tuple[str, int]] = []
             cursor = EntryCursor()
-            while page := await store.journal("", None, cursor, 2):
+            while page := await store.journal(cursor, 2):
                 whole += [(each.payment.order_id, each.entry.version) for each in page]
                 cursor = EntryCursor(page[-1].payment.payment_id, page[-1].entry.version)
             assert whole == [("order-1", n) for n in range(1, 8)] + [("order-2", 1)]
-            ada = await store.journal("", "ada", EntryCursor(), 100)
+            ada = await store.journal_of_customer("ada", EntryCursor(), 100)
             assert {each.payment.order_id for each in ada} == {"order-1"}
             (refund,) = await store.refunds(first.payment_id, 0, 10)
             assert (refund.amount, refund.version) == (7, 7)
@@ -218,7 +218,7 @@ def test_balances_are_the_sums_of_the_postings(url: str) -> None:
             await store.execute(Change("f", held.payment_id, Action.CAPTURE, 1, 200, final=True))
             await store.execute(do(held, Action.REFUND, 50, key="r"))
             sums: Counter[tuple[str, str]] = Counter()
-            for found in await store.journal("", None, EntryCursor(), 100):
+            for found in await store.journal(EntryCursor(), 100):
                 for account, amount, currency in postings_of(*found):
                     sums[account, currency] += amount
             accounts = ("merchant", "customer/ada", "customer/grace")
@@ -245,12 +245,12 @@ def test_events_come_in_order_and_a_watcher_is_told_of_news(url: str) -> None:
             await asyncio.wait_for(watched, 5)
             await store.execute_all([make(n, customer_id="grace") for n in range(2, 12)])
             await store.execute(do(held, Action.VOID, key="v"))
-            assert store.last_seq == 12
+            assert await store.newest_seq() == 12
 
             async def seen(**wanted: Any) -> list[int]:
                 seqs: list[int] = []
                 after = 0
-                while after < store.last_seq:
+                while after < await store.newest_seq():
                     found, after = await store.events(
                         after,
                         EventFilter(**wanted),

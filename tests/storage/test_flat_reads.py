@@ -17,7 +17,7 @@ import pytest
 
 from paycli.payments.commands import Command
 from paycli.payments.payment import CaptureMethod, Kind, State
-from paycli.payments.queries import Due, EntryCursor, EventFilter, PaymentFilter
+from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.states import Action
 from paycli.storage import sqlite_reads as reads
 from paycli.storage.stores import open_store
@@ -67,13 +67,22 @@ def list_page(wanted: PaymentFilter, connection: apsw.Connection, after: Any) ->
 
 
 def journal_page(
-    payment_id: str, customer_id: str | None, connection: apsw.Connection, after: Any
+    read: Callable[[apsw.Connection, EntryCursor, int], list[Found]],
+    connection: apsw.Connection,
+    after: Any,
 ) -> tuple[int, Any]:
-    start = after or EntryCursor()
-    found = reads.journal(connection, payment_id, customer_id, start, PAGE)
+    found = read(connection, after or EntryCursor(), PAGE)
     full = len(found) == PAGE
     last = found[-1].entry if full else None
     return len(found), EntryCursor(last.payment_id, last.version) if last else None
+
+
+def of_ada(connection: apsw.Connection, after: EntryCursor, limit: int) -> list[Found]:
+    return reads.journal_of_customer(connection, "ada", after, limit)
+
+
+def of_the_payment(connection: apsw.Connection, after: EntryCursor, limit: int) -> list[Found]:
+    return reads.journal_of_payment(connection, THE_PAYMENT, after.version, limit)
 
 
 def due_page(connection: apsw.Connection, after: Any) -> tuple[int, Any]:
@@ -98,9 +107,9 @@ PAGES: dict[str, Page] = {
     "payments captured": partial(list_page, PaymentFilter(state=State.CAPTURED)),
     "payments declined": partial(list_page, PaymentFilter(state=State.DECLINED)),
     "payments of a day": partial(list_page, PaymentFilter(created_from_us=T0)),
-    "postings": partial(journal_page, "", None),
-    "postings of a customer": partial(journal_page, "", "ada"),
-    "postings of a payment": partial(journal_page, THE_PAYMENT, None),
+    "postings": partial(journal_page, reads.journal),
+    "postings of a customer": partial(journal_page, of_ada),
+    "postings of a payment": partial(journal_page, of_the_payment),
     "authorizations that ran out": due_page,
 }
 

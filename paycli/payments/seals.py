@@ -19,7 +19,7 @@ ENDS: Final = 6
 
 
 def seal(payment: Payment, entry: Entry) -> int:
-    """Of an entry and its payment; `sql/*/sealed.sql` writes the same text."""
+    """Of an entry and its payment; `storage/*/sql/sealed.sql` writes the same text."""
     e, p = entry, payment
     return crc32(
         f"{e.seq},{e.version},{e.kind},{e.amount},{e.released},{e.captured},{e.voided},"

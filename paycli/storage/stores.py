@@ -10,9 +10,9 @@ from paycli.payments.store import OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
-    from paycli.storage.sqlite_file import Progress
-    from paycli.storage.sqlite_status import Condition, Status
-    from paycli.storage.sqlite_verify import Verified
+    from paycli.storage.sqlite.file import Progress
+    from paycli.storage.sqlite.status import Condition, Status
+    from paycli.storage.sqlite.verify import Verified
 
 _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
@@ -24,14 +24,14 @@ def open_store(url: str, on_health: OnHealth) -> Store:
     `on_health` hears of each change after that. Raises InputError and StoreError.
     """
     path = _path_of(url)
-    from paycli.storage.sqlite import SqliteStore
+    from paycli.storage.sqlite.store import SqliteStore
 
     return SqliteStore(None if path == Path(_MEMORY) else path, on_health)
 
 
 def migrate_store(url: str) -> tuple[int, int]:
     """Bring a store's schema up to date; returns the version before and after. Raises StoreError."""
-    from paycli.storage.sqlite_file import migrate
+    from paycli.storage.sqlite.file import migrate
 
     return migrate(_file_of(url))
 
@@ -41,36 +41,36 @@ def verify_store(url: str, progress: Progress, since: str = "") -> Verified:
 
     Raises CheckFailed with the first violation, InputError, StoreError.
     """
-    from paycli.storage.sqlite_anchor import anchor_of
-    from paycli.storage.sqlite_verify import verify
+    from paycli.storage.sqlite.anchor import anchor_of
+    from paycli.storage.sqlite.verify import verify
 
     return verify(_file_of(url), progress, anchor_of(since) if since else None)
 
 
 def backup_store(url: str, copy: Path, progress: Progress) -> int:
     """Copy a store, in use or not; returns the bytes. Raises StoreError."""
-    from paycli.storage.sqlite_backup import backup
+    from paycli.storage.sqlite.backup import backup
 
     return backup(_file_of(url), copy, progress)
 
 
 def restore_store(copy: Path, url: str, progress: Progress) -> int:
     """Make a store of a backup where there is none; returns the bytes. Raises StoreError."""
-    from paycli.storage.sqlite_backup import restore
+    from paycli.storage.sqlite.backup import restore
 
     return restore(copy, _file_of(url), progress)
 
 
 def inspect_store(url: str) -> Condition:
     """What a server would find. Raises StoreError."""
-    from paycli.storage.sqlite_status import inspect
+    from paycli.storage.sqlite.status import inspect
 
     return inspect(_file_of(url))
 
 
 def store_status(url: str) -> Status:
     """What is in a store. Raises StoreError."""
-    from paycli.storage.sqlite_status import status
+    from paycli.storage.sqlite.status import status
 
     return status(_file_of(url))
 

@@ -20,8 +20,8 @@ import pytest
 from paycli.cli.app import run
 from paycli.errors import CheckFailed
 from paycli.payments.payment import Entry, Payment
-from paycli.storage.migrations import migrations
-from paycli.storage.sqlite_file import APPLICATION_ID, SCHEMA_VERSION
+from paycli.storage.schema import migrations
+from paycli.storage.sqlite.file import APPLICATION_ID, SCHEMA_VERSION
 from paycli.storage.stores import verify_store
 from tests.conftest import Server, StartServer, run_paycli, servers_in
 from tests.wire import Client, client_of, creation

@@ -173,3 +173,12 @@ def test_a_refusal_leaves_its_neighbours_unharmed() -> None:
 
 def test_a_key_made_from_an_order_is_no_key_that_a_caller_can_send() -> None:
     assert commands.request_key("o1") != make("o1").request_key
+
+
+def test_an_order_of_another_customer_has_another_key() -> None:
+    keys = {
+        commands.create(order_id=order, customer_id=who, currency="EUR", amount=1).request_key
+        for order in ("o", "op")
+        for who in ("ada", "pada", "")
+    }
+    assert len(keys) == 6

@@ -19,7 +19,7 @@ from paycli.payments.commands import Command
 from paycli.payments.payment import CaptureMethod, Kind, State
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.states import Action
-from paycli.storage import sqlite_reads as reads
+from paycli.storage.sqlite import reads
 from paycli.storage.stores import open_store
 from tests.storage.test_conformance import T0, do, make
 

@@ -27,9 +27,10 @@ from paycli.payments.commands import Change, Create
 from paycli.payments.payment import CaptureMethod, State
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Health, Store
-from paycli.storage.migrations import Migration, migrations
-from paycli.storage.sqlite_file import SqliteFile
-from paycli.storage.sqlite_lock import is_held
+from paycli.storage.schema import Migration, migrations
+from paycli.storage.sqlite.file import SqliteFile
+from paycli.storage.sqlite.lock import is_held
+from paycli.storage.sqlite.store import SqliteStore
 from paycli.storage.stores import open_store
 from tests.conftest import InWriter
 
@@ -177,7 +178,7 @@ def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path)
 def test_a_program_that_keeps_the_file_to_itself_costs_an_error_and_not_the_store(
     tmp_path: Path, in_writer: InWriter
 ) -> None:
-    in_writer("from paycli.storage import sqlite_file; sqlite_file._BUSY_MS = 20")
+    in_writer("from paycli.storage.sqlite import file; file._BUSY_MS = 20")
     path = tmp_path / "s.db"
 
     async def beside_another(store: Store) -> None:
@@ -333,10 +334,29 @@ def test_a_migration_that_fails_leaves_the_schema_as_it_was(
     path = tmp_path / "s.db"
     broken = Migration(2, "broken", "CREATE TABLE half (a); CREATE nonsense")
     monkeypatch.setattr(
-        "paycli.storage.sqlite_file.migrations", lambda _: (*migrations("sqlite"), broken)
+        "paycli.storage.sqlite.file.migrations", lambda _: (*migrations("sqlite"), broken)
     )
     with pytest.raises(StoreError, match="nonsense"):
         SqliteFile(path).connect()
     with contextlib.closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA user_version").fetchone() == (0,)
         assert connection.execute("SELECT count(*) FROM sqlite_schema").fetchone() == (0,)
+
+
+def test_all_statements_of_a_read_see_the_same_moment(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    def count_twice(connection: apsw.Connection) -> list[int]:
+        counts = [connection.execute("SELECT count(*) FROM balance").get]
+        with contextlib.closing(sqlite3.connect(path, timeout=20)) as other:
+            other.execute("INSERT INTO balance VALUES ('customer/meanwhile', 'EUR', 0)")
+            other.commit()
+        return [*counts, connection.execute("SELECT count(*) FROM balance").get]
+
+    async def main() -> None:
+        store = open_store(f"sqlite:///{path}", lambda _: None)
+        assert isinstance(store, SqliteStore)
+        assert await store._read(store._pages, count_twice) == [0, 0]
+        await store.close()
+
+    asyncio.run(main())

@@ -30,7 +30,7 @@ from paycli.payments.commands import (
 from paycli.payments.payment import CaptureMethod, Entry, Kind, Payment
 from paycli.payments.states import Action
 from paycli.storage.failures import CommitFailed, CommitRefused
-from paycli.storage.writer_frames import (
+from paycli.storage.sqlite.writer_frames import (
     answer_from_bytes,
     answer_to_bytes,
     commands_from_bytes,

@@ -21,11 +21,12 @@ from paycli.errors import OutcomeOpen, StoreUnavailable
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments.batch import Receipt
 from paycli.payments.store import Health
-from paycli.storage import group_commit, writer_process
+from paycli.storage import group_commit
 from paycli.storage.failures import CommitFailed
-from paycli.storage.sqlite_file import SqliteFile
-from paycli.storage.sqlite_lock import is_held
-from paycli.storage.sqlite_writer import SqliteWriter
+from paycli.storage.sqlite import writer_process
+from paycli.storage.sqlite.file import SqliteFile
+from paycli.storage.sqlite.lock import is_held
+from paycli.storage.sqlite.writer import SqliteWriter
 from paycli.storage.stores import open_store, verify_store
 from tests.conftest import InWriter, Server, StartServer
 from tests.processes import children_of
@@ -54,7 +55,10 @@ def is_gone(pid: int) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    return "(zombie)" in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    try:
+        return "(zombie)" in Path(f"/proc/{pid}/status").read_text(encoding="ascii")
+    except FileNotFoundError:  # just now
+        return True
 
 
 def until_gone(pid: int) -> None:
@@ -177,7 +181,9 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: P
 
     told: list[Health] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("paycli.storage.writer_process._HUNG_S", 3.0)  # a start takes a while
+        patched.setattr(
+            "paycli.storage.sqlite.writer_process._HUNG_S", 3.0
+        )  # a start takes a while
         asyncio.run(main())
     assert told == [Health.PAUSED, Health.SERVING]
 

@@ -6,5 +6,5 @@ Python imports this module by itself when the folder is on its path: see `confte
 import os
 import sys
 
-if "paycli.storage.writer_process" in sys.orig_argv:
+if "paycli.storage.sqlite.writer_process" in sys.orig_argv:
     exec(os.environ.get("TEST_IN_WRITER", ""))

@@ -16,7 +16,7 @@ import apsw
 
 from paycli.errors import CheckFailed, InputError
 from paycli.payments.seals import END, ENDS
-from paycli.storage.migrations import statement
+from paycli.storage.schema import statement
 
 _BYTES: Final = 32
 _AT_ONCE: Final = 1000  # entries

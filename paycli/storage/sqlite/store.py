@@ -21,12 +21,12 @@ from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.store import OnHealth
-from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitLost
 from paycli.storage.group_commit import GroupCommit
-from paycli.storage.sqlite_file import SqliteFile
-from paycli.storage.sqlite_writer import SqliteWriter, free_claims
-from paycli.storage.writer_process import WriterProcess
+from paycli.storage.sqlite import reads
+from paycli.storage.sqlite.file import SqliteFile
+from paycli.storage.sqlite.writer import SqliteWriter, free_claims
+from paycli.storage.sqlite.writer_process import WriterProcess
 
 _PAGE_READERS: Final = 2
 _LAST_BATCHES_S: Final = 10.0

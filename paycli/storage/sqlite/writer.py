@@ -13,9 +13,9 @@ from paycli.payments.batch import Batch, Outcome, Stored, apply
 from paycli.payments.commands import Change, Command, Declined, Intend
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.seals import seal
-from paycli.storage import sqlite_reads as reads
 from paycli.storage.failures import CommitFailed, CommitRefused
-from paycli.storage.sqlite_intents import (
+from paycli.storage.sqlite import reads
+from paycli.storage.sqlite.intents import (
     IntentRow,
     all_intents,
     intent_of,

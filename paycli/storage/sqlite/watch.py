@@ -10,7 +10,7 @@ import os
 from pathlib import Path
 from typing import Final
 
-from paycli.storage.sqlite_lock import lock_path
+from paycli.storage.sqlite.lock import lock_path
 
 _BESIDE: Final = ("-wal", "-shm")
 

@@ -18,10 +18,10 @@ import apsw
 from paycli.errors import CheckFailed, StoreError
 from paycli.payments.audit import violation
 from paycli.payments.currencies import EXPONENTS
-from paycli.storage import sqlite_reads as reads
-from paycli.storage.migrations import migrations, statement
-from paycli.storage.sqlite_anchor import Anchor, anchor_journal, kept_anchors
-from paycli.storage.sqlite_file import (
+from paycli.storage.schema import migrations, statement
+from paycli.storage.sqlite import reads
+from paycli.storage.sqlite.anchor import Anchor, anchor_journal, kept_anchors
+from paycli.storage.sqlite.file import (
     Progress,
     check_schema_version,
     explained,
@@ -29,7 +29,7 @@ from paycli.storage.sqlite_file import (
     open_existing,
     schema_version,
 )
-from paycli.storage.sqlite_intents import all_intents
+from paycli.storage.sqlite.intents import all_intents
 
 _SLICE: Final = 50_000
 _CURRENCIES: Final = json.dumps(sorted(EXPONENTS))

@@ -6,13 +6,13 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from paycli.storage.sqlite_file import (
+from paycli.storage.sqlite.file import (
     SCHEMA_VERSION,
     explained,
     open_existing,
     schema_version,
 )
-from paycli.storage.sqlite_lock import is_held
+from paycli.storage.sqlite.lock import is_held
 
 
 class Status(NamedTuple):

@@ -1,4 +1,4 @@
-"""SQL files per backend: numbered ones (`sql/sqlite/0001_<what>.sql`) are applied in order, once."""
+"""SQL files per backend: numbered ones (`sqlite/sql/0001_<what>.sql`) are applied in order, once."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-_SQL = Path(__file__).parent / "sql"
+_BACKENDS = Path(__file__).parent
 
 
 class Migration(NamedTuple):
@@ -22,7 +22,7 @@ def migrations(backend: str) -> tuple[Migration, ...]:
     """All steps of a backend, in order."""
     steps = tuple(
         Migration(int(path.stem[:4]), path.stem[5:], path.read_text(encoding="utf-8"))
-        for path in sorted((_SQL / backend).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+        for path in sorted((_BACKENDS / backend / "sql").glob("[0-9][0-9][0-9][0-9]_*.sql"))
     )
     assert [step.version for step in steps] == list(range(1, len(steps) + 1))
     return steps
@@ -31,4 +31,4 @@ def migrations(backend: str) -> tuple[Migration, ...]:
 @cache
 def statement(backend: str, name: str) -> str:
     """A statement that is kept in a file of its own, because it is worth reading there."""
-    return (_SQL / backend / f"{name}.sql").read_text(encoding="utf-8")
+    return (_BACKENDS / backend / "sql" / f"{name}.sql").read_text(encoding="utf-8")

@@ -12,9 +12,9 @@ from zlib import crc32
 import apsw
 
 from paycli.errors import StoreError
-from paycli.storage.migrations import migrations
-from paycli.storage.sqlite_lock import take_lock
-from paycli.storage.sqlite_watch import FileWatch
+from paycli.storage.schema import migrations
+from paycli.storage.sqlite.lock import take_lock
+from paycli.storage.sqlite.watch import FileWatch
 
 APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is never touched
 SCHEMA_VERSION: Final = len(migrations("sqlite"))

@@ -27,10 +27,10 @@ from typing import BinaryIO, Final
 from paycli.payments.batch import Outcome
 from paycli.payments.commands import Command
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
-from paycli.storage.sqlite_file import SqliteFile
-from paycli.storage.sqlite_lock import write_holders
-from paycli.storage.sqlite_writer import SqliteWriter
-from paycli.storage.writer_frames import (
+from paycli.storage.sqlite.file import SqliteFile
+from paycli.storage.sqlite.lock import write_holders
+from paycli.storage.sqlite.writer import SqliteWriter
+from paycli.storage.sqlite.writer_frames import (
     answer_from_bytes,
     answer_to_bytes,
     commands_from_bytes,

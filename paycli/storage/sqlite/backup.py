@@ -11,15 +11,15 @@ from typing import Final
 import apsw
 
 from paycli.errors import CheckFailed, StoreError
-from paycli.storage.sqlite_anchor import keep_anchor
-from paycli.storage.sqlite_file import (
+from paycli.storage.sqlite.anchor import keep_anchor
+from paycli.storage.sqlite.file import (
     SCHEMA_VERSION,
     Progress,
     explained,
     open_existing,
     schema_version,
 )
-from paycli.storage.sqlite_verify import check_structure, verify
+from paycli.storage.sqlite.verify import check_structure, verify
 
 _PAGES_AT_ONCE: Final = 2048
 

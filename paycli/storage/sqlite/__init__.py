@@ -1,0 +1,1 @@
+"""Payments in one SQLite file, written by a process of its own."""

@@ -10,7 +10,7 @@ import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -153,10 +153,27 @@ def until_health(target: str, wanted: int) -> None:
         time.sleep(0.05)
 
 
-def test_a_writer_that_stands_still_is_said_and_callers_are_kept_out(server: Server) -> None:
+@pytest.fixture
+def stand_still() -> Iterator[Callable[[int], None]]:
+    """Stops a writer; at the end, whatever came of the test, it may go on and find its server gone."""
+    stopped = []
+
+    def stop(writer: int) -> None:
+        stopped.append(writer)
+        os.kill(writer, signal.SIGSTOP)
+
+    yield stop
+    for each in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(each, signal.SIGCONT)
+
+
+def test_a_writer_that_stands_still_is_said_and_callers_are_kept_out(
+    server: Server, stand_still: Callable[[int], None]
+) -> None:
     pay(server.target, "o1")
     writer = writer_of(server)
-    os.kill(writer, signal.SIGSTOP)
+    stand_still(writer)
     until_health(server.target, NOT_SERVING)
     with pytest.raises(grpc.RpcError, match="has not answered") as refused:
         pay(server.target, "o2")
@@ -167,12 +184,14 @@ def test_a_writer_that_stands_still_is_said_and_callers_are_kept_out(server: Ser
     assert server.stop() == 0
 
 
-def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: Path) -> None:
+def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(
+    tmp_path: Path, stand_still: Callable[[int], None]
+) -> None:
     async def main() -> None:
         store = open_store(f"sqlite:///{tmp_path}/s.db", told.append)
         await store.execute(make(1))
         (writer,) = children_of(os.getpid())
-        os.kill(writer, signal.SIGSTOP)
+        stand_still(writer)
         with pytest.raises(OutcomeOpen, match="did not answer"):  # it named no deadline
             await store.execute(make(2))
         await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
@@ -181,15 +200,13 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(tmp_path: P
 
     told: list[Health] = []
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(
-            "paycli.storage.sqlite.writer_process._HUNG_S", 3.0
-        )  # a start takes a while
+        patched.setattr(writer_process, "_HUNG_S", 3.0)  # a start takes a while
         asyncio.run(main())
     assert told == [Health.PAUSED, Health.SERVING]
 
 
 def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stand_still: Callable[[int], None]
 ) -> None:
     monkeypatch.setattr(writer_process, "_CLOSE_S", 0.2)
     monkeypatch.setattr(group_commit, "_BEAT_S", 60.0)  # nothing is under way
@@ -198,7 +215,7 @@ def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
         store = open_store(f"sqlite:///{tmp_path}/s.db", lambda _: None)
         await store.execute(make(1))
         (writer,) = children_of(os.getpid())
-        os.kill(writer, signal.SIGSTOP)
+        stand_still(writer)
         async with asyncio.timeout(20):
             await store.close()
         assert is_gone(writer)
@@ -206,11 +223,13 @@ def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
     asyncio.run(main())
 
 
-def test_a_server_stops_though_its_writer_hangs(start_server: StartServer) -> None:
+def test_a_server_stops_though_its_writer_hangs(
+    start_server: StartServer, stand_still: Callable[[int], None]
+) -> None:
     server = start_server("--drain-timeout", "1")
     pay(server.target, "o1")
     writer = writer_of(server)
-    os.kill(writer, signal.SIGSTOP)
+    stand_still(writer)
     with contextlib.ExitStack() as stack:
         channel = stack.enter_context(grpc.insecure_channel(server.target))
         stub = payment_pb2_grpc.PaymentServiceStub(channel)
@@ -223,11 +242,13 @@ def test_a_server_stops_though_its_writer_hangs(start_server: StartServer) -> No
     pay(start_server().target, "o1")
 
 
-def test_who_holds_the_store_is_named(server: Server, start_server: StartServer) -> None:
+def test_who_holds_the_store_is_named(
+    server: Server, start_server: StartServer, stand_still: Callable[[int], None]
+) -> None:
     with pytest.raises(AssertionError, match=f"server .process {server.process.pid}. is using"):
         start_server(store=server.store)
     writer = writer_of(server)
-    os.kill(writer, signal.SIGSTOP)
+    stand_still(writer)
     server.stop(signal.SIGKILL)
     with pytest.raises(AssertionError, match=f"End it with 'kill -9 {writer}'"):
         start_server(store=server.store)

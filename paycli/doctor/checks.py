@@ -10,6 +10,8 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import NamedTuple
 
+from paycli.storage.records import Repair
+
 
 class Verdict(StrEnum):
     """How something stands: in order, of interest to some, worth a repair, or in the way."""
@@ -18,13 +20,6 @@ class Verdict(StrEnum):
     INFO = "info"
     WARN = "warn"
     FAIL = "fail"
-
-
-class Repair(NamedTuple):
-    """A harmless change: what it does in one sentence, and how. `do` raises InputError."""
-
-    what: str
-    do: Callable[[], object]
 
 
 class Finding(NamedTuple):

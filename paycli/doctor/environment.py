@@ -15,8 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Final
 
-from paycli.doctor.checks import Finding, Repair, Verdict, ok
+from paycli.doctor.checks import Finding, Verdict, ok
 from paycli.errors import InputError
+from paycli.storage.records import Repair
 from paycli.toolchain.versions import installed_version, release
 from paycli.toolchain.workspace import Workspace
 

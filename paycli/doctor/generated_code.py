@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from paycli.doctor.checks import Finding, Repair, Verdict, ok
+from paycli.doctor.checks import Finding, Verdict, ok
 from paycli.errors import InputError
+from paycli.storage.records import Repair
 from paycli.toolchain.generate import bring_up_to_date, generate
 from paycli.toolchain.tree import Drift
 from paycli.toolchain.versions import (

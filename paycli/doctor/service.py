@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import errno
-import os
-import shlex
 import socket
-from pathlib import Path
 from typing import Final
 
-from paycli.doctor.checks import Finding, Repair, Verdict, ok
-from paycli.errors import InputError, StoreError, Unreachable
+from paycli.doctor.checks import Finding, Verdict, ok
+from paycli.errors import Unreachable
 from paycli.storage.stores import inspect_store
 
 _LOOPBACK: Final = ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"))
@@ -38,37 +35,8 @@ def check_port(port: int) -> Finding:
 
 def check_store(url: str) -> Finding:
     """Whether a server could open the store, or has it open already. Raises InputError."""
-    try:
-        found = inspect_store(url)
-    except StoreError as problem:
-        return Finding(Verdict.FAIL, str(problem), "paycli serve --store sqlite:///new.db")
-    except PermissionError as problem:
-        return _not_writable(Path(problem.filename).parent)
-    if found.served:
-        return ok(f"A server is using {found.path}.")
-    folder = _nearest_folder(found.path)
-    for needed in (folder, found.path) if found.exists else (folder,):
-        if not os.access(needed, os.W_OK):
-            return _not_writable(needed)
-    if not found.exists:
-        missing = folder != found.path.absolute().parent
-        repair = Repair(f"Making {found.path.parent}.", lambda: _make(found.path.parent))
-        message = f"There is no {found.path} yet; 'paycli serve' makes it."
-        return Finding(Verdict.OK, message, repair=repair if missing else None)
-    if found.needs_migration:
-        return Finding(
-            Verdict.FAIL,
-            f"{found.path} was written by an older paycli; back it up and bring it up to date.",
-            shlex.join(["paycli", "db", "migrate", "--store", url]),
-        )
-    return ok(f"{found.path} can be opened.")
-
-
-def _not_writable(path: Path) -> Finding:
-    own = path.stat().st_uid == os.geteuid()
-    change = "chmod u+rwX" if own else 'sudo chown "$USER"'
-    command = f"{change} {shlex.quote(str(path))}"
-    return Finding(Verdict.FAIL, f"The store needs {path}, which you may not write to.", command)
+    usable, sentence, command, repair = inspect_store(url)
+    return Finding(Verdict.OK if usable else Verdict.FAIL, sentence, command, repair)
 
 
 def _try(family: int, host: str, port: int) -> None:
@@ -93,15 +61,3 @@ def _why_silent(port: int) -> str | None:
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
-
-
-def _nearest_folder(path: Path) -> Path:
-    """The folder that exists and would hold the file, or the folders on the way to it."""
-    return next(parent for parent in path.absolute().parents if parent.is_dir())
-
-
-def _make(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as problem:
-        raise InputError(f"Cannot make {folder}: {problem.strerror}.") from problem

@@ -10,9 +10,7 @@ from paycli.payments.store import OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
-    from paycli.storage.sqlite.file import Progress
-    from paycli.storage.sqlite.status import Condition, Status
-    from paycli.storage.sqlite.verify import Verified
+    from paycli.storage.records import Condition, Progress, Status, Verified
 
 _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
@@ -62,10 +60,10 @@ def restore_store(copy: Path, url: str, progress: Progress) -> int:
 
 
 def inspect_store(url: str) -> Condition:
-    """What a server would find. Raises StoreError."""
+    """Whether a server could open it. Raises InputError."""
     from paycli.storage.sqlite.status import inspect
 
-    return inspect(_file_of(url))
+    return inspect(_file_of(url), url)
 
 
 def store_status(url: str) -> Status:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from paycli.doctor.check_up import check_up
-from paycli.doctor.checks import Check, Finding, Repair, Verdict, ok
+from paycli.doctor.checks import Check, Finding, Verdict, ok
+from paycli.storage.records import Repair
 
 BAD = Finding(Verdict.FAIL, "It is broken.")
 

@@ -11,10 +11,10 @@ from typing import Final
 import apsw
 
 from paycli.errors import CheckFailed, StoreError
+from paycli.storage.records import Progress
 from paycli.storage.sqlite.anchor import keep_anchor
 from paycli.storage.sqlite.file import (
     SCHEMA_VERSION,
-    Progress,
     explained,
     open_existing,
     schema_version,

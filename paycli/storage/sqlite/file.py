@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,6 @@ APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is 
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 4_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
-
-Progress = Callable[[int, int], None]  # (done, of all)
 
 
 class SqliteFile:

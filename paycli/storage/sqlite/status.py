@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shlex
 from pathlib import Path
-from typing import NamedTuple
 
+from paycli.errors import InputError, StoreError
+from paycli.storage.records import Condition, Repair, Status
 from paycli.storage.sqlite.file import (
     SCHEMA_VERSION,
     explained,
@@ -15,38 +18,57 @@ from paycli.storage.sqlite.file import (
 from paycli.storage.sqlite.lock import is_held
 
 
-class Status(NamedTuple):
-    """Counts of rows and bytes; `last_seq` is the newest event, 0 for none."""
+def inspect(path: Path, url: str) -> Condition:
+    """Look at the file alone, however much is in it; `url` is what it was called."""
+    try:
+        served, old = is_held(path), _is_old(path)
+    except StoreError as problem:
+        return Condition(False, str(problem), "paycli serve --store sqlite:///new.db")
+    except PermissionError as problem:
+        return _not_writable(Path(problem.filename).parent)
+    if served:
+        return Condition(True, f"A server is using {path}.")
+    folder = _nearest_folder(path)
+    for needed in (folder, path) if path.exists() else (folder,):
+        if not os.access(needed, os.W_OK):
+            return _not_writable(needed)
+    if old:
+        return Condition(
+            False,
+            f"{path} was written by an older paycli; back it up and bring it up to date.",
+            shlex.join(["paycli", "db", "migrate", "--store", url]),
+        )
+    if path.exists():
+        return Condition(True, f"{path} can be opened.")
+    missing = folder != path.absolute().parent
+    repair = Repair(f"Making {path.parent}.", lambda: _make(path.parent)) if missing else None
+    return Condition(True, f"There is no {path} yet; 'paycli serve' makes it.", repair=repair)
 
-    path: str
-    schema_version: int
-    needs_migration: bool
-    served: bool
-    payments: int
-    last_seq: int
-    open_authorizations: int
-    open_intents: int
-    bytes: int
 
-
-class Condition(NamedTuple):
-    """Whether a server could open the store, or has it open."""
-
-    path: Path
-    exists: bool
-    served: bool
-    needs_migration: bool
-
-
-def inspect(path: Path) -> Condition:
-    """Look at the file alone, however much is in it. Raises StoreError."""
-    if not path.exists():
-        return Condition(path, False, False, False)
-    if path.is_file() and path.stat().st_size == 0:  # an empty file becomes a store
-        return Condition(path, True, is_held(path), False)
+def _is_old(path: Path) -> bool:
+    if not path.exists() or (path.is_file() and path.stat().st_size == 0):
+        return False  # an empty file becomes a store
     with explained(path), contextlib.closing(open_existing(path)) as connection:
-        old = schema_version(connection) < SCHEMA_VERSION
-    return Condition(path, True, is_held(path), old)
+        return schema_version(connection) < SCHEMA_VERSION
+
+
+def _not_writable(path: Path) -> Condition:
+    own = path.stat().st_uid == os.geteuid()
+    change = "chmod u+rwX" if own else 'sudo chown "$USER"'
+    sentence = f"The store needs {path}, which you may not write to."
+    return Condition(False, sentence, f"{change} {shlex.quote(str(path))}")
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The folder that exists and would hold the file, or the folders on the way to it."""
+    return next(parent for parent in path.absolute().parents if parent.is_dir())
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as problem:
+        raise InputError(f"Cannot make {folder}: {problem.strerror}.") from problem
 
 
 def status(path: Path) -> Status:

@@ -11,18 +11,18 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 import apsw
 
 from paycli.errors import CheckFailed, StoreError
 from paycli.payments.audit import violation
 from paycli.payments.currencies import EXPONENTS
+from paycli.storage.records import Progress, Verified
 from paycli.storage.schema import migrations, statement
 from paycli.storage.sqlite import reads
 from paycli.storage.sqlite.anchor import Anchor, anchor_journal, kept_anchors
 from paycli.storage.sqlite.file import (
-    Progress,
     check_schema_version,
     explained,
     offer_crc32,
@@ -34,15 +34,6 @@ from paycli.storage.sqlite.intents import all_intents
 _SLICE: Final = 50_000
 _CURRENCIES: Final = json.dumps(sorted(EXPONENTS))
 _ALL: Final = 2**62
-
-
-class Verified(NamedTuple):
-    """What was looked at and found right. `anchor` is `SEQ:DIGEST` of the journal."""
-
-    payments: int
-    entries: int
-    open_intents: int
-    anchor: str
 
 
 def verify(path: Path, progress: Progress, since: Anchor | None = None) -> Verified:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -27,14 +28,12 @@ ARROWS = {
     "host": set(),
     "client": {"payments", "generated"},
     "scenarios": {"client", "payments", "generated"},
-    "load": {"client", "payments", "generated"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
     "doctor": {"toolchain", "client", "storage"},
     "cli": {
         "doctor",
         "scenarios",
-        "load",
         "toolchain",
         "engine",
         "servicers",
@@ -51,7 +50,7 @@ BOTTOM = {"errors", "documents", "placeholders"}
 # Third-party modules that only some folders may know.
 ONLY_IN = {
     "typer": {"cli"},
-    "grpc": {"servicers", "host", "client", "scenarios", "load"},
+    "grpc": {"servicers", "host", "client", "scenarios"},
     "grpc_tools": {"toolchain"},
     "apsw": {"storage"},
     "sqlite3": set(),
@@ -105,6 +104,27 @@ def test_imports_point_one_way(path: Path) -> None:
             assert folder in ONLY_IN[top], f"{folder} must not import {top}"
         if folder in PURE and top != "paycli":
             assert top in sys.stdlib_module_names, f"{path.name} must stay pure: {name}"
+
+
+def test_the_command_that_serves_is_the_one_place_where_a_server_is_put_together() -> None:
+    for path in (PACKAGE / "cli").glob("*.py"):
+        if path.name != "serve.py":
+            used = {name.split(".")[1] for name in imports(path) if name.startswith("paycli.")}
+            assert not used & {"engine", "servicers", "host"}, path.name
+
+
+def test_the_map_is_drawn_of_the_arrows() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `paycli/(\w+)` \|[^|]*\| ([^|]*) \|$", text, re.MULTILINE)
+    drawn = {folder: set(may.split(", ")) - {"nothing"} for folder, may in rows}
+    folders = {name for name in ARROWS if (PACKAGE / name).is_dir()}
+    assert drawn == {name: ARROWS[name] for name in folders} | {"generated": set()}
+
+
+def test_each_folder_says_what_belongs_in_it() -> None:
+    for path in {path.parent for path in sources()}:
+        said = ast.get_docstring(ast.parse((path / "__init__.py").read_text(encoding="utf-8")))
+        assert said, f"{path} does not say what belongs in it"
 
 
 @pytest.mark.parametrize("path", sources(), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -1,0 +1,1 @@
+"""One thin file per command: options, one call, output. `app` lists them."""

@@ -1,0 +1,1 @@
+"""Whether all of this finds what it needs: checks, and their harmless repairs."""

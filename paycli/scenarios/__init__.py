@@ -1,0 +1,1 @@
+"""What to prove of a service: suites, their runner, their reports."""

@@ -1,0 +1,1 @@
+"""Protos to code, and what is wrong with protos."""

@@ -22,7 +22,7 @@ from tests.mutants.changes import CHANGES, Change
 ROOT = Path(__file__).parents[2]
 COPIED = ("paycli", "tests", "proto", "configs", "docs", "pyproject.toml", "buf.yaml", "README.md")
 AT_ONCE = os.cpu_count() or 1
-TIMEOUT_S = 300  # a change that makes a test hang was noticed, too
+TIMEOUT_S = 150  # a change that makes a test hang was noticed, too
 
 
 def main(words: list[str]) -> int:

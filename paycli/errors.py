@@ -5,6 +5,7 @@
     ├── InputError             2     wrong usage or invalid input
     │   └── DocumentError      2     ... in a file, at file:line
     ├── Unreachable            3     no service answers at the target
+    ├── NotTaken               3     the service takes nothing now
     ├── Refused                4     authentication or permission
     ├── OutcomeUnknown         5     sent, and no answer proves the outcome: it may have been paid
     ├── RemoteError            1     the service answered with an error
@@ -89,6 +90,13 @@ class Unreachable(PaycliError):
     exit_code = 3
     status = "UNAVAILABLE"
     reason = "UNREACHABLE"
+
+
+class NotTaken(PaycliError):
+    """The service answered that it takes nothing now; nothing was done."""
+
+    exit_code = 3
+    reason = "NOT_TAKEN"
 
 
 class Refused(PaycliError):

@@ -19,6 +19,7 @@ PACKAGE = ROOT / "paycli"
 # Who may import whom; everything may import its own folder, errors, documents and placeholders.
 ARROWS = {
     "errors": set(),
+    "wire_names": set(),
     "documents": set(),
     "placeholders": set(),
     "payments": set(),
@@ -45,7 +46,7 @@ ARROWS = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-BOTTOM = {"errors", "documents", "placeholders"}
+BOTTOM = {"errors", "wire_names", "documents", "placeholders"}
 
 # Third-party modules that only some folders may know.
 ONLY_IN = {

@@ -11,13 +11,11 @@ from paycli.errors import InvalidPayment, OutcomeUnknown
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.payments import commands
 from paycli.payments.money import decimal_from_minor, double_from_minor, minor_from_decimal
+from paycli.wire_names import DECLINE_REASON, FAILED, IDEMPOTENCY_KEY, REPLAYED, SUCCESS, TRUE
 
 PROCESS_PAYMENT: Final = "payment.PaymentService/ProcessPayment"
-SUCCESS: Final = "SUCCESS"
-FAILED: Final = "FAILED"
 # What the domain's fields are called in fixtures and options.
 _FIELDS: Final = {"customer_id": "user_id", "request_id": "idempotency_key"}
-_IDEMPOTENCY_KEY: Final = "idempotency-key"
 _SHOWN_MAX: Final = 80
 
 
@@ -105,7 +103,7 @@ def charge(
 
 
 def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
-    """Send one charge. Raises Refused, InputError, OutcomeUnknown, Unreachable or RemoteError."""
+    """Send one charge. Raises Refused, InputError, OutcomeUnknown, NotTaken or RemoteError."""
     stub = payment_pb2_grpc.PaymentServiceStub(channel)
     request = payment_pb2.PaymentRequest(
         order_id=charge.order_id,
@@ -113,7 +111,7 @@ def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
         currency=charge.currency,
         user_id=charge.user_id,
     )
-    metadata = ((_IDEMPOTENCY_KEY, charge.idempotency_key),) if charge.idempotency_key else ()
+    metadata = ((IDEMPOTENCY_KEY, charge.idempotency_key),) if charge.idempotency_key else ()
     try:
         response, call = stub.ProcessPayment.with_call(
             request, timeout=timeout_s, metadata=metadata
@@ -166,6 +164,6 @@ def _answer(
         charge,
         response.payment_id,
         response.status,
-        trailing.get("idempotency-replayed") == "true",
-        str(trailing.get("decline-reason", "")),
+        trailing.get(REPLAYED) == TRUE,
+        str(trailing.get(DECLINE_REASON, "")),
     )

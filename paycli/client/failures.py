@@ -14,14 +14,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import grpc
 from grpc import StatusCode
 
-from paycli.errors import InputError, OutcomeUnknown, PaycliError, Refused, RemoteError, Unreachable
+from paycli.errors import InputError, NotTaken, OutcomeUnknown, PaycliError, Refused, RemoteError
+from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 if TYPE_CHECKING:
     from google.rpc import error_details_pb2
 
-DOMAIN: Final = "paycli.dev"
 _ADVICE: Final = re.compile(r"(?<=\.) Send it again[^.]*\.$")
-_DETAILS_KEY: Final = "grpc-status-details-bin"
 
 
 class Failed(NamedTuple):
@@ -48,7 +47,7 @@ def _not_offered(call: Failed) -> PaycliError:
 
 
 def _nothing_done(call: Failed) -> PaycliError:
-    return Unreachable(call.said)
+    return NotTaken(call.said)
 
 
 def _answered(call: Failed) -> PaycliError:
@@ -110,7 +109,7 @@ def failure_of(call: grpc.RpcError, method: str, *, sent: bool = True) -> Paycli
     """The error for a failed call; `sent` says whether it asked for a payment."""
     code = call.code()
     info = error_info(call)
-    ours = info is not None and info.domain == DOMAIN
+    ours = info is not None and info.domain == ERROR_DOMAIN
     row = _TABLE[code]
     meaning = row.unsent if not sent else row.ours if ours else row.others
     # One line, whatever the service sent: it must not look like a line of our own.
@@ -130,7 +129,7 @@ def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
 
     info = error_details_pb2.ErrorInfo()
     for item in call.trailing_metadata() or ():
-        if item.key != _DETAILS_KEY or not isinstance(item.value, bytes):
+        if item.key != STATUS_DETAILS or not isinstance(item.value, bytes):
             continue
         try:
             status = status_pb2.Status.FromString(item.value)

@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from paycli import documents
-from paycli.client.charges import FAILED, SUCCESS, Charge, charge
+from paycli.client.charges import Charge, charge
 from paycli.documents import Node
 from paycli.errors import DocumentError, InvalidPayment
 from paycli.placeholders import expand
+from paycli.wire_names import FAILED, SUCCESS
 
 _TEXT_FIELDS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
 _PAYMENT_KEYS: Final = (*_TEXT_FIELDS, "expect", "repeat")

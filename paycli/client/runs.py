@@ -19,11 +19,11 @@ from paycli.client.fixtures import FixtureEntry, FixturePayment
 from paycli.errors import (
     CheckFailed,
     DocumentError,
+    NotTaken,
     OutcomeUnknown,
     Overloaded,
     PaycliError,
     ProcessorUnavailable,
-    Unreachable,
 )
 
 _OF_THIS_PAYMENT: Final = (Overloaded.reason, ProcessorUnavailable.reason)
@@ -94,8 +94,8 @@ class Run:
     def exit_code(self) -> int:
         """The worst that is true: 3 says that nothing was carried out at all."""
         codes = self._exit_codes
-        if self._anything_done and Unreachable.exit_code in codes:
-            codes = codes - {Unreachable.exit_code} | {CheckFailed.exit_code}
+        if self._anything_done and NotTaken.exit_code in codes:
+            codes = codes - {NotTaken.exit_code} | {CheckFailed.exit_code}
         return max(codes)
 
     def send(self, channel: grpc.Channel, timeout_s: float) -> None:
@@ -133,7 +133,7 @@ class Run:
         self.totals[result.outcome] += 1
         problem = result.problem
         self._exit_codes.add(problem.exit_code if problem is not None else 0)
-        if result.outcome is not Outcome.NOT_SENT and not isinstance(problem, Unreachable):
+        if result.outcome is not Outcome.NOT_SENT and not isinstance(problem, NotTaken):
             self._anything_done = True
 
 
@@ -165,7 +165,7 @@ def _why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: f
     """Why the next payment would fare no better; "" when it may."""
     if problem is None:
         return ""
-    if isinstance(problem, Unreachable) and problem.reason not in _OF_THIS_PAYMENT:
+    if isinstance(problem, NotTaken) and problem.reason not in _OF_THIS_PAYMENT:
         return "the service takes no payments now"
     if problem.reason == _STORE_LOST:
         return "the service lost its store"

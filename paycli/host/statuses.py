@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from paycli.errors import InvalidPayment, PaymentError, StateForbids
-
-DOMAIN: Final = "paycli.dev"
-REPLAYED: Final = ("idempotency-replayed", "true")  # trailing metadata of an answer given again
-_DETAILS_KEY = "grpc-status-details-bin"
+from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError) -> NoReturn:
     """End the call with the status, the sentence and the machine-readable details of `error`."""
-    details = ((_DETAILS_KEY, status_of(error).SerializeToString()),)
+    details = ((STATUS_DETAILS, status_of(error).SerializeToString()),)
     await context.abort(_code(error), error.message, details)
     raise AssertionError("abort returned")
 
@@ -35,7 +32,9 @@ def _code(error: PaymentError) -> grpc.StatusCode:
 
 def _details(error: PaymentError) -> list[any_pb2.Any]:
     details = [
-        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+        error_details_pb2.ErrorInfo(
+            reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata
+        )
     ]
     if isinstance(error, InvalidPayment) and error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(

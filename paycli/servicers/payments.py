@@ -12,7 +12,7 @@ from paycli.engine.engine import Engine, now_us
 from paycli.errors import Draining, InvalidPayment, PaymentError, PaymentNotFound, RefundNotFound
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from paycli.host.statuses import REPLAYED, status_of
+from paycli.host.statuses import status_of
 from paycli.payments import commands
 from paycli.payments.batch import Receipt
 from paycli.payments.commands import Create
@@ -23,6 +23,7 @@ from paycli.payments.states import Action
 from paycli.payments.store import Store
 from paycli.servicers import bounds, messages
 from paycli.servicers.pages import cursor_of, page_size, page_token
+from paycli.wire_names import REPLAYED, TRUE
 
 BATCH_MAX = bounds.LIST_MAX
 _EVENTS_AT_ONCE = 200
@@ -302,7 +303,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
 
 def _mark(context: _Context, receipt: Receipt) -> None:
     if receipt.replayed:
-        context.set_trailing_metadata((REPLAYED,))
+        context.set_trailing_metadata(((REPLAYED, TRUE),))
 
 
 def _result(outcome: Receipt | PaymentError) -> messages.Fields:

@@ -9,12 +9,10 @@ import grpc
 from paycli.engine.engine import Engine
 from paycli.errors import InvalidPayment
 from paycli.generated import payment_pb2, payment_pb2_grpc
-from paycli.host.statuses import REPLAYED
 from paycli.payments import commands
 from paycli.payments.money import minor_from_double
+from paycli.wire_names import DECLINE_REASON, FAILED, IDEMPOTENCY_KEY, REPLAYED, SUCCESS, TRUE
 
-IDEMPOTENCY_KEY: Final = "idempotency-key"
-DECLINE_REASON: Final = "decline-reason"
 # What the domain's fields are called here.
 _FIELDS: Final = {"customer_id": "user_id", "request_id": IDEMPOTENCY_KEY}
 
@@ -45,13 +43,13 @@ class SeedServicer(payment_pb2_grpc.PaymentServiceServicer):
             raise
         payment = receipt.payment
         declined = payment.decline_reason
-        trailing = [REPLAYED] if receipt.replayed else []
+        trailing = [(REPLAYED, TRUE)] if receipt.replayed else []
         if declined:
             trailing.append((DECLINE_REASON, declined))
         if trailing:
             context.set_trailing_metadata(tuple(trailing))
         return payment_pb2.PaymentResponse(
-            payment_id=payment.payment_id, status="FAILED" if declined else "SUCCESS"
+            payment_id=payment.payment_id, status=FAILED if declined else SUCCESS
         )
 
 

@@ -453,7 +453,7 @@ CHANGES: Final = (
     Change(
         "client: anybody's ErrorInfo is ours",
         "client/failures.py",
-        "    ours = info is not None and info.domain == DOMAIN\n",
+        "    ours = info is not None and info.domain == ERROR_DOMAIN\n",
         "    ours = info is not None\n",
         "tests/client/test_failures.py",
     ),

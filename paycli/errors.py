@@ -49,9 +49,13 @@ class PaycliError(Exception):
     reason: str = "ERROR"
     command: str = ""  # the command line that settles or mends it, where there is just one
 
-    def __init__(self, message: str, *, metadata: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Without a `reason` it is that of the class."""
         super().__init__(message)
         self.message = message
+        self.reason = reason or type(self).reason
         self.metadata: dict[str, str] = dict(metadata or {})
 
     def __str__(self) -> str:
@@ -124,9 +128,8 @@ class RemoteError(PaycliError):
         reason: str = "REMOTE_ERROR",
         metadata: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message, metadata=metadata)
+        super().__init__(message, reason=reason, metadata=metadata)
         self.status = status
-        self.reason = reason
 
 
 class StartError(PaycliError):
@@ -169,12 +172,12 @@ class InvalidPayment(PaymentError):
     reason = "FIELD_INVALID"
 
     def __init__(
-        self, field: str, message: str, *, reason: str = reason, **metadata: str | int
+        self, field: str, message: str, *, reason: str = "", **metadata: str | int
     ) -> None:
+        details = {name: str(value) for name, value in metadata.items()}
         where = {"field": field} if field else {}
-        super().__init__(message, metadata=where | {k: str(v) for k, v in metadata.items()})
+        super().__init__(message, reason=reason, metadata=where | details)
         self.field = field
-        self.reason = reason
 
     def rename(self, field: str) -> None:
         """Call the field what the caller's contract calls it, also where the sentence begins."""
@@ -250,10 +253,6 @@ class OutcomeOpen(PaymentError):
     status = "DEADLINE_EXCEEDED"
     reason = "PROCESSOR_OUTCOME_UNKNOWN"
     retry_after_s = 1.0
-
-    def __init__(self, message: str, *, reason: str = reason) -> None:
-        super().__init__(message)
-        self.reason = reason
 
 
 class DeadlinePassed(PaymentError):

@@ -205,23 +205,21 @@ def _ran_out(payment: Payment, now_us: int) -> bool:
 
 
 def _too_late(payment: Payment) -> StateForbids:
-    too_late = StateForbids(
+    return StateForbids(
         f"The authorization of payment {payment.payment_id} ran out; nothing more can be captured. "
         "Authorize again.",
+        reason="AUTHORIZATION_EXPIRED",
         metadata={"paymentId": payment.payment_id, "expireTimeUs": str(payment.expires_us)},
     )
-    too_late.reason = "AUTHORIZATION_EXPIRED"
-    return too_late
 
 
 def _exceeds(payment: Payment, action: Action, amount: int, left: int) -> StateForbids:
     asked = decimal_from_minor(amount, payment.currency)
     most = decimal_from_minor(left, payment.currency)
-    exceeds = StateForbids(
+    of = "CAPTURED" if action is Action.REFUND else "AUTHORIZED"
+    return StateForbids(
         f"Payment {payment.payment_id} has {most} {payment.currency} left to {action}, "
         f"not {asked}.",
+        reason=f"{action.upper()}_EXCEEDS_{of}",
         metadata={"paymentId": payment.payment_id, "leftMinor": str(left)},
     )
-    of = "CAPTURED" if action is Action.REFUND else "AUTHORIZED"
-    exceeds.reason = f"{action.upper()}_EXCEEDS_{of}"
-    return exceeds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterator
@@ -368,6 +369,23 @@ def test_a_backup_into_a_folder_that_is_not_there_names_the_folder(
     assert problem.value.message == (
         f"Cannot write {copy}: there is no folder {copy.parent}. Make it, or name another file."
     )
+
+
+def test_a_backup_is_on_disk_with_its_name(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = []
+    really = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        really(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    backup_store(url(store), folder / "copy.db", silent)
+    assert synced[-1] == str(folder)
 
 
 # -- an intent that paycli did not record

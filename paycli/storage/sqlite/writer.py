@@ -197,10 +197,9 @@ def _update(payment: Payment) -> tuple[int | str, ...]:
 
 
 def _refused(problem: apsw.ConstraintError) -> PaymentError:
-    message, reason = f"The ledger cannot take this: {problem}.", "LEDGER_FORBIDS"
     if "REAL value in INTEGER column balance" in str(problem):  # what an overflow turns into
-        message = "An account would pass the largest balance, 2^63 - 1 minor units."
-        reason = "BALANCE_LIMIT"
-    refused = StateForbids(message)
-    refused.reason = reason
-    return refused
+        return StateForbids(
+            "An account would pass the largest balance, 2^63 - 1 minor units.",
+            reason="BALANCE_LIMIT",
+        )
+    return StateForbids(f"The ledger cannot take this: {problem}.", reason="LEDGER_FORBIDS")

@@ -378,14 +378,14 @@ def test_a_backup_is_on_disk_with_its_name(
     really = os.fsync
 
     def fsync(descriptor: int) -> None:
-        synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink())
         really(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
     folder = tmp_path / "copies"
     folder.mkdir()
     backup_store(url(store), folder / "copy.db", silent)
-    assert synced[-1] == str(folder)
+    assert synced[-1] == folder
 
 
 # -- an intent that paycli did not record

@@ -121,8 +121,11 @@ class GroupCommit:
         """Fail-stop: after a failed commit nothing can be promised, so nothing more is taken."""
         if self._ending:
             return  # it failed before, or a batch failed with the one before it
+        told = isinstance(failure, CommitFailed | CommitLost)  # which say what it is in a sentence
         _log.critical(
-            "the store stopped taking payments until a restart: %s", failure, exc_info=failure
+            "the store stopped taking payments until a restart: %s",
+            failure,
+            exc_info=None if told else failure,
         )
         self._ending = True
         self._refuse_all(f"{_said(failure)} The server takes no more payments.")

@@ -29,7 +29,12 @@ def doctor(
     port: Annotated[
         int,
         typer.Option(
-            envvar="PAYCLI_PORT", metavar="PORT", min=0, max=65535, help="Where you would serve."
+            "--port",
+            envvar="PAYCLI_PORT",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Where you would serve.",
         ),
     ] = 50051,
     store: options.Store = options.DEFAULT_STORE,

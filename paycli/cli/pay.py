@@ -32,7 +32,9 @@ def pay(
     *,
     amount: Annotated[
         str | None,
-        typer.Option(metavar="AMOUNT", help="Major units, such as 99.99; exact or refused."),
+        typer.Option(
+            "--amount", metavar="AMOUNT", help="Major units, such as 99.99; exact or refused."
+        ),
     ] = None,
     currency: Annotated[
         str | None, typer.Option(metavar="CODE", help="ISO 4217.", show_default=_DEFAULT_CURRENCY)

@@ -26,7 +26,12 @@ def serve(
     port: Annotated[
         int,
         typer.Option(
-            envvar="PAYCLI_PORT", metavar="PORT", min=0, max=65535, help="Port; 0 picks a free one."
+            "--port",  # named, since typer 0.27 takes the name of a metavar that is equal but for case
+            envvar="PAYCLI_PORT",
+            metavar="PORT",
+            min=0,
+            max=65535,
+            help="Port; 0 picks a free one.",
         ),
     ] = 50051,
     port_file: Annotated[

@@ -12,7 +12,7 @@ from paycli.cli import output
 class CommandGroup(TyperGroup):
     """Says all of what each of its commands does, and its help when none is named."""
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
+    def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """List the commands; a description that is long goes on in the next line."""
         rows = [
             (name, (each.help or "").partition("\n\n")[0]) for name, each in self.commands.items()

@@ -141,10 +141,7 @@ def _outcome(command: Command, stored: Stored, batch: Batch, seq: int) -> Outcom
     if intent is None:
         return NotOnRecord()
     if isinstance(command, Resume):
-        if not intent.is_free(command.now_us):
-            return OnRecord(intent.claim)
-        held = intent._replace(claim=command.claim, lease_us=command.lease_us)
-        return _claim(held, stored, batch, resumed=True)
+        return _take_up(intent, command, command.now_us, stored, batch)
     if intent.claim != command.claim:
         return OnRecord(intent.claim)
     if isinstance(command, Release):
@@ -197,7 +194,14 @@ def _intend(
         intent = Intent(operation, customer_id, command.claim, command.lease_us)
         return _claim(intent, stored, batch, resumed=False)
     _check_same(intent.operation, operation)
-    if not intent.is_free(operation.now_us):
+    return _take_up(intent, command, operation.now_us, stored, batch)
+
+
+def _take_up(
+    intent: Intent, command: Intend | Resume, now_us: int, stored: Stored, batch: Batch
+) -> Claimed | OnRecord:
+    """Give what is on record to the command's claim, unless somebody holds it."""
+    if not intent.is_free(now_us):
         return OnRecord(intent.claim)
     held = intent._replace(claim=command.claim, lease_us=command.lease_us)
     return _claim(held, stored, batch, resumed=True)

@@ -117,15 +117,15 @@ CHANGES: Final = (
     Change(
         "intent: a claim is taken over before its lease ends",
         "payments/batch.py",
-        "        if not intent.is_free(command.now_us):\n            return OnRecord(intent.claim)\n",
+        "    if not intent.is_free(now_us):\n        return OnRecord(intent.claim)\n",
         "",
         "tests/storage/test_conformance.py",
     ),
     Change(
         "intent: a changed retry joins",
         "payments/batch.py",
-        "    _check_same(intent.operation, operation)\n    if not intent.is_free",
-        "    if not intent.is_free",
+        "    _check_same(intent.operation, operation)\n    return _take_up(",
+        "    return _take_up(",
         "tests/storage/test_conformance.py",
     ),
     Change(

@@ -128,8 +128,8 @@ class SqliteWriter:
         for *row, _ in self._connection.execute(_FIND_INTENTS, (keys,)):
             intent = intent_of(IntentRow(*row))
             stored.intents[intent.operation.request_key] = intent
-        changed = json.dumps([each.payment_id for each in _changes(commands, stored)])
-        if changed != "[]":
+        if changes := [each.payment_id for each in _changes(commands, stored)]:
+            changed = json.dumps(changes)
             for row in self._connection.execute(_FIND_PAYMENTS, (changed,)):
                 stored.payments[row[0]] = Payment(*row)
             stored.busy.update(self._connection.execute(_FIND_BUSY, (changed,)))

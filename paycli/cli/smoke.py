@@ -101,11 +101,12 @@ def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]
         why = f"{type(problem).__name__}: {problem}"
         raise
     finally:
+        results = record.whole(why)
         try:
             if junit is not None:
-                write_junit(junit, record.whole(why))
+                write_junit(junit, results)
         finally:
-            _summarize(record, record.whole(why), address)
+            _summarize(record, results, address)
 
 
 def _judge(record: Record) -> None:
@@ -125,9 +126,10 @@ def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
     first = results[0]
     steps = first.step if len(results) == 1 else f"{len(results):,} steps"
     duration = f"{first.duration_s * 1000:8.1f} ms"
-    output.result(f"{_MARKS[first.verdict]} {duration}  {output.one_line(first.suite)}: {steps}")
+    line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
+    output.result(output.one_line(line))
     if first.reason:
-        output.result(f"     {first.where}: {output.one_line(first.reason)}")
+        output.result(output.one_line(f"     {first.where}: {first.reason}"))
 
 
 def _report_json(result: StepResult) -> None:

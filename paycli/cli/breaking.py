@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
-from paycli.toolchain.formats import Format
+from paycli.toolchain.rules.formats import Format
 
 
 def breaking(
@@ -31,9 +31,9 @@ def breaking(
     json: options.Json = False,
 ) -> None:
     """Name each change of protos that breaks a deployed client."""
-    from paycli.toolchain.against import read_former
-    from paycli.toolchain.breaking.check import find_breaking
-    from paycli.toolchain.buf_config import load_buf_config
+    from paycli.toolchain.breaking.former import read_former
+    from paycli.toolchain.breaking.run import find_breaking
+    from paycli.toolchain.rules.buf_config import load_buf_config
 
     settings = load_buf_config(config, roots or [])
     workspace = settings.workspace([])

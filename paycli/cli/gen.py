@@ -11,7 +11,7 @@ from paycli.cli import options, output
 from paycli.errors import CheckFailed, InputError, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.toolchain.generate import Generated
+    from paycli.toolchain.gen.generate import Generated
 
 
 def gen(
@@ -42,7 +42,7 @@ def gen(
     if check and (watch or descriptor_set):
         raise InputError("--check writes nothing; leave out --watch and --descriptor-set.")
 
-    from paycli.toolchain.workspace import default_out
+    from paycli.toolchain.protos.workspace import default_out
 
     searched = tuple(roots or [Path("proto")])
     job = _Job(searched, tuple(protos or ()), out or default_out(), descriptor_set, verify)
@@ -69,8 +69,8 @@ class _Job(NamedTuple):
 
 
 def _check(job: _Job) -> None:
-    from paycli.toolchain.generate import generate
-    from paycli.toolchain.workspace import find_workspace
+    from paycli.toolchain.gen.generate import generate
+    from paycli.toolchain.protos.workspace import find_workspace
 
     workspace = find_workspace(job.roots, job.protos)
     made = generate(workspace, job.out, whole_tree=job.whole_tree)
@@ -84,9 +84,9 @@ def _check(job: _Job) -> None:
 
 def _compile(job: _Job) -> str:
     """Bring the output up to date, and say in one line what was done."""
-    from paycli.toolchain.generate import bring_up_to_date
-    from paycli.toolchain.tree import write_whole
-    from paycli.toolchain.workspace import find_workspace
+    from paycli.toolchain.gen.generate import bring_up_to_date
+    from paycli.toolchain.gen.out_folder import write_whole
+    from paycli.toolchain.protos.workspace import find_workspace
 
     workspace = find_workspace(job.roots, job.protos)
     made = bring_up_to_date(
@@ -110,7 +110,7 @@ def _watch(job: _Job) -> None:
     """Compile now and after every change, until Ctrl-C; a mistake is said and waited out."""
     import time
 
-    from paycli.toolchain.watch import changes
+    from paycli.toolchain.gen.watch import changes
 
     def once(what: str) -> None:
         started = time.perf_counter()
@@ -131,12 +131,12 @@ def _watch(job: _Job) -> None:
 
 def _finish(made: Generated, job: _Job) -> None:
     """Warn of runtimes that will refuse the code; prove that it imports, if wanted."""
-    from paycli.toolchain import versions
+    from paycli.toolchain.gen.runtime_skew import find_skews
 
-    for skew in versions.find_skews(made.after.files, job.out):
+    for skew in find_skews(made.after.files, job.out):
         output.progress(f"Warning: {skew}")
     if job.verify:
-        from paycli.toolchain.verify import find_import_failures
+        from paycli.toolchain.gen.verify import find_import_failures
 
         failed = find_import_failures(job.out, made.after.files)
         if failed:

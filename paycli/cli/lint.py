@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
-from paycli.toolchain.formats import Format
+from paycli.toolchain.rules.formats import Format
 
 
 def lint(
@@ -22,8 +22,8 @@ def lint(
     json: options.Json = False,
 ) -> None:
     """Check the style of protos by buf's rules and buf.yaml."""
-    from paycli.toolchain.buf_config import load_buf_config
     from paycli.toolchain.lint.run import lint as run_lint
+    from paycli.toolchain.rules.buf_config import load_buf_config
 
     found = run_lint(load_buf_config(config, roots or []), protos or [])
     output.findings(found, Format.JSON if json else form)

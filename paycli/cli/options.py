@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from paycli.toolchain.formats import Format
+from paycli.toolchain.rules.formats import Format
 
 _SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 from paycli.errors import CheckFailed, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.toolchain.findings import Finding
-    from paycli.toolchain.formats import Format
+    from paycli.toolchain.rules.findings import Finding
+    from paycli.toolchain.rules.formats import Format
 
 _BAR_WIDTH: Final = 30
 # What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
@@ -64,7 +64,7 @@ def counted(count: int, what: str) -> str:
 
 def findings(found: Sequence[Finding], form: Format) -> None:
     """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
-    from paycli.toolchain.findings import render
+    from paycli.toolchain.rules.findings import render
 
     rendered = render(found, form)
     if rendered:

@@ -18,8 +18,8 @@ from typing import Final
 from paycli.doctor.checks import Finding, Verdict, ok
 from paycli.errors import InputError
 from paycli.storage.records import Repair
-from paycli.toolchain.versions import installed_version, release
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.gen.runtime_skew import installed_version, release
+from paycli.toolchain.protos.workspace import Workspace
 
 _OLDEST_PYTHON: Final = (3, 11)
 _PACKAGES: Final = ("grpcio", "grpcio-tools", "protobuf")

@@ -9,8 +9,8 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from paycli.toolchain.generate import bring_up_to_date
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.gen.generate import bring_up_to_date
+from paycli.toolchain.protos.workspace import find_workspace
 
 # What a user who imports google.type needs: mypy looks into it only when told so.
 MYPY_CONFIG = """\

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import InputError
-from paycli.toolchain.against import Former, read_former
-from paycli.toolchain.buf_config import load_buf_config
-from paycli.toolchain.compile import compile_descriptors
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.breaking.former import Former, read_former
+from paycli.toolchain.protos.protoc import compile_descriptors
+from paycli.toolchain.protos.workspace import find_workspace
+from paycli.toolchain.rules.buf_config import load_buf_config
 
 OLD = 'syntax = "proto3";\npackage pay;\nmessage Old { string a = 1; }\n'
 NEW = 'syntax = "proto3";\npackage pay;\nmessage New { string a = 1; }\n'

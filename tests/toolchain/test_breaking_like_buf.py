@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from paycli.toolchain.breaking.catalogue import catalogue
-from paycli.toolchain.breaking.registry import RULES
+from paycli.toolchain.breaking.rules import RULES
 from tests.toolchain.breaking_cases import CASES, write_side
 from tests.toolchain.breaking_trees import versions
 from tests.toolchain.test_breaking_rules import breaking

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.toolchain.against import read_former
-from paycli.toolchain.breaking.check import find_breaking
-from paycli.toolchain.breaking.registry import RULES
-from paycli.toolchain.buf_config import load_buf_config
-from paycli.toolchain.compile import compile_descriptors
-from paycli.toolchain.findings import Finding
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.breaking.former import read_former
+from paycli.toolchain.breaking.rules import RULES
+from paycli.toolchain.breaking.run import find_breaking
+from paycli.toolchain.protos.protoc import compile_descriptors
+from paycli.toolchain.protos.workspace import find_workspace
+from paycli.toolchain.rules.buf_config import load_buf_config
+from paycli.toolchain.rules.findings import Finding
 from tests.toolchain.breaking_cases import CASES, write_side
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import InputError
-from paycli.toolchain.buf_config import BufConfig, load_buf_config
+from paycli.toolchain.rules.buf_config import BufConfig, load_buf_config
 
 CATALOGUE = {"ONE": ["MINIMAL", "STANDARD"], "TWO": ["STANDARD"], "THREE": ["COMMENTS"]}
 

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from paycli.toolchain.findings import Finding, as_displayed, render
-from paycli.toolchain.formats import Format
+from paycli.toolchain.rules.findings import Finding, as_displayed, render
+from paycli.toolchain.rules.formats import Format
 
 
 def findings(folder: Path) -> list[Finding]:

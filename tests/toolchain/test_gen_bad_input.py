@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import InputError
-from paycli.toolchain.compile import Compilation
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.protos.protoc import Compilation
+from paycli.toolchain.protos.workspace import find_workspace
 from tests.conftest import run_paycli
 
 GOOD = 'syntax = "proto3";\nmessage Good { int32 x = 1; }\n'

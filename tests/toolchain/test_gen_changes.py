@@ -15,10 +15,10 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from paycli.errors import InputError
-from paycli.toolchain.generate import Generated, bring_up_to_date, generate
-from paycli.toolchain.manifest import MANIFEST
-from paycli.toolchain.tree import write
-from paycli.toolchain.workspace import default_out, find_workspace
+from paycli.toolchain.gen.generate import Generated, bring_up_to_date, generate
+from paycli.toolchain.gen.manifest import MANIFEST
+from paycli.toolchain.gen.out_folder import write
+from paycli.toolchain.protos.workspace import default_out, find_workspace
 from tests.conftest import run_paycli
 
 FILES = {
@@ -257,8 +257,8 @@ def test_a_run_that_was_overtaken_writes_nothing(tree: Path) -> None:
 HALFWAY = """
 import os, sys
 from pathlib import Path
-from paycli.toolchain.generate import bring_up_to_date
-from paycli.toolchain.workspace import default_out, find_workspace
+from paycli.toolchain.gen.generate import bring_up_to_date
+from paycli.toolchain.protos.workspace import default_out, find_workspace
 
 
 def stand(event, args):

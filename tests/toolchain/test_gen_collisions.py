@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import InputError
-from paycli.toolchain.generate import bring_up_to_date
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.gen.generate import bring_up_to_date
+from paycli.toolchain.protos.workspace import find_workspace
 
 GET = "rpc Get(In) returns (In);"
 

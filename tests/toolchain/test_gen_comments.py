@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paycli.errors import InputError
-from paycli.toolchain.generate import bring_up_to_date
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.gen.generate import bring_up_to_date
+from paycli.toolchain.protos.workspace import find_workspace
 from tests.conftest import run_paycli
 
 # One comment for each @: service, rpc, message, fields, oneof's field, enums, value, extension.

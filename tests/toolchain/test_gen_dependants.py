@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paycli.errors import InputError
-from paycli.toolchain.generate import Generated, bring_up_to_date, generate
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.gen.generate import Generated, bring_up_to_date, generate
+from paycli.toolchain.protos.workspace import find_workspace
 from tests.toolchain.test_gen_trees import trees
 
 MONEY = """syntax = "proto2";

@@ -20,9 +20,9 @@ from tests.conftest import run_paycli
 PROGRAM = """
 import json, os, shutil, signal, sys
 from pathlib import Path
-import paycli.toolchain.code
-from paycli.toolchain.generate import bring_up_to_date, generate
-from paycli.toolchain.workspace import find_workspace
+import paycli.toolchain.gen.modules
+from paycli.toolchain.gen.generate import bring_up_to_date, generate
+from paycli.toolchain.protos.workspace import find_workspace
 
 STEPS = {"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir"}
 out = Path("generated")

@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from paycli.errors import InputError
-from paycli.toolchain.generate import bring_up_to_date
-from paycli.toolchain.verify import find_import_failures
-from paycli.toolchain.workspace import find_workspace, installed_includes
+from paycli.toolchain.gen.generate import bring_up_to_date
+from paycli.toolchain.gen.verify import find_import_failures
+from paycli.toolchain.protos.workspace import find_workspace, installed_includes
 from tests.conftest import run_paycli
 
 # Imports every module from a package, makes one message of each kind with all fields set, and reads

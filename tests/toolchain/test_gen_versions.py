@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paycli.errors import DocumentError
-from paycli.toolchain.versions import (
+from paycli.toolchain.gen.runtime_skew import (
     demanded_versions,
     find_declared_skews,
     find_installed_skews,

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from paycli.toolchain.buf_config import load_buf_config
 from paycli.toolchain.lint.catalogue import RULES, catalogue
 from paycli.toolchain.lint.run import lint
+from paycli.toolchain.rules.buf_config import load_buf_config
 from tests.conftest import run_paycli
 from tests.toolchain.lint_cases import CASES, HEAD, Case
 

@@ -18,9 +18,9 @@ from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 from hypothesis import HealthCheck, given, settings
 
-from paycli.toolchain.compile import compile_descriptors, compile_python
-from paycli.toolchain.stubs import emit_stubs
-from paycli.toolchain.workspace import find_workspace
+from paycli.toolchain.protos.protoc import compile_descriptors, compile_python
+from paycli.toolchain.protos.workspace import find_workspace
+from paycli.toolchain.stubs.emit import emit_stubs
 from tests.toolchain.checkers import Report, generate_into, in_file, mypy, pyright, write_package
 from tests.toolchain.proto_trees import trees
 

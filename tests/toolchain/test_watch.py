@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from paycli.toolchain.watch import changes
+from paycli.toolchain.gen.watch import changes
 
 IDLE_S = 5.0
 WATCH = """
 import sys
 from pathlib import Path
-from paycli.toolchain.watch import changes
+from paycli.toolchain.gen.watch import changes
 saved = changes([Path(sys.argv[1])], [])
 print("watching", flush=True)
 for names in saved:

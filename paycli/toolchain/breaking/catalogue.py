@@ -11,11 +11,11 @@ from paycli.toolchain.breaking import (  # noqa: F401
     fields,
     files,
     messages,
+    packages,
     services,
-    tree,
 )
-from paycli.toolchain.breaking.registry import RULES
-from paycli.toolchain.rule_choice import Catalogue
+from paycli.toolchain.breaking.rules import RULES
+from paycli.toolchain.rules.choice import Catalogue
 
 _NOT_IN_V1: Final = {"EXTENSION_NO_DELETE", "FIELD_SAME_DEFAULT", "PACKAGE_EXTENSION_NO_DELETE"}
 # Former names in v1, which mean the rules that took their place.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import NamedTuple, TypeVar
 
-from paycli.toolchain.breaking.registry import (
+from paycli.toolchain.breaking.rules import (
     ENUMS,
     FIELDS,
     FILES,

@@ -12,9 +12,8 @@ from google.protobuf.descriptor_pb2 import (
     FeatureSet,
 )
 
-from paycli.toolchain.breaking.features import resolve
 from paycli.toolchain.breaking.ranges import lost_ranges
-from paycli.toolchain.breaking.registry import (
+from paycli.toolchain.breaking.rules import (
     ALWAYS,
     ENUMS,
     IN_JSON,
@@ -24,6 +23,7 @@ from paycli.toolchain.breaking.registry import (
     Broken,
 )
 from paycli.toolchain.breaking.schema import SELF, Enum, EnumValue
+from paycli.toolchain.protos.editions import resolve
 
 _FEATURES: Final = (EnumDescriptorProto.OPTIONS_FIELD_NUMBER, EnumOptions.FEATURES_FIELD_NUMBER)
 _ENUM_TYPE: Final = (*_FEATURES, FeatureSet.ENUM_TYPE_FIELD_NUMBER)

@@ -14,7 +14,9 @@ from google.protobuf.descriptor_pb2 import (
     FileOptions,
 )
 
-from paycli.toolchain.breaking.features import (
+from paycli.toolchain.breaking.rules import FIELDS, IN_SOURCE, Broken
+from paycli.toolchain.breaking.schema import SELF, Field, Kind, Path, Place
+from paycli.toolchain.protos.editions import (
     CPP_CORD,
     CPP_FEATURES,
     CPP_STRING,
@@ -26,8 +28,6 @@ from paycli.toolchain.breaking.features import (
     resolve,
     resolve_custom,
 )
-from paycli.toolchain.breaking.registry import FIELDS, IN_SOURCE, Broken
-from paycli.toolchain.breaking.schema import SELF, Field, Kind, Path, Place
 
 _OPTIONS: Final = FieldDescriptorProto.OPTIONS_FIELD_NUMBER
 _JSTYPE: Final = (_OPTIONS, FieldOptions.JSTYPE_FIELD_NUMBER)

@@ -8,8 +8,8 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from paycli.toolchain.breaking import wire
-from paycli.toolchain.breaking.defaults import defaults_differ, has_default, show_default
-from paycli.toolchain.breaking.registry import (
+from paycli.toolchain.breaking.default_values import defaults_differ, has_default, show_default
+from paycli.toolchain.breaking.rules import (
     ALWAYS,
     FIELDS,
     IN_JSON,

@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileOptions
 
-from paycli.toolchain.breaking.registry import ALWAYS, FILE, FILES, IN_SOURCE, Broken
+from paycli.toolchain.breaking.rules import ALWAYS, FILE, FILES, IN_SOURCE, Broken
 from paycli.toolchain.breaking.schema import File, Place
 
 # Each file option that decides what code generators write, and who notices when it changes.

@@ -12,9 +12,8 @@ from google.protobuf.descriptor_pb2 import (
     MessageOptions,
 )
 
-from paycli.toolchain.breaking.features import resolve
 from paycli.toolchain.breaking.ranges import lost_ranges
-from paycli.toolchain.breaking.registry import (
+from paycli.toolchain.breaking.rules import (
     ALWAYS,
     IN_JSON,
     IN_SOURCE,
@@ -24,6 +23,7 @@ from paycli.toolchain.breaking.registry import (
     Broken,
 )
 from paycli.toolchain.breaking.schema import SELF, Field, Message
+from paycli.toolchain.protos.editions import resolve
 
 _OPTIONS: Final = DescriptorProto.OPTIONS_FIELD_NUMBER
 _FEATURES: Final = (_OPTIONS, MessageOptions.FEATURES_FIELD_NUMBER)

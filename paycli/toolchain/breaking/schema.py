@@ -23,7 +23,7 @@ from google.protobuf.descriptor_pb2 import (
     SourceCodeInfo,
 )
 
-from paycli.toolchain.breaking.features import edition_of, resolve
+from paycli.toolchain.protos.editions import edition_of, resolve
 
 Path = tuple[int, ...]  # as in SourceCodeInfo.Location.path
 _File: Final = FileDescriptorProto

@@ -7,7 +7,7 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import MethodDescriptorProto, MethodOptions
 
-from paycli.toolchain.breaking.registry import ALWAYS, IN_SOURCE, METHODS, SERVICES, Broken
+from paycli.toolchain.breaking.rules import ALWAYS, IN_SOURCE, METHODS, SERVICES, Broken
 from paycli.toolchain.breaking.schema import Method, Service
 
 _INPUT: Final = (MethodDescriptorProto.INPUT_TYPE_FIELD_NUMBER,)

@@ -13,8 +13,8 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FeatureSet, FieldDescriptorProto
 
-from paycli.toolchain.breaking.features import resolve
 from paycli.toolchain.breaking.schema import Field, Kind
+from paycli.toolchain.protos.editions import resolve
 
 _F = FieldDescriptorProto
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from paycli.toolchain.lint import comments, enums, files, imports, names, packages, services
-from paycli.toolchain.lint.rule import ON_REQUEST, STANDARD, Rule
-from paycli.toolchain.rule_choice import Catalogue
+from paycli.toolchain.lint.rules import ON_REQUEST, STANDARD, Rule
+from paycli.toolchain.rules.choice import Catalogue
 
 RULES: Final[dict[str, Rule]] = {
     thing.id: thing

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from paycli.toolchain.lint.tree import Place
+from paycli.toolchain.lint.elements import Place
 
 MARK: Final = "buf:lint:ignore"
 

@@ -8,8 +8,8 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from paycli.toolchain.lint.comment_ignores import MARK
-from paycli.toolchain.lint.rule import COMMENTS, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Element, Proto, Tree
+from paycli.toolchain.lint.elements import Element, Proto, Tree
+from paycli.toolchain.lint.rules import COMMENTS, Complaint, Complaints, rule
 
 _GROUP: Final = FieldDescriptorProto.TYPE_GROUP
 

@@ -11,8 +11,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.toolchain.lint.case import upper_snake_case
-from paycli.toolchain.lint.rule import BASIC, NAME, STANDARD, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Tree
+from paycli.toolchain.lint.elements import Tree
+from paycli.toolchain.lint.rules import BASIC, NAME, STANDARD, Complaint, Complaints, rule
 
 _FIRST_NUMBER: Final = (
     EnumDescriptorProto.VALUE_FIELD_NUMBER,

@@ -6,8 +6,8 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FeatureSet, FieldDescriptorProto, FileDescriptorProto
 
-from paycli.toolchain.lint.rule import BASIC, NAME, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Tree
+from paycli.toolchain.lint.elements import Tree
+from paycli.toolchain.lint.rules import BASIC, NAME, Complaint, Complaints, rule
 
 _SYNTAX: Final = (FileDescriptorProto.SYNTAX_FIELD_NUMBER,)
 

@@ -8,9 +8,9 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from paycli.toolchain.lint.rule import BASIC, MINIMAL, ON_REQUEST, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Tree
-from paycli.toolchain.stability import Stability, version_of
+from paycli.toolchain.lint.elements import Tree
+from paycli.toolchain.lint.rules import BASIC, MINIMAL, ON_REQUEST, Complaint, Complaints, rule
+from paycli.toolchain.protos.package_version import Stability, version_of
 
 _IMPORT: Final = FileDescriptorProto.DEPENDENCY_FIELD_NUMBER
 

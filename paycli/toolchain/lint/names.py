@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
 from paycli.toolchain.lint.case import lower_snake_case, pascal_case, upper_snake_case
-from paycli.toolchain.lint.rule import BASIC, NAME, STANDARD, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Element, Proto, Tree
+from paycli.toolchain.lint.elements import Element, Proto, Tree
+from paycli.toolchain.lint.rules import BASIC, NAME, STANDARD, Complaint, Complaints, rule
 
 
 def _misspelled(

@@ -8,9 +8,9 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileOptions
 
 from paycli.toolchain.lint.case import lower_snake_case
-from paycli.toolchain.lint.rule import BASIC, MINIMAL, STANDARD, Complaint, Complaints, Rule, rule
-from paycli.toolchain.lint.tree import ProtoFile, Tree
-from paycli.toolchain.stability import version_of
+from paycli.toolchain.lint.elements import ProtoFile, Tree
+from paycli.toolchain.lint.rules import BASIC, MINIMAL, STANDARD, Complaint, Complaints, Rule, rule
+from paycli.toolchain.protos.package_version import version_of
 
 _PACKAGE: Final = FileDescriptorProto.PACKAGE_FIELD_NUMBER
 _OPTIONS: Final = FileDescriptorProto.OPTIONS_FIELD_NUMBER

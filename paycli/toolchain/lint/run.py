@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from paycli.toolchain.buf_config import BufConfig, LintSettings
-from paycli.toolchain.compile import describe
-from paycli.toolchain.findings import Finding, as_displayed
 from paycli.toolchain.lint.catalogue import RULES, catalogue
 from paycli.toolchain.lint.comment_ignores import is_excused
-from paycli.toolchain.lint.tree import Place, ProtoFile, Tree
-from paycli.toolchain.rule_choice import Selection
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.lint.elements import Place, ProtoFile, Tree
+from paycli.toolchain.protos.protoc import describe
+from paycli.toolchain.protos.workspace import Workspace
+from paycli.toolchain.rules.buf_config import BufConfig, LintSettings
+from paycli.toolchain.rules.choice import Selection
+from paycli.toolchain.rules.findings import Finding, as_displayed
 
 DEFAULT_CATEGORY: Final = "STANDARD"
 

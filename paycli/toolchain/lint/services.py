@@ -8,8 +8,8 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import MethodDescriptorProto
 
 from paycli.toolchain.lint.case import pascal_case
-from paycli.toolchain.lint.rule import STANDARD, UNARY_RPC, Complaint, Complaints, rule
-from paycli.toolchain.lint.tree import Method, Tree
+from paycli.toolchain.lint.elements import Method, Tree
+from paycli.toolchain.lint.rules import STANDARD, UNARY_RPC, Complaint, Complaints, rule
 
 _REQUEST: Final = MethodDescriptorProto.INPUT_TYPE_FIELD_NUMBER
 _RESPONSE: Final = MethodDescriptorProto.OUTPUT_TYPE_FIELD_NUMBER

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from paycli.toolchain.against import Former
 from paycli.toolchain.breaking.catalogue import catalogue
 from paycli.toolchain.breaking.compare import Breakage, find_breakages
-from paycli.toolchain.breaking.registry import FILE
+from paycli.toolchain.breaking.former import Former
+from paycli.toolchain.breaking.rules import FILE
 from paycli.toolchain.breaking.schema import File, Schema
-from paycli.toolchain.buf_config import BufConfig, Module
-from paycli.toolchain.compile import compile_descriptors
-from paycli.toolchain.findings import Finding, as_displayed
-from paycli.toolchain.rule_choice import Selection
-from paycli.toolchain.stability import Stability, version_of
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.protos.package_version import Stability, version_of
+from paycli.toolchain.protos.protoc import compile_descriptors
+from paycli.toolchain.protos.workspace import Workspace
+from paycli.toolchain.rules.buf_config import BufConfig, Module
+from paycli.toolchain.rules.choice import Selection
+from paycli.toolchain.rules.findings import Finding, as_displayed
 
 
 class _Judge(NamedTuple):

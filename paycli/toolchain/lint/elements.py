@@ -22,7 +22,7 @@ from google.protobuf.descriptor_pb2 import (
     SourceCodeInfo,
 )
 
-from paycli.toolchain.buf_config import LintSettings
+from paycli.toolchain.rules.buf_config import LintSettings
 
 PlacePath = tuple[int, ...]
 

@@ -16,11 +16,11 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from google.protobuf.message import DecodeError
 
 from paycli.errors import InputError
-from paycli.toolchain.buf_config import BufConfig
-from paycli.toolchain.compile import compile_descriptors
-from paycli.toolchain.git import prefix_of, protos_at, resolve_commit
-from paycli.toolchain.scratch import scratch_folder
-from paycli.toolchain.workspace import Workspace, find_workspace
+from paycli.toolchain.protos.protoc import compile_descriptors
+from paycli.toolchain.protos.revisions import prefix_of, protos_at, resolve_commit
+from paycli.toolchain.protos.scratch import scratch_folder
+from paycli.toolchain.protos.workspace import Workspace, find_workspace
+from paycli.toolchain.rules.buf_config import BufConfig
 
 _SET_HINT: Final = "make one with 'protoc --include_imports --descriptor_set_out=FILE'"
 

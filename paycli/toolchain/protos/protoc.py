@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.scratch import no_room, scratch_folder
-from paycli.toolchain.workspace import Workspace, installed_includes
+from paycli.toolchain.protos.scratch import no_room, scratch_folder
+from paycli.toolchain.protos.workspace import Workspace, installed_includes
 
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
@@ -161,7 +161,7 @@ def _includes(workspace: Workspace) -> Iterator[str]:
 
 
 def _complaints(said: bytes, workspace: Workspace, folder: str) -> InputError:
-    from paycli.toolchain.complaints import explain  # nearly never needed, and slow to load
+    from paycli.toolchain.protos.complaints import explain  # nearly never needed, and slow to load
 
     text = said.decode(errors="replace")
     if unwritten := re.search(rf"^{re.escape(folder)}\S*: (?P<why>.+)$", text, re.MULTILINE):
@@ -193,7 +193,7 @@ def _refuse_other_encodings(workspace: Workspace, names: Sequence[str]) -> None:
         except OSError as problem:
             raise InputError(f"{path} cannot be read: {problem.strerror}.") from problem
         except UnicodeDecodeError as problem:
-            from paycli.toolchain.complaints import show
+            from paycli.toolchain.protos.complaints import show
 
             before = content[: problem.start]
             line, column = before.count(b"\n") + 1, len(before) - before.rfind(b"\n")

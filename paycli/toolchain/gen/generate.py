@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.compile import compile_python
-from paycli.toolchain.imports import module_of
-from paycli.toolchain.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
-from paycli.toolchain.tree import INIT, Drift, Present, digest_of, find_drift, write
-from paycli.toolchain.workspace import Workspace, comes_with_protobuf
+from paycli.toolchain.gen.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
+from paycli.toolchain.gen.out_folder import INIT, Drift, Present, digest_of, find_drift, write
+from paycli.toolchain.gen.relative_imports import module_of
+from paycli.toolchain.protos.protoc import compile_python
+from paycli.toolchain.protos.workspace import Workspace, comes_with_protobuf
 
 if TYPE_CHECKING:
-    from paycli.toolchain.code import Code
+    from paycli.toolchain.gen.modules import Code
 
 # Folders that installed packages share or own (grpc/health/v1 is one): an __init__.py of ours in
 # them would hide the installed ones wherever the output folder is on sys.path.
@@ -154,8 +154,8 @@ def _compile(
         if present.digest(f"{_stem_of(name)}.py") == before.files.get(f"{_stem_of(name)}.py", "")
     }
     with compile_python(workspace, sorted(names)) as made:
-        from paycli.toolchain.code import make_code  # loads protobuf while protoc is at work
-        from paycli.toolchain.exports import differences
+        from paycli.toolchain.gen.exports import differences
+        from paycli.toolchain.gen.modules import make_code  # loads protobuf while protoc is at work
 
         descriptors = made.descriptors()
         altered, clash = differences(descriptors, names, former, beside.values())

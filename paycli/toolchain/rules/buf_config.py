@@ -13,8 +13,8 @@ from typing import Final, NamedTuple
 
 from paycli.documents import Node, read
 from paycli.errors import InputError
-from paycli.toolchain.rule_choice import RuleChoice, paths_of
-from paycli.toolchain.workspace import Workspace, find_workspace
+from paycli.toolchain.protos.workspace import Workspace, find_workspace
+from paycli.toolchain.rules.choice import RuleChoice, paths_of
 
 FILE_NAME: Final = "buf.yaml"
 WORK_FILE_NAME: Final = "buf.work.yaml"

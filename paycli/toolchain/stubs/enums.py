@@ -11,8 +11,8 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import EnumDescriptorProto
 
-from paycli.toolchain.comments import Comments, docstring
-from paycli.toolchain.stub_names import (
+from paycli.toolchain.stubs.comments import Comments, docstring
+from paycli.toolchain.stubs.names import (
     ENUM_MEMBERS,
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,

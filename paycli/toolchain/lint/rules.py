@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from paycli.toolchain.lint.tree import Place, Tree
+from paycli.toolchain.lint.elements import Place, Tree
 
 
 class Complaint(NamedTuple):

@@ -13,10 +13,10 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorProto,
 )
 
-from paycli.toolchain.comments import Comments, docstring
-from paycli.toolchain.enum_stubs import EnumWriter
-from paycli.toolchain.field_types import MESSAGES, FieldTyper, FieldTypes
-from paycli.toolchain.stub_names import (
+from paycli.toolchain.stubs.comments import Comments, docstring
+from paycli.toolchain.stubs.enums import EnumWriter
+from paycli.toolchain.stubs.field_types import MESSAGES, FieldTyper, FieldTypes
+from paycli.toolchain.stubs.names import (
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,
     Stub,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from paycli.toolchain.breaking.files import remains
-from paycli.toolchain.breaking.registry import FILE, PACKAGE, TREE, Broken
+from paycli.toolchain.breaking.rules import FILE, PACKAGE, TREE, Broken
 from paycli.toolchain.breaking.schema import File, Place, Schema
 
 NOWHERE: Final = Place(None)

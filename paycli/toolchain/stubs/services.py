@@ -16,9 +16,9 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from paycli.toolchain.comments import METHODS, SERVICES, Comments, docstring
-from paycli.toolchain.imports import python_name
-from paycli.toolchain.stub_names import Stub, Types, writable
+from paycli.toolchain.gen.relative_imports import python_name
+from paycli.toolchain.stubs.comments import METHODS, SERVICES, Comments, docstring
+from paycli.toolchain.stubs.names import Stub, Types, writable
 
 _Path = tuple[int, ...]
 

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
-from paycli.toolchain.stub_names import Stub
+from paycli.toolchain.stubs.names import Stub
 
 _Field = FieldDescriptorProto
 MESSAGES: Final = frozenset({_Field.TYPE_MESSAGE, _Field.TYPE_GROUP})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.workspace import find_workspace, folders_below
+from paycli.toolchain.protos.workspace import find_workspace, folders_below
 
 _POLL_S: Final = 0.25
 _REST: Final = 80  # times as long as a look took: little more than 1 % of a core

@@ -7,8 +7,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from paycli.toolchain.excerpt import display_column, excerpt, source_lines
-from paycli.toolchain.formats import Format
+from paycli.toolchain.protos.excerpt import display_column, excerpt, source_lines
+from paycli.toolchain.rules.formats import Format
 
 
 class Finding(NamedTuple):

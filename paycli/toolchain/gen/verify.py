@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-from paycli.toolchain.scratch import scratch_folder
+from paycli.toolchain.protos.scratch import scratch_folder
 
 _PACKAGE: Final = ("paycli_verify", "some", "package")
 # Several modules may be wrong; all are named. What the modules print is not to mix with the answer.

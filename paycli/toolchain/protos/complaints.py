@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from paycli.toolchain.excerpt import display_column, excerpt, source_lines
-from paycli.toolchain.imports import count_shared
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.gen.relative_imports import count_shared
+from paycli.toolchain.protos.excerpt import display_column, excerpt, source_lines
+from paycli.toolchain.protos.workspace import Workspace
 
 _POSITION: Final = re.compile(r"(?P<name>[^:\n]*):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)")
 _LOG: Final = re.compile(r"WARNING: All log messages|[IWEF]\d{4} ")

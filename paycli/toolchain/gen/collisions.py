@@ -20,9 +20,9 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.errors import InputError
-from paycli.toolchain.complaints import show
-from paycli.toolchain.imports import alias_of, module_of, python_name
-from paycli.toolchain.workspace import Workspace
+from paycli.toolchain.gen.relative_imports import alias_of, module_of, python_name
+from paycli.toolchain.protos.complaints import show
+from paycli.toolchain.protos.workspace import Workspace
 
 _File, _Message = FileDescriptorProto, DescriptorProto
 _Path = tuple[int, ...]  # as in SourceCodeInfo

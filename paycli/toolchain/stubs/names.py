@@ -18,7 +18,7 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
-from paycli.toolchain.imports import count_shared, module_of
+from paycli.toolchain.gen.relative_imports import count_shared, module_of
 
 # A field of such a name hides the method at run time; a stub that said so would break `Message`.
 MESSAGE_MEMBERS: Final = frozenset({

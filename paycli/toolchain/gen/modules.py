@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
-from paycli.toolchain.collisions import refuse_collisions
-from paycli.toolchain.comments import comments, with_comments
-from paycli.toolchain.compile import Compilation
-from paycli.toolchain.imports import RelativeImports, mend_keywords, module_of
-from paycli.toolchain.stubs import emit_stubs
+from paycli.toolchain.gen.collisions import refuse_collisions
+from paycli.toolchain.gen.relative_imports import RelativeImports, mend_keywords, module_of
+from paycli.toolchain.protos.protoc import Compilation
+from paycli.toolchain.stubs.comments import comments, with_comments
+from paycli.toolchain.stubs.emit import emit_stubs
 
 _OWN_MODULE: Final = ".BuildTopDescriptorsAndMessages(DESCRIPTOR, {}, _globals)"
 _REAL_MODULE: Final = _OWN_MODULE.format("__name__")

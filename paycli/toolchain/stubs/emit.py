@@ -13,11 +13,11 @@ from collections.abc import Collection
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.toolchain.comments import comments
-from paycli.toolchain.imports import module_of
-from paycli.toolchain.message_stubs import message_stub
-from paycli.toolchain.service_stubs import service_stub
-from paycli.toolchain.stub_names import index_types
+from paycli.toolchain.gen.relative_imports import module_of
+from paycli.toolchain.stubs.comments import comments
+from paycli.toolchain.stubs.messages import message_stub
+from paycli.toolchain.stubs.names import index_types
+from paycli.toolchain.stubs.services import service_stub
 
 
 def emit_stubs(

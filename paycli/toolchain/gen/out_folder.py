@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
 from paycli.errors import InputError
-from paycli.toolchain.manifest import MANIFEST, Manifest, digest, read_manifest, render
+from paycli.toolchain.gen.manifest import MANIFEST, Manifest, digest, read_manifest, render
 
 INIT: Final = "__init__.py"
 _STAGING: Final = ".paycli-gen.partial"

@@ -1,0 +1,1 @@
+"""Type stubs (.pyi) for generated code."""

@@ -42,7 +42,7 @@ def doctor(
 ) -> None:
     """Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails."""
     from paycli.doctor.check_up import all_checks, check_up
-    from paycli.toolchain.protos.workspace import default_out
+    from paycli.toolchain.gen.out_folder import default_out
 
     protos, code = tuple(roots or [Path("proto")]), out or default_out()
     checks = all_checks(protos, code, port, store)

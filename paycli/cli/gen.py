@@ -42,7 +42,7 @@ def gen(
     if check and (watch or descriptor_set):
         raise InputError("--check writes nothing; leave out --watch and --descriptor-set.")
 
-    from paycli.toolchain.protos.workspace import default_out
+    from paycli.toolchain.gen.out_folder import default_out
 
     searched = tuple(roots or [Path("proto")])
     job = _Job(searched, tuple(protos or ()), out or default_out(), descriptor_set, verify)

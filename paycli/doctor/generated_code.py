@@ -11,13 +11,13 @@ from paycli.doctor.checks import Finding, Verdict, ok
 from paycli.errors import InputError
 from paycli.storage.records import Repair
 from paycli.toolchain.gen.generate import bring_up_to_date, generate
-from paycli.toolchain.gen.out_folder import Drift
+from paycli.toolchain.gen.out_folder import Drift, default_out
 from paycli.toolchain.gen.runtime_skew import (
     demanded_versions,
     find_declared_skews,
     find_installed_skews,
 )
-from paycli.toolchain.protos.workspace import default_out, find_workspace
+from paycli.toolchain.protos.workspace import find_workspace
 
 _STAMPED: Final = ("*_pb2.py", "*_pb2_grpc.py")
 

@@ -17,8 +17,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from paycli.errors import InputError
 from paycli.toolchain.gen.generate import Generated, bring_up_to_date, generate
 from paycli.toolchain.gen.manifest import MANIFEST
-from paycli.toolchain.gen.out_folder import write
-from paycli.toolchain.protos.workspace import default_out, find_workspace
+from paycli.toolchain.gen.out_folder import default_out, write
+from paycli.toolchain.protos.workspace import find_workspace
 from tests.conftest import run_paycli
 
 FILES = {
@@ -258,7 +258,8 @@ HALFWAY = """
 import os, sys
 from pathlib import Path
 from paycli.toolchain.gen.generate import bring_up_to_date
-from paycli.toolchain.protos.workspace import default_out, find_workspace
+from paycli.toolchain.gen.out_folder import default_out
+from paycli.toolchain.protos.workspace import find_workspace
 
 
 def stand(event, args):

@@ -20,8 +20,8 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.errors import InputError
-from paycli.toolchain.gen.relative_imports import alias_of, module_of, python_name
 from paycli.toolchain.protos.complaints import show
+from paycli.toolchain.protos.python_names import alias_of, module_of, python_name
 from paycli.toolchain.protos.workspace import Workspace
 
 _File, _Message = FileDescriptorProto, DescriptorProto

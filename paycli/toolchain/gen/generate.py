@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from paycli.errors import InputError
 from paycli.toolchain.gen.manifest import Manifest, Source, digest, read_manifest, toolchain_stamp
 from paycli.toolchain.gen.out_folder import INIT, Drift, Present, digest_of, find_drift, write
-from paycli.toolchain.gen.relative_imports import module_of
 from paycli.toolchain.protos.protoc import compile_python
+from paycli.toolchain.protos.python_names import module_of
 from paycli.toolchain.protos.workspace import Workspace, comes_with_protobuf
 
 if TYPE_CHECKING:

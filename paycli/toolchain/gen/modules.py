@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from keyword import iskeyword
 from typing import Final, NamedTuple
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    FileDescriptorProto,
+    FileDescriptorSet,
+    ServiceDescriptorProto,
+)
 
 from paycli.toolchain.gen.collisions import refuse_collisions
-from paycli.toolchain.gen.relative_imports import RelativeImports, mend_keywords, module_of
+from paycli.toolchain.gen.relative_imports import RelativeImports, mend_keywords
 from paycli.toolchain.protos.protoc import Compilation
-from paycli.toolchain.stubs.comments import comments, with_comments
+from paycli.toolchain.protos.python_names import module_of
+from paycli.toolchain.stubs.comments import METHODS, SERVICES, Comments, comments, docstring
 from paycli.toolchain.stubs.emit import emit_stubs
 
+_NO_COMMENT: Final = '"""Missing associated documentation comment in .proto file."""'
 _OWN_MODULE: Final = ".BuildTopDescriptorsAndMessages(DESCRIPTOR, {}, _globals)"
 _REAL_MODULE: Final = _OWN_MODULE.format("__name__")
 
@@ -70,8 +76,23 @@ def _modules(
         mended[f"{stem}.py"] = imports.mend(messages)
         grpc = imports.mend(code[f"{stem}_grpc.py"])
         grpc = mend_keywords(grpc) if _has_keywords(file) else grpc
-        mended[f"{stem}_grpc.py"] = with_comments(grpc, file, comments(file))
+        mended[f"{stem}_grpc.py"] = _with_comments(grpc, file, comments(file))
     return mended
+
+
+def _with_comments(code: str, file: FileDescriptorProto, said: Comments) -> str:
+    """gRPC code with the comments of its proto, where protoc says that there are none."""
+    parts = code.split(_NO_COMMENT)
+    paths = [path for index, service in enumerate(file.service) for path in _places(service, index)]
+    assert len(parts) == len(paths) + 1, f"protoc writes gRPC code of {file.name} in another way"
+    written = [parts[0]]
+    for path, part in zip(paths, parts[1:], strict=True):
+        indent = written[-1].rpartition("\n")[2]
+        text = docstring(said.get(path, "")) or _NO_COMMENT
+        first, *others = text.split("\n")
+        lines = (f"{indent}{line}" if line else "" for line in others)
+        written += ["\n".join((first, *lines)), part]
+    return "".join(written)
 
 
 def _has_keywords(file: FileDescriptorProto) -> bool:
@@ -83,3 +104,11 @@ def _has_keywords(file: FileDescriptorProto) -> bool:
         for name in (service.name, method.name, method.input_type, method.output_type)
         for part in name.split(".")
     )
+
+
+def _places(service: ServiceDescriptorProto, index: int) -> Iterator[tuple[int, ...]]:
+    """Where protoc writes a comment: the stub, the servicer, its methods, the experimental class."""
+    at = (SERVICES, index)
+    yield from (at, at)
+    yield from ((*at, METHODS, number) for number in range(len(service.method)))
+    yield at

@@ -80,6 +80,12 @@ class Present:
         return self._known[name]
 
 
+def default_out() -> Path:
+    """Where the code goes in the working directory: paycli has a package for it, others one at the top."""
+    own = Path("paycli/generated")
+    return own if own.is_dir() or Path("paycli/__init__.py").is_file() else Path("generated")
+
+
 def find_drift(wanted: Mapping[str, str], manifest: Manifest, present: Present) -> Drift:
     """Compare what is present with the wanted digests and with what an earlier run left there."""
     kinds: dict[str, list[str]] = {}

@@ -9,11 +9,12 @@ would clash in one process.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from keyword import iskeyword
 from typing import Final
+
+from paycli.toolchain.protos.python_names import alias_of, python_name
 
 _IMPORTS_END: Final = ("\nDESCRIPTOR = ", "\nGRPC_GENERATED_VERSION = ")
 _FALLBACK: Final = "except AttributeError:"  # of an import that another file passes on
@@ -24,17 +25,6 @@ _NAMED: Final = re.compile(
 _MESSAGE: Final = re.compile(
     r"\b(?P<module>\w+__pb2)(?P<path>(?:\.\w+)+)\.(?P<use>FromString|SerializeToString)\b"
 )
-
-
-def module_of(proto_name: str) -> str:
-    """The module that protoc makes of a file: `a/b-c.proto` → `a.b_c_pb2`."""
-    return proto_name.removesuffix(".proto").replace("-", "_").replace("/", ".") + "_pb2"
-
-
-def count_shared(one: Sequence[str], other: Sequence[str]) -> int:
-    """How many items two paths begin with in common."""
-    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return sum(1 for _ in same)
 
 
 class RelativeImports:
@@ -89,11 +79,6 @@ class RelativeImports:
         )
 
 
-def python_name(name: str) -> str:
-    """The name of a method or a service in Python: PEP 8 gives a keyword an underscore."""
-    return f"{name}_" if iskeyword(name) else name
-
-
 def mend_keywords(code: str) -> str:
     """gRPC code whose services, methods or messages are named like Python keywords.
 
@@ -114,11 +99,6 @@ def mend_keywords(code: str) -> str:
 
     code = _NAMED.sub(underscore, code)
     return _MESSAGE.sub(by_getattr, code)
-
-
-def alias_of(module: str) -> str:
-    """The name that protoc gives an imported module."""
-    return module.replace("_", "__").replace(".", "_dot_")
 
 
 def _is_importable(module: str) -> bool:

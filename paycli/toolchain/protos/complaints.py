@@ -12,9 +12,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from paycli.toolchain.gen.relative_imports import count_shared
 from paycli.toolchain.protos.excerpt import display_column, excerpt, source_lines
-from paycli.toolchain.protos.workspace import Workspace
+from paycli.toolchain.protos.workspace import Workspace, count_shared
 
 _POSITION: Final = re.compile(r"(?P<name>[^:\n]*):(?:(?P<line>\d+):(?P<column>\d+):)? (?P<text>.*)")
 _LOG: Final = re.compile(r"WARNING: All log messages|[IWEF]\d{4} ")

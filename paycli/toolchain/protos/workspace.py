@@ -7,6 +7,7 @@ import it by, that descriptors carry, and that decides where its code goes.
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -60,12 +61,6 @@ def find_workspace(roots: Sequence[Path], protos: Sequence[Path]) -> Workspace:
     return Workspace(tuple(roots), tuple(sorted(names)))
 
 
-def default_out() -> Path:
-    """Where the code goes in the working directory: paycli has a package for it, others one at the top."""
-    own = Path("paycli/generated")
-    return own if own.is_dir() or Path("paycli/__init__.py").is_file() else Path("generated")
-
-
 def comes_with_protobuf(name: str) -> bool:
     """Whether the runtime has the code. A copy of another release would not load beside it."""
     if not name.startswith(_WELL_KNOWN):
@@ -89,6 +84,12 @@ def installed_includes() -> tuple[Path, ...]:
     well_known = Path(tools.origin).parent / "_proto"
     sites = (Path(folder) for folder in sys.path if Path(folder).name in _SITE_FOLDERS)
     return (well_known, *dict.fromkeys(site for site in sites if site.is_dir()))
+
+
+def count_shared(one: Sequence[str], other: Sequence[str]) -> int:
+    """How many items two paths begin with in common."""
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+    return sum(1 for _ in same)
 
 
 def _first_with(folders: Sequence[Path], name: str) -> Path | None:

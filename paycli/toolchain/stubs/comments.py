@@ -8,10 +8,10 @@ of them, and they are put into its code afterwards.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, ServiceDescriptorProto
+from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
 
@@ -24,7 +24,6 @@ _INVISIBLE: Final = re.compile(
     "\ufeff\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
 _UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
-_NO_COMMENT: Final = '"""Missing associated documentation comment in .proto file."""'
 
 
 def comments(file: FileDescriptorProto) -> Comments:
@@ -52,30 +51,7 @@ def docstring(text: str) -> str:
     return '"""' + "\n" * apart + text + '\n"""'
 
 
-def with_comments(code: str, file: FileDescriptorProto, said: Comments) -> str:
-    """gRPC code with the comments of its proto, where protoc says that there are none."""
-    parts = code.split(_NO_COMMENT)
-    paths = [path for index, service in enumerate(file.service) for path in _places(service, index)]
-    assert len(parts) == len(paths) + 1, f"protoc writes gRPC code of {file.name} in another way"
-    written = [parts[0]]
-    for path, part in zip(paths, parts[1:], strict=True):
-        indent = written[-1].rpartition("\n")[2]
-        text = docstring(said.get(path, "")) or _NO_COMMENT
-        first, *others = text.split("\n")
-        lines = (f"{indent}{line}" if line else "" for line in others)
-        written += ["\n".join((first, *lines)), part]
-    return "".join(written)
-
-
 def _as_written(comment: str) -> str:
     """Without the blank that follows `//`, blanks at the ends of lines, and blank lines around."""
     lines = [line.rstrip(" \t\r").removeprefix(" ") for line in comment.split("\n")]
     return "\n".join(line.expandtabs(4) for line in lines).strip("\n")
-
-
-def _places(service: ServiceDescriptorProto, index: int) -> Iterator[tuple[int, ...]]:
-    """Where protoc writes a comment: the stub, the servicer, its methods, the experimental class."""
-    at = (SERVICES, index)
-    yield from (at, at)
-    yield from ((*at, METHODS, number) for number in range(len(service.method)))
-    yield at

@@ -13,7 +13,7 @@ from collections.abc import Collection
 
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.toolchain.gen.relative_imports import module_of
+from paycli.toolchain.protos.python_names import module_of
 from paycli.toolchain.stubs.comments import comments
 from paycli.toolchain.stubs.messages import message_stub
 from paycli.toolchain.stubs.names import index_types

@@ -18,7 +18,8 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
 )
 
-from paycli.toolchain.gen.relative_imports import count_shared, module_of
+from paycli.toolchain.protos.python_names import module_of
+from paycli.toolchain.protos.workspace import count_shared
 
 # A field of such a name hides the method at run time; a stub that said so would break `Message`.
 MESSAGE_MEMBERS: Final = frozenset({

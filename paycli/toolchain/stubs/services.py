@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from paycli.toolchain.gen.relative_imports import python_name
+from paycli.toolchain.protos.python_names import python_name
 from paycli.toolchain.stubs.comments import METHODS, SERVICES, Comments, docstring
 from paycli.toolchain.stubs.names import Stub, Types, writable
 

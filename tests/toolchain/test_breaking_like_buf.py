@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from paycli.toolchain.breaking.catalogue import catalogue
-from paycli.toolchain.breaking.rules import RULES
+from paycli.toolchain.breaking.rules import BOOK
 from tests.toolchain.breaking_cases import CASES, write_side
 from tests.toolchain.breaking_trees import versions
 from tests.toolchain.test_breaking_rules import breaking
@@ -148,7 +148,7 @@ def test_each_category_finds_what_buf_finds(category: str, cases: tuple[Path, Pa
 
 
 def test_every_rule_fires_in_buf_too(cases: tuple[Path, Path]) -> None:
-    assert {each.rule for each in said_by_buf(*cases, FOUR)} == RULES.keys()
+    assert {each.rule for each in said_by_buf(*cases, FOUR)} == BOOK.rules.keys()
 
 
 @pytest.mark.parametrize("version", ["v1", "v2"])

@@ -14,7 +14,7 @@ from paycli.toolchain.breaking import (  # noqa: F401
     packages,
     services,
 )
-from paycli.toolchain.breaking.rules import RULES
+from paycli.toolchain.breaking.rules import BOOK
 from paycli.toolchain.rules.choice import Catalogue
 
 _NOT_IN_V1: Final = {"EXTENSION_NO_DELETE", "FIELD_SAME_DEFAULT", "PACKAGE_EXTENSION_NO_DELETE"}
@@ -33,9 +33,9 @@ _RETIRED_IN_V1: Final = _RETIRED | {"FILE_SAME_PHP_GENERIC_SERVICES": ()}
 
 def catalogue(version: str) -> Catalogue:
     """The rules and categories that a buf.yaml of this version knows."""
-    known = {rule_id: about.categories for rule_id, about in RULES.items()}
+    known = BOOK.categories
     if version == "v2":
-        return known | _RETIRED
+        return {**known, **_RETIRED}
     older = {name: categories for name, categories in known.items() if name not in _NOT_IN_V1}
     for name, former in _FORMERLY.items():
         older[name] = (*older[name], former)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from paycli.toolchain.breaking.rules import (
     ENUMS,
@@ -12,16 +12,16 @@ from paycli.toolchain.breaking.rules import (
     FILES,
     MESSAGES,
     METHODS,
+    SCHEMAS,
     SERVICES,
-    TREE,
-    Broken,
-    Rules,
 )
-from paycli.toolchain.breaking.schema import Element, File, Schema
+from paycli.toolchain.protos.descriptors import Element, Field, ProtoFile
+from paycli.toolchain.protos.schema import Schema
+from paycli.toolchain.rules.rule import Complaint, Kind
 
 Key = TypeVar("Key")
-Thing = TypeVar("Thing", bound=File | Element)
-Old = TypeVar("Old", bound=File | Element)
+Thing = TypeVar("Thing", bound=ProtoFile | Element[Any])
+Old = TypeVar("Old", bound=ProtoFile | Element[Any])
 New = TypeVar("New")
 
 
@@ -29,8 +29,8 @@ class Breakage(NamedTuple):
     """A broken rule, and the old file whose promise it was."""
 
     rule: str
-    former: File
-    broken: Broken
+    former: ProtoFile
+    complaint: Complaint
 
 
 def find_breakages(old: Schema, new: Schema, chosen: AbstractSet[str]) -> Iterator[Breakage]:
@@ -38,12 +38,12 @@ def find_breakages(old: Schema, new: Schema, chosen: AbstractSet[str]) -> Iterat
     same = _same_files(old, new)
     message_pairs = list(_pairs(old.messages, new.messages, same))
     service_pairs = list(_pairs(old.services, new.services, same))
-    yield from _run(TREE, chosen, ((file, new) for file in old.files.values()))
+    yield from _run(SCHEMAS, chosen, ((file, new) for file in old.files.values()))
     yield from _run(FILES, chosen, _pairs(old.files, new.files, same))
     yield from _run(MESSAGES, chosen, message_pairs)
     for before, after in message_pairs:
-        yield from _run(FIELDS, chosen, _pairs(before.fields, after.fields))
-    extensions = _pairs(old.extensions_by_number, new.extensions_by_number, same)
+        yield from _run(FIELDS, chosen, _pairs(before.fields_by_number, after.fields_by_number))
+    extensions = _pairs(_by_number(old.extensions), _by_number(new.extensions), same)
     yield from _run(FIELDS, chosen, extensions)
     yield from _run(ENUMS, chosen, _pairs(old.enums, new.enums, same))
     yield from _run(SERVICES, chosen, service_pairs)
@@ -56,19 +56,27 @@ def _same_files(old: Schema, new: Schema) -> AbstractSet[str]:
     same: set[str] = set()
     for name, file in new.everything.items():  # each after its imports
         former = old.everything.get(name)
-        if former is not None and former.proto == file.proto and same.issuperset(file.imports):
+        if (
+            former is not None
+            and former.proto == file.proto
+            and same.issuperset(file.proto.dependency)
+        ):
             same.add(name)
     return same
 
 
 def _run(
-    rules: Rules[Old, New], chosen: AbstractSet[str], pairs: Iterable[tuple[Old, New]]
+    kind: Kind[[Old, New]], chosen: AbstractSet[str], pairs: Iterable[tuple[Old, New]]
 ) -> Iterator[Breakage]:
-    among = rules.among(chosen)
+    rules = kind.among(chosen)
     for old, new in pairs:
-        for rule_id, rule in among:
-            for broken in rule(old, new):
-                yield Breakage(rule_id, old.file, broken)
+        for rule in rules:
+            for complaint in rule.check(old, new):
+                yield Breakage(rule.id, old.file, complaint)
+
+
+def _by_number(extensions: Mapping[str, Field]) -> Mapping[tuple[str, int], Field]:
+    return {(each.proto.extendee, each.number): each for each in extensions.values()}
 
 
 def _pairs(

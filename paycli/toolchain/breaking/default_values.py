@@ -8,16 +8,15 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.text_encoding import CUnescape
 
-from paycli.toolchain.breaking.schema import Field
+from paycli.toolchain.protos.descriptors import MESSAGES, Field
 
 _F = FieldDescriptorProto
 _FLOATS: Final = {_F.TYPE_FLOAT, _F.TYPE_DOUBLE}
-_MESSAGES: Final = {_F.TYPE_MESSAGE, _F.TYPE_GROUP}
 
 
 def has_default(field: Field) -> bool:
     """Whether it is one value, and no message."""
-    return field.proto.label != _F.LABEL_REPEATED and field.kind not in _MESSAGES
+    return field.proto.label != _F.LABEL_REPEATED and field.kind not in MESSAGES
 
 
 def defaults_differ(old: Field, new: Field) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import (
@@ -20,10 +20,12 @@ from paycli.toolchain.breaking.rules import (
     IN_SOURCE,
     WIRE,
     WIRE_JSON,
-    Broken,
+    broken,
 )
-from paycli.toolchain.breaking.schema import SELF, Enum, EnumValue
+from paycli.toolchain.protos.descriptors import Enum, EnumValue
 from paycli.toolchain.protos.editions import resolve
+from paycli.toolchain.protos.places import SELF
+from paycli.toolchain.rules.rule import Complaints
 
 _FEATURES: Final = (EnumDescriptorProto.OPTIONS_FIELD_NUMBER, EnumOptions.FEATURES_FIELD_NUMBER)
 _ENUM_TYPE: Final = (*_FEATURES, FeatureSet.ENUM_TYPE_FIELD_NUMBER)
@@ -32,13 +34,13 @@ _NUMBER: Final = (EnumValueDescriptorProto.NUMBER_FIELD_NUMBER,)
 
 
 @ENUMS.rule("ENUM_VALUE_NO_DELETE", *IN_SOURCE)
-def enum_value_no_delete(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_value_no_delete(old: Enum, new: Enum) -> Complaints:
     """Numbers stay; a name may go while another name of its number stays."""
     return _deleted_values(old, new, _never, "")
 
 
 @ENUMS.rule("ENUM_VALUE_NO_DELETE_UNLESS_NUMBER_RESERVED", WIRE_JSON, WIRE)
-def enum_value_no_delete_unless_number_reserved(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_value_no_delete_unless_number_reserved(old: Enum, new: Enum) -> Complaints:
     """A deleted number is never given to another value."""
     ranges = new.proto.reserved_range
 
@@ -49,7 +51,7 @@ def enum_value_no_delete_unless_number_reserved(old: Enum, new: Enum) -> Iterato
 
 
 @ENUMS.rule("ENUM_VALUE_NO_DELETE_UNLESS_NAME_RESERVED", WIRE_JSON)
-def enum_value_no_delete_unless_name_reserved(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_value_no_delete_unless_name_reserved(old: Enum, new: Enum) -> Complaints:
     """The names of a deleted number, how JSON says it, are never given to another value."""
     names = set(new.proto.reserved_name)
     return _deleted_values(
@@ -61,14 +63,14 @@ def enum_value_no_delete_unless_name_reserved(old: Enum, new: Enum) -> Iterator[
 
 
 @ENUMS.rule("ENUM_VALUE_SAME_NAME", *IN_JSON)
-def enum_value_same_name(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_value_same_name(old: Enum, new: Enum) -> Complaints:
     """A number keeps its names: JSON says the name."""
-    for number, before in old.values.items():
-        after = new.values.get(number, [])
+    for number, before in old.values_by_number.items():
+        after = new.values_by_number.get(number, [])
         gone = {value.name for value in before} - {value.name for value in after}
         for value in after if gone else ():
-            yield Broken(
-                value.at(_NUMBER),
+            yield broken(
+                value.at(*_NUMBER),
                 f'Value {number} of "{new.nested_name}" is now "{value.name}" and no longer '
                 + " or ".join(f'"{name}"' for name in sorted(gone)),
                 "a client that sends the old name in JSON is answered INVALID_ARGUMENT",
@@ -76,7 +78,7 @@ def enum_value_same_name(old: Enum, new: Enum) -> Iterator[Broken]:
 
 
 @ENUMS.rule("ENUM_SAME_TYPE", *IN_SOURCE)
-def enum_same_type(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_same_type(old: Enum, new: Enum) -> Complaints:
     """Open enums keep numbers they do not know, closed ones put them aside."""
     before, after = (
         FeatureSet.EnumType.Name(
@@ -85,38 +87,38 @@ def enum_same_type(old: Enum, new: Enum) -> Iterator[Broken]:
         for each in (old, new)
     )
     if before != after:
-        yield Broken(
-            new.at(_ENUM_TYPE, _FEATURES, SELF),
+        yield broken(
+            new.at_first(_ENUM_TYPE, _FEATURES, SELF),
             f'Enum "{new.nested_name}" changed from {before} to {after}',
             "numbers that a client does not know are treated in another way",
         )
 
 
 @ENUMS.rule("ENUM_SAME_JSON_FORMAT", *IN_JSON)
-def enum_same_json_format(old: Enum, new: Enum) -> Iterator[Broken]:
+def enum_same_json_format(old: Enum, new: Enum) -> Complaints:
     """JSON that was supported stays supported."""
     before, after = (
         resolve("json_format", enum.file.edition, enum.features) for enum in (old, new)
     )
     if before == FeatureSet.ALLOW != after:
-        yield Broken(
-            new.at(_JSON_FORMAT, _FEATURES, SELF),
+        yield broken(
+            new.at_first(_JSON_FORMAT, _FEATURES, SELF),
             f'JSON of enum "{new.nested_name}" is now best effort only',
             "a client that speaks JSON may be answered with names it does not know",
         )
 
 
 @ENUMS.rule("RESERVED_ENUM_NO_DELETE", *ALWAYS)
-def reserved_enum_no_delete(old: Enum, new: Enum) -> Iterator[Broken]:
+def reserved_enum_no_delete(old: Enum, new: Enum) -> Complaints:
     """What is reserved stays reserved: old clients may still send it."""
     effect = "a new value there would be meant by what old clients still send"
     before, after = (
         [(each.start, each.end) for each in enum.proto.reserved_range] for enum in (old, new)
     )
     for lost in lost_ranges(before, after):
-        yield Broken(new.at(), f'Reserved {lost} of "{new.nested_name}" was deleted', effect)
+        yield broken(new.at(), f'Reserved {lost} of "{new.nested_name}" was deleted', effect)
     for name in sorted(set(old.proto.reserved_name) - set(new.proto.reserved_name)):
-        yield Broken(new.at(), f'Reserved name "{name}" of "{new.nested_name}" was deleted', effect)
+        yield broken(new.at(), f'Reserved name "{name}" of "{new.nested_name}" was deleted', effect)
 
 
 def _never(_: Sequence[EnumValue]) -> bool:
@@ -125,10 +127,10 @@ def _never(_: Sequence[EnumValue]) -> bool:
 
 def _deleted_values(
     old: Enum, new: Enum, excused: Callable[[Sequence[EnumValue]], bool], how: str
-) -> Iterator[Broken]:
-    for number, values in old.values.items():
-        if number not in new.values and not excused(values):
+) -> Complaints:
+    for number, values in old.values_by_number.items():
+        if number not in new.values_by_number and not excused(values):
             names = " or ".join(f'"{value.name}"' for value in values)
             what = f'Value {number} {names} of "{new.nested_name}" was deleted{how}'
             effect = f"a client that still sends {number} means a value that nobody knows"
-            yield Broken(new.at(), what, effect)
+            yield broken(new.at(), what, effect)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import (
@@ -14,8 +13,8 @@ from google.protobuf.descriptor_pb2 import (
     FileOptions,
 )
 
-from paycli.toolchain.breaking.rules import FIELDS, IN_SOURCE, Broken
-from paycli.toolchain.breaking.schema import SELF, Field, Kind, Path, Place
+from paycli.toolchain.breaking.rules import FIELDS, IN_SOURCE, broken
+from paycli.toolchain.protos.descriptors import Field, Kind
 from paycli.toolchain.protos.editions import (
     CPP_CORD,
     CPP_FEATURES,
@@ -28,6 +27,8 @@ from paycli.toolchain.protos.editions import (
     resolve,
     resolve_custom,
 )
+from paycli.toolchain.protos.places import SELF, Path
+from paycli.toolchain.rules.rule import Complaints
 
 _OPTIONS: Final = FieldDescriptorProto.OPTIONS_FIELD_NUMBER
 _JSTYPE: Final = (_OPTIONS, FieldOptions.JSTYPE_FIELD_NUMBER)
@@ -53,59 +54,59 @@ _CPP_TYPES: Final = {CPP_VIEW: "VIEW", CPP_CORD: "CORD", CPP_STRING: "STRING"}
 
 
 @FIELDS.rule("FIELD_SAME_JSTYPE", *IN_SOURCE)
-def field_same_jstype(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_jstype(old: Field, new: Field) -> Complaints:
     """In JavaScript a 64-bit number is a number or a string by this option."""
     if not _both(old, new, _INT64):
         return
     before, after = (field.proto.options.jstype for field in (old, new))
     if before != after:
         name = FieldOptions.JSType.Name
-        yield Broken(
-            new.at(_JSTYPE, SELF),
+        yield broken(
+            new.at_first(_JSTYPE, SELF),
             f"{new} changed its jstype from {name(before)} to {name(after)}",
             "JavaScript code of a client reads another type",
         )
 
 
 @FIELDS.rule("FIELD_SAME_UTF8_VALIDATION", *IN_SOURCE)
-def field_same_utf8_validation(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_utf8_validation(old: Field, new: Field) -> Complaints:
     """Whether a string must be UTF-8 stays as it is."""
     if not _both(old, new, _STRING):
         return
     before, after = (_utf8_validation(field) for field in (old, new))
     if before != after:
-        yield Broken(
-            new.at(_UTF8, _FEATURES, SELF),
+        yield broken(
+            new.at_first(_UTF8, _FEATURES, SELF),
             f"{new} changed its UTF-8 validation from {before} to {after}",
             "a string that one side sends may be refused by the other",
         )
 
 
 @FIELDS.rule("FIELD_SAME_JAVA_UTF8_VALIDATION", *IN_SOURCE)
-def field_same_java_utf8_validation(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_java_utf8_validation(old: Field, new: Field) -> Complaints:
     """Whether Java refuses a string that is no UTF-8 stays as it is."""
     if not _both(old, new, _STRING):
         return
     before, after = (_java_utf8_validation(field) for field in (old, new))
     if before != after:
-        file_wide = new.file.at(_JAVA_CHECK)
-        own = new.at(*_custom_feature(JAVA_FEATURES, JAVA_UTF8_VALIDATION), SELF)
-        yield Broken(
-            own if file_wide == Place(new.file) else file_wide,
+        file_wide = new.file.at_first(_JAVA_CHECK)
+        own = new.at_first(*_custom_feature(JAVA_FEATURES, JAVA_UTF8_VALIDATION), SELF)
+        yield broken(
+            own if file_wide == new.file.at() else file_wide,
             f"{new} changed its UTF-8 validation in Java from {before} to {after}",
             "a string that another client sends may be refused by a Java one",
         )
 
 
 @FIELDS.rule("FIELD_SAME_CPP_STRING_TYPE", *IN_SOURCE)
-def field_same_cpp_string_type(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_cpp_string_type(old: Field, new: Field) -> Complaints:
     """The C++ type of a text stays; only STRING_PIECE may become STRING, which it was anyway."""
     if not _both(old, new, _TEXT) or (old.in_map_entry and new.in_map_entry):
         return
     before, after = _cpp_string_type(old), _cpp_string_type(new)
     if before != after and (before, after) != ("STRING_PIECE", "STRING"):
-        yield Broken(
-            new.at(_CTYPE, *_custom_feature(CPP_FEATURES, CPP_STRING_TYPE), SELF),
+        yield broken(
+            new.at_first(_CTYPE, *_custom_feature(CPP_FEATURES, CPP_STRING_TYPE), SELF),
             f"{new} changed its C++ type from {before} to {after}",
             "C++ code of a client that reads or sets it no longer builds",
         )

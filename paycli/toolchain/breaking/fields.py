@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
@@ -16,9 +15,11 @@ from paycli.toolchain.breaking.rules import (
     IN_SOURCE,
     WIRE,
     WIRE_JSON,
-    Broken,
+    broken,
 )
-from paycli.toolchain.breaking.schema import SELF, Field, Path
+from paycli.toolchain.protos.descriptors import Field
+from paycli.toolchain.protos.places import SELF, Path
+from paycli.toolchain.rules.rule import Complaint, Complaints
 
 _NAME: Final = (FieldDescriptorProto.NAME_FIELD_NUMBER,)
 _TYPE: Final = (FieldDescriptorProto.TYPE_FIELD_NUMBER,)
@@ -35,75 +36,75 @@ _NAMED_KINDS: Final = frozenset(
 
 
 @FIELDS.rule("FIELD_SAME_NAME", *IN_JSON)
-def field_same_name(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_name(old: Field, new: Field) -> Complaints:
     """The name is the key in JSON and the attribute in code."""
     before, after = (each.full_name if each.is_extension else each.name for each in (old, new))
     if before != after:
         what = f'{old} was renamed to "{after}"'
-        yield Broken(new.at(_NAME), what, "code and JSON of a client still use the old name")
+        yield broken(new.at(*_NAME), what, "code and JSON of a client still use the old name")
 
 
 @FIELDS.rule("FIELD_SAME_JSON_NAME", *IN_JSON)
-def field_same_json_name(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_json_name(old: Field, new: Field) -> Complaints:
     """The key in JSON stays."""
-    before, after = old.json_name, new.json_name
+    before, after = _json_name(old), _json_name(new)
     if before != after and not old.is_extension:
         what = f'{new} changed its JSON name from "{before}" to "{after}"'
         effect = f'a client that reads "{before}" in JSON finds nothing there'
-        yield Broken(new.at(_JSON_NAME, SELF), what, effect)
+        yield broken(new.at_first(_JSON_NAME, SELF), what, effect)
 
 
 @FIELDS.rule("FIELD_SAME_ONEOF", *ALWAYS)
-def field_same_oneof(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_oneof(old: Field, new: Field) -> Complaints:
     """In a oneof the last field on the wire clears the others."""
     if old.oneof != new.oneof:
         before, after = (
             f'oneof "{each}"' if each is not None else "no oneof" for each in (old.oneof, new.oneof)
         )
         what = f"{new} moved from {before} to {after}"
-        yield Broken(new.at(), what, "of the fields that a client sets together, some are dropped")
+        yield broken(new.at(), what, "of the fields that a client sets together, some are dropped")
 
 
 @FIELDS.rule("FIELD_SAME_DEFAULT", *ALWAYS)
-def field_same_default(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_default(old: Field, new: Field) -> Complaints:
     """A default is not sent: each side fills in its own."""
     if not (has_default(old) and has_default(new)):
         return
     if defaults_differ(old, new):
         what = f"{new} changed its default from {show_default(old)} to {show_default(new)}"
         effect = "a client that leaves it out means the old default"
-        yield Broken(new.at(_DEFAULT, SELF), what, effect)
+        yield broken(new.at_first(_DEFAULT, SELF), what, effect)
 
 
 @FIELDS.rule("FIELD_SAME_CARDINALITY", *IN_SOURCE)
-def field_same_cardinality(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_cardinality(old: Field, new: Field) -> Complaints:
     """Cardinality decides how code reads and sets a field."""
     return _cardinality(old, new, (), "code of a client that reads or sets it may no longer work")
 
 
 @FIELDS.rule("FIELD_WIRE_JSON_COMPATIBLE_CARDINALITY", WIRE_JSON)
-def field_wire_json_compatible_cardinality(old: Field, new: Field) -> Iterator[Broken]:
+def field_wire_json_compatible_cardinality(old: Field, new: Field) -> Complaints:
     """One value, a list and an object are not read as one another."""
     groups = wire.WIRE_JSON_CARDINALITIES
     return _cardinality(old, new, groups, "a client that sends it is refused or misread")
 
 
 @FIELDS.rule("FIELD_WIRE_COMPATIBLE_CARDINALITY", WIRE)
-def field_wire_compatible_cardinality(old: Field, new: Field) -> Iterator[Broken]:
+def field_wire_compatible_cardinality(old: Field, new: Field) -> Complaints:
     """Of many values sent, a reader of one keeps the last."""
     groups = wire.WIRE_CARDINALITIES
     return _cardinality(old, new, groups, "a client that sends it is refused or misread")
 
 
 @FIELDS.rule("FIELD_SAME_TYPE", *IN_SOURCE)
-def field_same_type(old: Field, new: Field) -> Iterator[Broken]:
+def field_same_type(old: Field, new: Field) -> Complaints:
     """The type decides what code reads and sets."""
     if old.kind != new.kind or (new.kind in _NAMED_KINDS and old.type_name != new.type_name):
         yield _type_changed(old, new, "code of a client that reads or sets it may no longer work")
 
 
 @FIELDS.rule("FIELD_WIRE_JSON_COMPATIBLE_TYPE", WIRE_JSON)
-def field_wire_json_compatible_type(old: Field, new: Field) -> Iterator[Broken]:
+def field_wire_json_compatible_type(old: Field, new: Field) -> Complaints:
     """Bytes and JSON of the old type are read as the same value."""
     if wire.compatible(old.kind, new.kind, wire.WIRE_JSON_TYPES):
         return _renamed_type(old, new)
@@ -111,7 +112,7 @@ def field_wire_json_compatible_type(old: Field, new: Field) -> Iterator[Broken]:
 
 
 @FIELDS.rule("FIELD_WIRE_COMPATIBLE_TYPE", WIRE)
-def field_wire_compatible_type(old: Field, new: Field) -> Iterator[Broken]:
+def field_wire_compatible_type(old: Field, new: Field) -> Complaints:
     """Bytes of the old type are read as the same value; every string is bytes too."""
     kinds = (old.kind, new.kind)
     if kinds == (FieldDescriptorProto.TYPE_STRING, FieldDescriptorProto.TYPE_BYTES):
@@ -121,7 +122,14 @@ def field_wire_compatible_type(old: Field, new: Field) -> Iterator[Broken]:
     return iter([_type_changed(old, new, "what a client sends in it is refused or misread")])
 
 
-def _renamed_type(old: Field, new: Field) -> Iterator[Broken]:
+def _json_name(field: Field) -> str:
+    """The key in JSON; sets that do not come from protoc may leave it to the name."""
+    first, *others = field.name.split("_")
+    camel = first + "".join(each[:1].upper() + each[1:] for each in others)
+    return field.proto.json_name or camel
+
+
+def _renamed_type(old: Field, new: Field) -> Complaints:
     """Another message, or an enum that does not have all that the old one had."""
     if new.kind not in _NAMED_KINDS or old.type_name == new.type_name:
         return
@@ -139,9 +147,9 @@ def _enum_grew(old: Field, new: Field) -> bool:
     return all(numbers.get(value.name) == value.number for value in before.proto.value)
 
 
-def _type_changed(old: Field, new: Field, effect: str) -> Broken:
+def _type_changed(old: Field, new: Field, effect: str) -> Complaint:
     what = f"{new} changed its type from {wire.kind_name(old)} to {wire.kind_name(new)}"
-    return Broken(new.at(_type_path(new)), what, effect)
+    return broken(new.at(*_type_path(new)), what, effect)
 
 
 def _type_path(field: Field) -> Path:
@@ -152,10 +160,10 @@ def _type_path(field: Field) -> Path:
 
 def _cardinality(
     old: Field, new: Field, groups: tuple[frozenset[str], ...], effect: str
-) -> Iterator[Broken]:
+) -> Complaints:
     if old.in_map_entry and new.in_map_entry:  # nobody writes these: presence means nothing
         return
     before, after = wire.cardinality(old), wire.cardinality(new)
     if not wire.compatible(before, after, groups):
         what = f"{new} changed its cardinality from {before} to {after}"
-        yield Broken(new.at(), what, effect)
+        yield broken(new.at(), what, effect)

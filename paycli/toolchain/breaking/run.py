@@ -9,9 +9,10 @@ from paycli.toolchain.breaking.catalogue import catalogue
 from paycli.toolchain.breaking.compare import Breakage, find_breakages
 from paycli.toolchain.breaking.former import Former
 from paycli.toolchain.breaking.rules import FILE
-from paycli.toolchain.breaking.schema import File, Schema
+from paycli.toolchain.protos.descriptors import ProtoFile
 from paycli.toolchain.protos.package_version import Stability, version_of
 from paycli.toolchain.protos.protoc import compile_descriptors
+from paycli.toolchain.protos.schema import Schema
 from paycli.toolchain.protos.workspace import Workspace
 from paycli.toolchain.rules.buf_config import BufConfig, Module
 from paycli.toolchain.rules.choice import Selection
@@ -24,7 +25,7 @@ class _Judge(NamedTuple):
     module: Module
     selection: Selection
 
-    def excuses(self, rule: str, file: File, path: Path) -> bool:
+    def excuses(self, rule: str, file: ProtoFile, path: Path) -> bool:
         may_change = self.module.breaking.ignore_unstable_packages
         if may_change and version_of(file.package) == Stability.UNSTABLE:
             return True
@@ -56,11 +57,10 @@ def find_breaking(workspace: Workspace, former: Former, config: BufConfig) -> li
 
 
 def _judged(judge: _Judge, breakage: Breakage, paths: dict[str, Path]) -> set[Finding]:
-    rule, former, (at, what, effect) = breakage
-    files = [former] if at.file is None else [former, at.file]
+    rule, former, (place, message) = breakage
     if rule not in judge.selection.rules:
         return set()
-    if any(judge.excuses(rule, file, paths[file.name]) for file in files):
+    if any(judge.excuses(rule, file, paths[file.name]) for file in (former, place.file)):
         return set()
-    path = paths[(at.file or former).name]
-    return {Finding(path, at.line, at.column, rule, f"{what}: {effect}.")}
+    line, column = place.position
+    return {Finding(paths[place.file.name], line, column, rule, message)}

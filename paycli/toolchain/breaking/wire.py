@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import FeatureSet, FieldDescriptorProto
+from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
-from paycli.toolchain.breaking.schema import Field, Kind
-from paycli.toolchain.protos.editions import resolve
+from paycli.toolchain.protos.descriptors import Field, Kind
 
 _F = FieldDescriptorProto
 
@@ -52,15 +51,11 @@ def compatible(old: object, new: object, groups: tuple[frozenset[object], ...]) 
 
 def cardinality(field: Field) -> str:
     """How many values a field holds, and whether one that is not set can be told from zero."""
-    proto = field.proto
-    if proto.label == _F.LABEL_REPEATED:
+    if field.proto.label == _F.LABEL_REPEATED:
         return MAP if field.is_map else REPEATED
-    presence = resolve("field_presence", field.file.edition, field.features)
-    if proto.label == _F.LABEL_REQUIRED or presence == FeatureSet.LEGACY_REQUIRED:
+    if field.is_required:
         return REQUIRED
-    is_message = field.kind in {_F.TYPE_MESSAGE, _F.TYPE_GROUP}
-    by_nature = is_message or field.is_extension or proto.HasField("oneof_index")
-    return EXPLICIT if by_nature or presence == FeatureSet.EXPLICIT else IMPLICIT
+    return EXPLICIT if field.has_presence else IMPLICIT
 
 
 def kind_name(field: Field) -> str:

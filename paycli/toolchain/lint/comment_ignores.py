@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from paycli.toolchain.lint.elements import Place
+from paycli.toolchain.protos.places import Place
 
 MARK: Final = "buf:lint:ignore"
 

@@ -8,15 +8,17 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 
 from paycli.toolchain.lint.comment_ignores import MARK
-from paycli.toolchain.lint.elements import Element, Proto, Tree
-from paycli.toolchain.lint.rules import COMMENTS, Complaint, Complaints, rule
+from paycli.toolchain.lint.elements import Elements
+from paycli.toolchain.lint.rules import COMMENTS, MODULES
+from paycli.toolchain.protos.descriptors import Element, Proto
+from paycli.toolchain.rules.rule import Complaint, Complaints
 
 _GROUP: Final = FieldDescriptorProto.TYPE_GROUP
 
 
 def _unexplained(what: str, elements: Iterable[Element[Proto]]) -> Complaints:
     for element in elements:
-        location = element.file.locations.get(element.path)
+        location = element.location
         if location is not None and not _explains(location.leading_comments):
             yield Complaint(
                 element.at(),
@@ -29,44 +31,44 @@ def _explains(comment: str) -> bool:
     return any(line and not line.startswith(MARK) for line in lines)
 
 
-@rule("COMMENT_MESSAGE", COMMENTS)
-def comment_message(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_MESSAGE", *COMMENTS)
+def comment_message(module: Elements) -> Complaints:
     """Messages have comments."""
-    return _unexplained("Message", tree.messages)
+    return _unexplained("Message", module.messages)
 
 
-@rule("COMMENT_FIELD", COMMENTS)
-def comment_field(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_FIELD", *COMMENTS)
+def comment_field(module: Elements) -> Complaints:
     """Fields have comments; that of a group belongs to its message."""
-    fields = (field for field in tree.fields if field.proto.type != _GROUP)
+    fields = (field for field in module.fields if field.proto.type != _GROUP)
     return _unexplained("Field", fields)
 
 
-@rule("COMMENT_ONEOF", COMMENTS)
-def comment_oneof(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_ONEOF", *COMMENTS)
+def comment_oneof(module: Elements) -> Complaints:
     """Oneofs have comments."""
-    return _unexplained("Oneof", tree.oneofs)
+    return _unexplained("Oneof", module.oneofs)
 
 
-@rule("COMMENT_ENUM", COMMENTS)
-def comment_enum(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_ENUM", *COMMENTS)
+def comment_enum(module: Elements) -> Complaints:
     """Enums have comments."""
-    return _unexplained("Enum", tree.enums)
+    return _unexplained("Enum", module.enums)
 
 
-@rule("COMMENT_ENUM_VALUE", COMMENTS)
-def comment_enum_value(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_ENUM_VALUE", *COMMENTS)
+def comment_enum_value(module: Elements) -> Complaints:
     """Enum values have comments."""
-    return _unexplained("Enum value", tree.enum_values)
+    return _unexplained("Enum value", module.enum_values)
 
 
-@rule("COMMENT_SERVICE", COMMENTS)
-def comment_service(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_SERVICE", *COMMENTS)
+def comment_service(module: Elements) -> Complaints:
     """Services have comments."""
-    return _unexplained("Service", tree.services)
+    return _unexplained("Service", module.services)
 
 
-@rule("COMMENT_RPC", COMMENTS)
-def comment_rpc(tree: Tree) -> Complaints:
+@MODULES.rule("COMMENT_RPC", *COMMENTS)
+def comment_rpc(module: Elements) -> Complaints:
     """RPCs have comments."""
-    return _unexplained("RPC", tree.methods)
+    return _unexplained("RPC", module.methods)

@@ -11,8 +11,10 @@ from google.protobuf.descriptor_pb2 import (
 )
 
 from paycli.toolchain.lint.case import upper_snake_case
-from paycli.toolchain.lint.elements import Tree
-from paycli.toolchain.lint.rules import BASIC, NAME, STANDARD, Complaint, Complaints, rule
+from paycli.toolchain.lint.elements import Elements
+from paycli.toolchain.lint.rules import BASIC, MODULES, STANDARD
+from paycli.toolchain.protos.places import NAME
+from paycli.toolchain.rules.rule import Complaint, Complaints
 
 _FIRST_NUMBER: Final = (
     EnumDescriptorProto.VALUE_FIELD_NUMBER,
@@ -25,10 +27,10 @@ _ALLOW_ALIAS: Final = (
 )
 
 
-@rule("ENUM_FIRST_VALUE_ZERO", BASIC)
-def enum_first_value_zero(tree: Tree) -> Complaints:
+@MODULES.rule("ENUM_FIRST_VALUE_ZERO", *BASIC)
+def enum_first_value_zero(module: Elements) -> Complaints:
     """The first value of an enum is 0, what proto3 reads when nothing was set."""
-    for enum in tree.enums:
+    for enum in module.enums:
         first = enum.proto.value[0]
         if first.number != 0:
             yield Complaint(
@@ -38,10 +40,10 @@ def enum_first_value_zero(tree: Tree) -> Complaints:
             )
 
 
-@rule("ENUM_NO_ALLOW_ALIAS", BASIC)
-def enum_no_allow_alias(tree: Tree) -> Complaints:
+@MODULES.rule("ENUM_NO_ALLOW_ALIAS", *BASIC)
+def enum_no_allow_alias(module: Elements) -> Complaints:
     """No two values of an enum have one number."""
-    for enum in tree.enums:
+    for enum in module.enums:
         if enum.proto.options.allow_alias:
             yield Complaint(
                 enum.at(*_ALLOW_ALIAS),
@@ -50,11 +52,11 @@ def enum_no_allow_alias(tree: Tree) -> Complaints:
             )
 
 
-@rule("ENUM_VALUE_PREFIX", STANDARD)
-def enum_value_prefix(tree: Tree) -> Complaints:
+@MODULES.rule("ENUM_VALUE_PREFIX", *STANDARD)
+def enum_value_prefix(module: Elements) -> Complaints:
     """Values begin with the name of their enum, since their names share its scope in C++."""
-    for value in tree.enum_values:
-        prefix = f"{upper_snake_case(value.parent_name)}_"
+    for value in module.enum_values:
+        prefix = f"{upper_snake_case(value.enum.name)}_"
         name = value.name
         if not name.startswith(prefix):
             yield Complaint(
@@ -64,14 +66,14 @@ def enum_value_prefix(tree: Tree) -> Complaints:
             )
 
 
-@rule("ENUM_ZERO_VALUE_SUFFIX", STANDARD)
-def enum_zero_value_suffix(tree: Tree) -> Complaints:
+@MODULES.rule("ENUM_ZERO_VALUE_SUFFIX", *STANDARD)
+def enum_zero_value_suffix(module: Elements) -> Complaints:
     """The value 0 says that nothing was said."""
-    suffix = tree.settings.enum_zero_value_suffix
-    for value in tree.enum_values:
+    suffix = module.settings.enum_zero_value_suffix
+    for value in module.enum_values:
         if value.proto.number == 0 and not value.name.endswith(suffix):
             yield Complaint(
                 value.at(NAME),
                 f"Enum value '{value.name}' is 0 and does not end with '{suffix}'; "
-                f"keep 0 for '{upper_snake_case(value.parent_name)}{suffix}'.",
+                f"keep 0 for '{upper_snake_case(value.enum.name)}{suffix}'.",
             )

@@ -8,43 +8,56 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileOptions
 
 from paycli.toolchain.lint.case import lower_snake_case
-from paycli.toolchain.lint.elements import ProtoFile, Tree
-from paycli.toolchain.lint.rules import BASIC, MINIMAL, STANDARD, Complaint, Complaints, Rule, rule
+from paycli.toolchain.lint.elements import Elements
+from paycli.toolchain.lint.rules import BASIC, MINIMAL, MODULES, STANDARD
+from paycli.toolchain.protos.descriptors import ProtoFile
 from paycli.toolchain.protos.package_version import version_of
+from paycli.toolchain.rules.rule import Complaint, Complaints
 
 _PACKAGE: Final = FileDescriptorProto.PACKAGE_FIELD_NUMBER
 _OPTIONS: Final = FileDescriptorProto.OPTIONS_FIELD_NUMBER
 
+# The file options of which a package has one value.
+SAME_OPTIONS: Final = (
+    "csharp_namespace",
+    "go_package",
+    "java_multiple_files",
+    "java_package",
+    "php_namespace",
+    "ruby_package",
+    "swift_prefix",
+)
 
-@rule("PACKAGE_DEFINED", MINIMAL)
-def package_defined(tree: Tree) -> Complaints:
+
+@MODULES.rule("PACKAGE_DEFINED", *MINIMAL)
+def package_defined(module: Elements) -> Complaints:
     """Every file has a package."""
-    for file in tree.packages.get("", ()):
+    for file in module.packages.get("", ()):
         yield Complaint(
             file.at(),
             "The file has no package; name one below the syntax, such as 'acme.pay.v1'.",
         )
 
 
-@rule("PACKAGE_DIRECTORY_MATCH", MINIMAL)
-def package_directory_match(tree: Tree) -> Complaints:
+@MODULES.rule("PACKAGE_DIRECTORY_MATCH", *MINIMAL)
+def package_directory_match(module: Elements) -> Complaints:
     """A file of package a.b.v1 lies in the folder a/b/v1."""
-    for file in tree.files:
+    for file in module.files:
         wanted = file.package.replace(".", "/")
-        if file.package and file.folder != wanted:
+        if file.package and _folder(file) != wanted:
             yield Complaint(
                 file.at(_PACKAGE),
-                f"A file of package '{file.package}' lies in '{file.folder}' below the root; "
+                f"A file of package '{file.package}' lies in '{_folder(file)}' below the root; "
                 f"move it to '{wanted}'.",
             )
 
 
-@rule("DIRECTORY_SAME_PACKAGE", MINIMAL)
-def directory_same_package(tree: Tree) -> Complaints:
+@MODULES.rule("DIRECTORY_SAME_PACKAGE", *MINIMAL)
+def directory_same_package(module: Elements) -> Complaints:
     """All files of a folder are in one package."""
     folders: dict[str, list[ProtoFile]] = {}
-    for file in tree.files:
-        folders.setdefault(file.folder, []).append(file)
+    for file in module.files:
+        folders.setdefault(_folder(file), []).append(file)
     for folder, files in folders.items():
         packages = {file.package for file in files}
         if len(packages) > 1:
@@ -56,11 +69,11 @@ def directory_same_package(tree: Tree) -> Complaints:
                 )
 
 
-@rule("PACKAGE_SAME_DIRECTORY", MINIMAL)
-def package_same_directory(tree: Tree) -> Complaints:
+@MODULES.rule("PACKAGE_SAME_DIRECTORY", *MINIMAL)
+def package_same_directory(module: Elements) -> Complaints:
     """All files of a package lie in one folder."""
-    for package, files in tree.packages.items():
-        folders = {file.folder for file in files}
+    for package, files in module.packages.items():
+        folders = {_folder(file) for file in files}
         if len(folders) > 1:
             for file in files:
                 yield Complaint(
@@ -70,10 +83,10 @@ def package_same_directory(tree: Tree) -> Complaints:
                 )
 
 
-@rule("PACKAGE_LOWER_SNAKE_CASE", BASIC)
-def package_lower_snake_case(tree: Tree) -> Complaints:
+@MODULES.rule("PACKAGE_LOWER_SNAKE_CASE", *BASIC)
+def package_lower_snake_case(module: Elements) -> Complaints:
     """Packages are lower_snake.case."""
-    for file in tree.files:
+    for file in module.files:
         wanted = ".".join(map(lower_snake_case, file.package.split(".")))
         if file.package != wanted:
             yield Complaint(
@@ -82,10 +95,10 @@ def package_lower_snake_case(tree: Tree) -> Complaints:
             )
 
 
-@rule("PACKAGE_VERSION_SUFFIX", STANDARD)
-def package_version_suffix(tree: Tree) -> Complaints:
+@MODULES.rule("PACKAGE_VERSION_SUFFIX", *STANDARD)
+def package_version_suffix(module: Elements) -> Complaints:
     """A package ends with its version: v1, v1beta1, v1p1alpha1, v1test."""
-    for file in tree.files:
+    for file in module.files:
         if file.package and version_of(file.package) is None:
             yield Complaint(
                 file.at(_PACKAGE),
@@ -93,13 +106,13 @@ def package_version_suffix(tree: Tree) -> Complaints:
             )
 
 
-def _same_option(option: str) -> Rule:
+def _enter_option_rule(option: str) -> None:
     """The rule that all files of a package set a file option alike, or not at all."""
     number = FileOptions.DESCRIPTOR.fields_by_name[option].number
 
-    def check(tree: Tree) -> Complaints:
-        for package, files in tree.packages.items():
-            values = {_shown(file.options.get(option, "")) for file in files}
+    def same_option(module: Elements) -> Complaints:
+        for package, files in module.packages.items():
+            values = {_shown(file, option) for file in files}
             if len(values) > 1:
                 listed = _listed(values, "none")
                 for file in files:
@@ -109,20 +122,21 @@ def _same_option(option: str) -> Rule:
                         f"{listed}; set one value in all of them.",
                     )
 
-    purpose = f"All files of a package have the same {option}."
-    return Rule(f"PACKAGE_SAME_{option.upper()}", BASIC, purpose, check)
+    same_option.__doc__ = f"All files of a package have the same {option}."
+    MODULES.rule(f"PACKAGE_SAME_{option.upper()}", *BASIC)(same_option)
 
 
-package_same_csharp_namespace = _same_option("csharp_namespace")
-package_same_go_package = _same_option("go_package")
-package_same_java_multiple_files = _same_option("java_multiple_files")
-package_same_java_package = _same_option("java_package")
-package_same_php_namespace = _same_option("php_namespace")
-package_same_ruby_package = _same_option("ruby_package")
-package_same_swift_prefix = _same_option("swift_prefix")
+for _option in SAME_OPTIONS:
+    _enter_option_rule(_option)
 
 
-def _shown(value: object) -> str:
+def _folder(file: ProtoFile) -> str:
+    return file.name.rpartition("/")[0] or "."
+
+
+def _shown(file: ProtoFile, option: str) -> str:
+    options = {field.name: value for field, value in file.proto.options.ListFields()}
+    value = options.get(option, "")
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

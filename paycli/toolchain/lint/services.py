@@ -8,8 +8,10 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import MethodDescriptorProto
 
 from paycli.toolchain.lint.case import pascal_case
-from paycli.toolchain.lint.elements import Method, Tree
-from paycli.toolchain.lint.rules import STANDARD, UNARY_RPC, Complaint, Complaints, rule
+from paycli.toolchain.lint.elements import Elements
+from paycli.toolchain.lint.rules import MODULES, STANDARD, UNARY_RPC
+from paycli.toolchain.protos.descriptors import Method
+from paycli.toolchain.rules.rule import Complaint, Complaints
 
 _REQUEST: Final = MethodDescriptorProto.INPUT_TYPE_FIELD_NUMBER
 _RESPONSE: Final = MethodDescriptorProto.OUTPUT_TYPE_FIELD_NUMBER
@@ -17,36 +19,36 @@ _EMPTY: Final = ".google.protobuf.Empty"
 _NAMED: Final = 3  # of those that share a type; it may be hundreds
 
 
-@rule("RPC_REQUEST_STANDARD_NAME", STANDARD)
-def rpc_request_standard_name(tree: Tree) -> Complaints:
+@MODULES.rule("RPC_REQUEST_STANDARD_NAME", *STANDARD)
+def rpc_request_standard_name(module: Elements) -> Complaints:
     """The request of an RPC is named after it."""
-    empty_allowed = tree.settings.rpc_allow_google_protobuf_empty_requests
-    for method in tree.methods:
+    empty_allowed = module.settings.rpc_allow_google_protobuf_empty_requests
+    for method in module.methods:
         type_name = method.proto.input_type
         if not (type_name == _EMPTY and empty_allowed):
             for complaint in _wrong_name(method, type_name, "Request"):
                 yield Complaint(method.at(_REQUEST), complaint)
 
 
-@rule("RPC_RESPONSE_STANDARD_NAME", STANDARD)
-def rpc_response_standard_name(tree: Tree) -> Complaints:
+@MODULES.rule("RPC_RESPONSE_STANDARD_NAME", *STANDARD)
+def rpc_response_standard_name(module: Elements) -> Complaints:
     """The response of an RPC is named after it."""
-    empty_allowed = tree.settings.rpc_allow_google_protobuf_empty_responses
-    for method in tree.methods:
+    empty_allowed = module.settings.rpc_allow_google_protobuf_empty_responses
+    for method in module.methods:
         type_name = method.proto.output_type
         if not (type_name == _EMPTY and empty_allowed):
             for complaint in _wrong_name(method, type_name, "Response"):
                 yield Complaint(method.at(_RESPONSE), complaint)
 
 
-@rule("RPC_REQUEST_RESPONSE_UNIQUE", STANDARD)
-def rpc_request_response_unique(tree: Tree) -> Complaints:
+@MODULES.rule("RPC_REQUEST_RESPONSE_UNIQUE", *STANDARD)
+def rpc_request_response_unique(module: Elements) -> Complaints:
     """Each RPC has a request and a response of its own, so that one can change without another."""
-    settings = tree.settings
+    settings = module.settings
     empty_requests = settings.rpc_allow_google_protobuf_empty_requests
     empty_responses = settings.rpc_allow_google_protobuf_empty_responses
     users: dict[str, list[Method]] = {}
-    for method in tree.methods:
+    for method in module.methods:
         request, response = method.proto.input_type, method.proto.output_type
         users.setdefault(request, []).append(method)
         if request != response:
@@ -71,20 +73,20 @@ def rpc_request_response_unique(tree: Tree) -> Complaints:
         yield from _shared(type_name, methods, "request or response")
 
 
-@rule("RPC_NO_CLIENT_STREAMING", UNARY_RPC)
-def rpc_no_client_streaming(tree: Tree) -> Complaints:
+@MODULES.rule("RPC_NO_CLIENT_STREAMING", *UNARY_RPC)
+def rpc_no_client_streaming(module: Elements) -> Complaints:
     """No RPC streams its requests."""
-    for method in tree.methods:
+    for method in module.methods:
         if method.proto.client_streaming:
             yield Complaint(
                 method.at(), f"RPC '{method.name}' streams requests; take a list in one request."
             )
 
 
-@rule("RPC_NO_SERVER_STREAMING", UNARY_RPC)
-def rpc_no_server_streaming(tree: Tree) -> Complaints:
+@MODULES.rule("RPC_NO_SERVER_STREAMING", *UNARY_RPC)
+def rpc_no_server_streaming(module: Elements) -> Complaints:
     """No RPC streams its responses."""
-    for method in tree.methods:
+    for method in module.methods:
         if method.proto.server_streaming:
             yield Complaint(method.at(), f"RPC '{method.name}' streams responses; answer in pages.")
 
@@ -92,7 +94,7 @@ def rpc_no_server_streaming(tree: Tree) -> Complaints:
 def _wrong_name(method: Method, type_name: str, suffix: str) -> list[str]:
     name = type_name.rpartition(".")[2]
     short = f"{pascal_case(method.name)}{suffix}"
-    long = f"{pascal_case(method.parent_name)}{short}"
+    long = f"{pascal_case(method.service.name)}{short}"
     if name in {short, long}:
         return []
     which = suffix.lower()

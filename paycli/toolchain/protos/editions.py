@@ -38,9 +38,10 @@ def edition_of(file: FileDescriptorProto) -> int:
 
 def resolve(name: Feature, edition: int, layers: Iterable[FeatureSet]) -> int:
     """The number of a feature's value; `layers` from the element outwards."""
-    for layer in layers:
-        if layer.HasField(name):
-            return int(getattr(layer, name))
+    if edition >= Edition.EDITION_2023:  # proto2 and proto3 have no way to set one
+        for layer in layers:
+            if layer.HasField(name):
+                return int(getattr(layer, name))
     return _default(name, edition)
 
 

@@ -19,6 +19,7 @@ from grpc_reflection.v1alpha import reflection_pb2
 from hypothesis import HealthCheck, given, settings
 
 from paycli.toolchain.protos.protoc import compile_descriptors, compile_python
+from paycli.toolchain.protos.schema import Schema
 from paycli.toolchain.protos.workspace import find_workspace
 from paycli.toolchain.stubs.emit import emit_stubs
 from tests.toolchain.checkers import Report, generate_into, in_file, mypy, pyright, write_package
@@ -70,7 +71,7 @@ def _stubs_of(descriptor: FileDescriptor) -> Mapping[str, str]:
     files = FileDescriptorSet()
     for each in (*descriptor.dependencies, descriptor):
         each.CopyToProto(files.file.add())
-    return emit_stubs(files, [descriptor.name], [descriptor.name])
+    return emit_stubs(Schema(files, {descriptor.name}), [descriptor.name])
 
 
 def _random_trees(count: int, *, same_every_time: bool) -> list[Mapping[str, str]]:
@@ -86,9 +87,9 @@ def _random_trees(count: int, *, same_every_time: bool) -> list[Mapping[str, str
     @given(trees())
     def make(files: FileDescriptorSet) -> None:
         names = [file.name for file in files.file if not file.name.startswith("google/")]
-        stubs = emit_stubs(files, names, names)
         again = FileDescriptorSet.FromString(files.SerializeToString())
-        assert stubs == emit_stubs(again, names, names)
+        stubs = emit_stubs(Schema(files, set(names)), names)
+        assert stubs == emit_stubs(Schema(again, set(names)), names)
         for content in stubs.values():
             ast.parse(content)
         made.append(stubs)
@@ -158,7 +159,9 @@ def test_what_stubs_claim_is_there_at_run_time(project: Path) -> None:
 
 def test_there_is_a_stub_for_each_module() -> None:
     workspace = find_workspace([PROJECT / "keyword_path"], [])
-    stubs = emit_stubs(compile_descriptors(workspace), workspace.names, workspace.names)
+    stubs = emit_stubs(
+        Schema(compile_descriptors(workspace), set(workspace.names)), workspace.names
+    )
     with compile_python(workspace, workspace.names) as made:
         code = made.code()
     modules = {name for name in code if name.endswith(".py")}
@@ -167,7 +170,9 @@ def test_there_is_a_stub_for_each_module() -> None:
 
 def test_comments_become_docstrings() -> None:
     workspace = find_workspace([PROJECT / "proto"], [])
-    stubs = emit_stubs(compile_descriptors(workspace), workspace.names, workspace.names)
+    stubs = emit_stubs(
+        Schema(compile_descriptors(workspace), set(workspace.names)), workspace.names
+    )
     body = ast.parse(stubs["shop/v1/shop_pb2.pyi"]).body
     voucher = next(
         node for node in body if isinstance(node, ast.ClassDef) and node.name == "Voucher"

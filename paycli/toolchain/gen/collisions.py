@@ -7,25 +7,14 @@ that the proto declares there; gRPC makes `OneStub`, `OneServicer`, `One` and a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
-
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    EnumValueDescriptorProto,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-    ServiceDescriptorProto,
-)
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, NamedTuple
 
 from paycli.errors import InputError
 from paycli.toolchain.protos.complaints import show
+from paycli.toolchain.protos.descriptors import Element, Field, Message, ProtoFile, Service
 from paycli.toolchain.protos.python_names import alias_of, module_of, python_name
 from paycli.toolchain.protos.workspace import Workspace
-
-_File, _Message = FileDescriptorProto, DescriptorProto
-_Path = tuple[int, ...]  # as in SourceCodeInfo
 
 _NUMBER: Final = "_FIELD_NUMBER"
 _USED_BY_GRPC_CODE: Final = {"grpc", "staticmethod", "NotImplementedError"}
@@ -33,16 +22,14 @@ _USED: Final = "what all gRPC code uses"
 
 
 class _Name(NamedTuple):
-    """A name in Python, what has it, and where that stands."""
+    """A name in Python, what has it, and what that is in the proto, if anything."""
 
     name: str
     what: str
-    path: _Path
+    element: Element[Any] | None = None
 
 
-def refuse_collisions(
-    descriptors: bytes, files: Iterable[FileDescriptorProto], workspace: Workspace
-) -> None:
+def refuse_collisions(descriptors: bytes, files: Iterable[ProtoFile], workspace: Workspace) -> None:
     """Raises InputError, at its line, for the first name that would take another's place.
 
     `descriptors` are the `files`, serialized.
@@ -59,81 +46,52 @@ def refuse_collisions(
                         f"{each.what} would take the place of {other.what}: both are {each.name} "
                         "in Python. Rename one of them."
                     )
-                    raise _at(each.path, problem, file, workspace)
+                    raise _at(each.element, problem, workspace)
 
 
-def _at(path: _Path, problem: str, file: FileDescriptorProto, workspace: Workspace) -> InputError:
-    spans = (each.span for each in file.source_code_info.location if tuple(each.path) == path)
-    line, column = next(spans)[:2]
-    place = workspace.imported_path(file.name)
-    assert place is not None
-    return InputError(show(place, line + 1, column + 1, problem))
+def _at(element: Element[Any] | None, problem: str, workspace: Workspace) -> InputError:
+    assert element is not None, "what no proto declares comes first in its scope"
+    path = workspace.imported_path(element.file.name)
+    assert path is not None
+    return InputError(show(path, *element.at().position, problem))
 
 
-def _services(file: FileDescriptorProto) -> Iterator[list[_Name]]:
-    modules = {alias_of(module_of(name)) for name in (file.name, *file.dependency)}
-    classes = [_Name(name, _USED, ()) for name in modules | _USED_BY_GRPC_CODE]
-    for index, service in enumerate(file.service):
-        path = (_File.SERVICE_FIELD_NUMBER, index)
-        classes += (_Name(each, f'service "{service.name}"', path) for each in _classes(service))
-        yield list(_methods(service, path))
+def _services(file: ProtoFile) -> Iterator[list[_Name]]:
+    modules = {alias_of(module_of(name)) for name in (file.name, *file.proto.dependency)}
+    classes = [_Name(name, _USED) for name in modules | _USED_BY_GRPC_CODE]
+    for service in file.services:
+        classes += (_Name(each, f'service "{service.name}"', service) for each in _classes(service))
+        yield list(_methods(service))
     yield classes
 
 
-def _classes(service: ServiceDescriptorProto) -> tuple[str, ...]:
+def _classes(service: Service) -> tuple[str, ...]:
     name = service.name
     return (python_name(name), f"{name}Stub", f"{name}Servicer", f"add_{name}Servicer_to_server")
 
 
-def _methods(service: ServiceDescriptorProto, at: _Path) -> Iterator[_Name]:
-    for index, method in enumerate(service.method):
+def _methods(service: Service) -> Iterator[_Name]:
+    for method in service.methods.values():
         name = python_name(method.name)
         if name.startswith("__"):
-            yield _Name(name, "what Python itself calls, or renames", ())
-        path = (*at, ServiceDescriptorProto.METHOD_FIELD_NUMBER, index)
-        yield _Name(name, f'rpc "{method.name}"', path)
+            yield _Name(name, "what Python itself calls, or renames")
+        yield _Name(name, f'rpc "{method.name}"', method)
 
 
-def _types(file: FileDescriptorProto) -> Iterator[list[_Name]]:
-    messages, enums = (_File.MESSAGE_TYPE_FIELD_NUMBER,), (_File.ENUM_TYPE_FIELD_NUMBER,)
-    yield [
-        *_numbers(file.extension),
-        *_named(file.message_type, "message", messages),
-        *_enums(file.enum_type, enums),
-    ]
-    yield from _inside(file.message_type, messages)
+def _types(file: ProtoFile) -> Iterator[list[_Name]]:
+    yield list(_declared(file, file.extensions))
+    for message in file.every_message:
+        yield list(_declared(message, (*message.fields, *message.extensions)))
 
 
-def _inside(protos: Sequence[DescriptorProto], at: _Path) -> Iterator[list[_Name]]:
-    for index, proto in enumerate(protos):
-        messages = (*at, index, _Message.NESTED_TYPE_FIELD_NUMBER)
-        enums = (*at, index, _Message.ENUM_TYPE_FIELD_NUMBER)
-        yield [
-            *_numbers((*proto.field, *proto.extension)),
-            *_named(proto.nested_type, "message", messages),
-            *_enums(proto.enum_type, enums),
-        ]
-        yield from _inside(proto.nested_type, messages)
-
-
-def _numbers(fields: Iterable[FieldDescriptorProto]) -> Iterator[_Name]:
+def _declared(scope: ProtoFile | Message, fields: Iterable[Field]) -> Iterator[_Name]:
     # Fields `foo` and `FOO` have one name for their numbers, and nobody's place is taken.
     numbers = {f"{field.name.upper()}{_NUMBER}": field.name for field in fields}
     for name, field in numbers.items():
-        yield _Name(name, f'the number of field "{field}"', ())
-
-
-def _named(
-    protos: Sequence[DescriptorProto | EnumDescriptorProto | EnumValueDescriptorProto],
-    what: str,
-    at: _Path,
-) -> Iterator[_Name]:
-    for index, proto in enumerate(protos):
-        yield _Name(proto.name, f'{what} "{proto.name}"', (*at, index))
-
-
-def _enums(protos: Sequence[EnumDescriptorProto], at: _Path) -> Iterator[_Name]:
-    yield from _named(protos, "enum", at)
-    for index, proto in enumerate(protos):
-        values = (*at, index, EnumDescriptorProto.VALUE_FIELD_NUMBER)
-        yield from _named(proto.value, "enum value", values)
+        yield _Name(name, f'the number of field "{field}"')
+    for message in scope.messages:
+        yield _Name(message.name, f'message "{message.name}"', message)
+    for enum in scope.enums:
+        yield _Name(enum.name, f'enum "{enum.name}"', enum)
+    for value in (value for enum in scope.enums for value in enum.values):
+        yield _Name(value.name, f'enum value "{value.name}"', value)

@@ -17,11 +17,11 @@ from typing import Final
 
 from google.protobuf.descriptor_pb2 import (
     EDITION_2023,
-    DescriptorProto,
-    FieldDescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
 )
+
+from paycli.toolchain.protos.descriptors import ProtoFile
 
 _DESCRIPTOR: Final = re.compile(r"AddSerializedFile\((b'.*')\)$", re.MULTILINE)
 
@@ -90,20 +90,15 @@ def _clash(
 def _exports(file: FileDescriptorProto) -> bytes:
     kept = FileDescriptorProto()
     kept.CopyFrom(file)
-    kept.ClearField("source_code_info")
-    for service in kept.service:
-        service.ClearField("method")
-    _drop_fields(kept.message_type)
-    for extension in (*kept.extension, *_inner_extensions(kept.message_type)):
-        extension.ClearField("json_name")  # generated code leaves it out
+    parts = ProtoFile(kept)
+    for service in parts.services:
+        service.proto.ClearField("method")
+    for message in parts.every_message:
+        message.proto.ClearField("field")
+        message.proto.ClearField("oneof_decl")
+    for extension in parts.every_extension:
+        extension.proto.ClearField("json_name")  # generated code leaves it out
     return kept.SerializeToString(deterministic=True)
-
-
-def _drop_fields(messages: Iterable[DescriptorProto]) -> None:
-    for message in messages:
-        message.ClearField("field")
-        message.ClearField("oneof_decl")
-        _drop_fields(message.nested_type)
 
 
 def _packages(file: FileDescriptorProto) -> Iterator[str]:
@@ -118,11 +113,5 @@ def _definitions(file: FileDescriptorProto) -> Iterator[str]:
         yield from (prefix + str(each.name) for each in named)
     for enum in file.enum_type:
         yield from (prefix + value.name for value in enum.value)  # siblings of their enum
-    for extension in (*file.extension, *_inner_extensions(file.message_type)):
-        yield f"{extension.extendee} {extension.number}"
-
-
-def _inner_extensions(messages: Iterable[DescriptorProto]) -> Iterator[FieldDescriptorProto]:
-    for message in messages:
-        yield from message.extension
-        yield from _inner_extensions(message.nested_type)
+    for extension in ProtoFile(file).every_extension:
+        yield f"{extension.proto.extendee} {extension.number}"

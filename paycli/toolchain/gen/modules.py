@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from keyword import iskeyword
 from typing import Final, NamedTuple
 
-from google.protobuf.descriptor_pb2 import (
-    FileDescriptorProto,
-    FileDescriptorSet,
-    ServiceDescriptorProto,
-)
+from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from paycli.toolchain.gen.collisions import refuse_collisions
 from paycli.toolchain.gen.relative_imports import RelativeImports, mend_keywords
+from paycli.toolchain.protos.descriptors import Method, ProtoFile, Service
 from paycli.toolchain.protos.protoc import Compilation
 from paycli.toolchain.protos.python_names import module_of
-from paycli.toolchain.stubs.comments import METHODS, SERVICES, Comments, comments, docstring
+from paycli.toolchain.protos.schema import Schema
+from paycli.toolchain.stubs.comments import docstring_of
 from paycli.toolchain.stubs.emit import emit_stubs
 
 _NO_COMMENT: Final = '"""Missing associated documentation comment in .proto file."""'
@@ -41,32 +39,30 @@ def make_code(
 
     Raises InputError.
     """
-    files = FileDescriptorSet.FromString(descriptors)
-    ours = [file for file in files.file if file.name in names]
-    refuse_collisions(descriptors, ours, made.workspace)
-    stubs = emit_stubs(files, names, generated)
-    modules = {module_of(name) for name in generated}
-    contents = _modules(made.code(), files, names, modules) | stubs
+    schema = Schema(FileDescriptorSet.FromString(descriptors), names)
+    refuse_collisions(descriptors, schema.files.values(), made.workspace)
+    stubs = emit_stubs(schema, generated)
+    contents = _modules(made.code(), schema.files.values(), generated) | stubs
     return Code(
         frozenset(names),
         {name: text.encode() for name, text in contents.items()},
-        {file.name: (*file.dependency, *file.option_dependency) for file in files.file},
+        {name: _imports(file.proto) for name, file in schema.everything.items()},
         descriptors,
     )
 
 
+def _imports(proto: FileDescriptorProto) -> tuple[str, ...]:
+    return (*proto.dependency, *proto.option_dependency)
+
+
 def _modules(
-    code: Mapping[str, str],
-    files: FileDescriptorSet,
-    names: Collection[str],
-    modules: Collection[str],
+    code: Mapping[str, str], files: Iterable[ProtoFile], generated: Iterable[str]
 ) -> dict[str, str]:
     """Messages and gRPC code."""
+    modules = {module_of(name) for name in generated}
     by_depth: dict[int, RelativeImports] = {}
     mended: dict[str, str] = {}
-    for file in files.file:
-        if file.name not in names:
-            continue
+    for file in files:
         module = module_of(file.name)
         stem, depth = module.replace(".", "/"), module.count(".")
         imports = by_depth.get(depth) or RelativeImports(modules, depth)
@@ -76,39 +72,38 @@ def _modules(
         mended[f"{stem}.py"] = imports.mend(messages)
         grpc = imports.mend(code[f"{stem}_grpc.py"])
         grpc = mend_keywords(grpc) if _has_keywords(file) else grpc
-        mended[f"{stem}_grpc.py"] = _with_comments(grpc, file, comments(file))
+        mended[f"{stem}_grpc.py"] = _with_comments(grpc, file)
     return mended
 
 
-def _with_comments(code: str, file: FileDescriptorProto, said: Comments) -> str:
+def _with_comments(code: str, file: ProtoFile) -> str:
     """gRPC code with the comments of its proto, where protoc says that there are none."""
     parts = code.split(_NO_COMMENT)
-    paths = [path for index, service in enumerate(file.service) for path in _places(service, index)]
-    assert len(parts) == len(paths) + 1, f"protoc writes gRPC code of {file.name} in another way"
+    elements = [element for service in file.services for element in _commented(service)]
+    assert len(parts) == len(elements) + 1, f"protoc writes gRPC code of {file.name} in another way"
     written = [parts[0]]
-    for path, part in zip(paths, parts[1:], strict=True):
+    for element, part in zip(elements, parts[1:], strict=True):
         indent = written[-1].rpartition("\n")[2]
-        text = docstring(said.get(path, "")) or _NO_COMMENT
+        text = docstring_of(element) or _NO_COMMENT
         first, *others = text.split("\n")
         lines = (f"{indent}{line}" if line else "" for line in others)
         written += ["\n".join((first, *lines)), part]
     return "".join(written)
 
 
-def _has_keywords(file: FileDescriptorProto) -> bool:
+def _has_keywords(file: ProtoFile) -> bool:
     """Whether protoc writes gRPC code that does not parse."""
     return any(
         iskeyword(part)
-        for service in file.service
-        for method in service.method
-        for name in (service.name, method.name, method.input_type, method.output_type)
+        for service in file.services
+        for method in service.methods.values()
+        for name in (service.name, method.name, method.proto.input_type, method.proto.output_type)
         for part in name.split(".")
     )
 
 
-def _places(service: ServiceDescriptorProto, index: int) -> Iterator[tuple[int, ...]]:
+def _commented(service: Service) -> Iterator[Service | Method]:
     """Where protoc writes a comment: the stub, the servicer, its methods, the experimental class."""
-    at = (SERVICES, index)
-    yield from (at, at)
-    yield from ((*at, METHODS, number) for number in range(len(service.method)))
-    yield at
+    yield from (service, service)
+    yield from service.methods.values()
+    yield service

@@ -8,14 +8,9 @@ of them, and they are put into its code afterwards.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
-
-Comments = Mapping[tuple[int, ...], str]  # by the path of what they stand at
-
-SERVICES, METHODS = 6, 2  # field numbers in descriptor.proto, of which the paths are made
+from paycli.toolchain.protos.descriptors import Element
 
 # What does not show, or changes how others show (a list, since Python's own grows with Unicode):
 # control characters, soft hyphens, zero widths, directions, line separators, tags.
@@ -26,14 +21,13 @@ _INVISIBLE: Final = re.compile(
 _UNSAFE_QUOTE: Final = re.compile(r'"(?="|\Z)')  # could become, or meet, the end of a docstring
 
 
-def comments(file: FileDescriptorProto) -> Comments:
-    """The comments of a file, before and behind something, by the path of what they stand at."""
-    said: dict[tuple[int, ...], str] = {}
-    for place in file.source_code_info.location:
-        texts = filter(None, map(_as_written, (place.leading_comments, place.trailing_comments)))
-        if text := "\n\n".join(texts):
-            said[tuple(place.path)] = text
-    return said
+def docstring_of(element: Element[Any]) -> str:
+    """What is said before and behind an element, as a Python string; empty for nothing."""
+    location = element.location
+    if location is None:
+        return ""
+    texts = map(_as_written, (location.leading_comments, location.trailing_comments))
+    return docstring("\n\n".join(filter(None, texts)))
 
 
 def docstring(text: str) -> str:

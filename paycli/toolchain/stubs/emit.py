@@ -11,29 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from google.protobuf.descriptor_pb2 import FileDescriptorSet
-
 from paycli.toolchain.protos.python_names import module_of
-from paycli.toolchain.stubs.comments import comments
+from paycli.toolchain.protos.schema import Schema
 from paycli.toolchain.stubs.messages import message_stub
 from paycli.toolchain.stubs.names import index_types
 from paycli.toolchain.stubs.services import service_stub
 
 
-def emit_stubs(
-    files: FileDescriptorSet, names: Collection[str], generated: Collection[str]
-) -> dict[str, str]:
-    """The .pyi of messages and services for each of `names`: relative path → content.
+def emit_stubs(schema: Schema, generated: Collection[str]) -> dict[str, str]:
+    """The .pyi of messages and services for each of the schema's own files: relative path → content.
 
-    `files` holds them and all they import, with source positions; what of that is `generated` is
-    imported relatively.
+    It holds them and all they import, with source positions; what of that is `generated` is imported
+    relatively.
     """
-    types = index_types(files)
-    by_name = {file.name: file for file in files.file}
+    types = index_types(schema.everything.values())
     stubs: dict[str, str] = {}
-    for name in sorted(names):
+    for name, file in sorted(schema.files.items()):
         path = module_of(name).replace(".", "/")
-        said = comments(by_name[name])
-        stubs[f"{path}.pyi"] = message_stub(by_name[name], by_name, types, generated, said)
-        stubs[f"{path}_grpc.pyi"] = service_stub(by_name[name], types, generated, said)
+        stubs[f"{path}.pyi"] = message_stub(file, types, generated)
+        stubs[f"{path}_grpc.pyi"] = service_stub(file, types, generated)
     return stubs

@@ -7,11 +7,8 @@ have a type of their own, `Color.ValueType`, so that an int which is none of the
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
-from google.protobuf.descriptor_pb2 import EnumDescriptorProto
-
-from paycli.toolchain.stubs.comments import Comments, docstring
+from paycli.toolchain.protos.descriptors import Enum
 from paycli.toolchain.stubs.names import (
     ENUM_MEMBERS,
     MESSAGE_MEMBERS,
@@ -20,63 +17,45 @@ from paycli.toolchain.stubs.names import (
     writable,
 )
 
-_VALUES: Final = 2  # field number in descriptor.proto, of which the paths of comments are made
-
-_Path = tuple[int, ...]
-
 
 class EnumWriter:
     """Writes the enums of one stub."""
 
-    def __init__(self, stub: Stub, comments: Comments) -> None:
+    def __init__(self, stub: Stub) -> None:
         self._stub = stub
-        self._comments = comments
 
-    def write(
-        self,
-        enum: EnumDescriptorProto,
-        full_name: str,
-        at: _Path,
-        scope: Collection[str],
-        indent: str,
-    ) -> None:
+    def write(self, enum: Enum, scope: Collection[str], indent: str) -> None:
         """An enum and its constants, in the module or in a class that declares `scope`."""
         stub = self._stub
         value_type = stub.private(f"{enum.name}Value")
         wrapper = stub.private(f"{enum.name}Wrapper")
         new_type = f'{stub.typing("NewType")}("{value_type}", {stub.builtin("int")})'
         stub.write(f"{value_type} = {new_type}", indent)
-        self._wrapper(enum, full_name, wrapper, value_type, indent)
+        self._wrapper(enum, wrapper, value_type, indent)
+        full_name = f".{enum.full_name}"
         name = stub.symbol(full_name).path[-1]
         if name != enum.name:
             stub.write(f"@{stub.typing('type_check_only')}", indent)
         stub.write(f"class {name}(metaclass={wrapper}):", indent)
-        self._docstring(at, indent + "    ")
+        stub.write_docstring(enum, indent + "    ")
         outer, dot, _ = stub.message_type(full_name, {"ValueType"}).rpartition(".")
         alias = f"ValueType: {stub.typing('TypeAlias')} = {outer}{dot}{value_type}"
         stub.write(alias, indent + "    ")
         value = stub.enum_type(full_name, scope)
-        for index, constant in enumerate(enum.value):
+        for constant in enum.values:
             if writable(constant.name, MESSAGE_MEMBERS if indent else MODULE_MEMBERS):
                 stub.write(f"{constant.name}: {value}", indent)
-                self._docstring((*at, _VALUES, index), indent)
+                stub.write_docstring(constant, indent)
         stub.write("", "")
 
-    def _wrapper(
-        self, enum: EnumDescriptorProto, full_name: str, name: str, value_type: str, indent: str
-    ) -> None:
+    def _wrapper(self, enum: Enum, name: str, value_type: str, indent: str) -> None:
         """The enum's own class, as types-protobuf has it: `Name()`, `Value()`, the constants."""
         stub = self._stub
         stub.uses_private_names = True
         wrappers = stub.module("google.protobuf.internal.enum_type_wrapper")
         stub.write(f"@{stub.typing('type_check_only')}", indent)
         stub.write(f"class {name}({wrappers}._EnumTypeWrapper[{value_type}]):", indent)
-        names = [value.name for value in enum.value]
-        value = stub.enum_type(full_name, names)
+        names = [value.name for value in enum.values]
+        value = stub.enum_type(f".{enum.full_name}", names)
         lines = [f"{constant}: {value}" for constant in names if writable(constant, ENUM_MEMBERS)]
         stub.write("\n".join(lines) or "...", indent + "    ")
-
-    def _docstring(self, at: _Path, indent: str) -> None:
-        text = docstring(self._comments.get(at, ""))
-        if text:
-            self._stub.write(text, indent)

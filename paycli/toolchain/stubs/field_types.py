@@ -11,10 +11,10 @@ from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
+from paycli.toolchain.protos.descriptors import MESSAGES
 from paycli.toolchain.stubs.names import Stub
 
 _Field = FieldDescriptorProto
-MESSAGES: Final = frozenset({_Field.TYPE_MESSAGE, _Field.TYPE_GROUP})
 _SCALARS: Final = {
     _Field.TYPE_BOOL: "bool",
     _Field.TYPE_BYTES: "bytes",

@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import keyword
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, Final
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    FeatureSet,
-    FieldDescriptorProto,
-    FileDescriptorProto,
-)
-
-from paycli.toolchain.stubs.comments import Comments, docstring
+from paycli.toolchain.protos.descriptors import Element, Enum, Field, Message, ProtoFile
+from paycli.toolchain.stubs.comments import docstring_of
 from paycli.toolchain.stubs.enums import EnumWriter
-from paycli.toolchain.stubs.field_types import MESSAGES, FieldTyper, FieldTypes
+from paycli.toolchain.stubs.field_types import FieldTyper, FieldTypes
 from paycli.toolchain.stubs.names import (
     MESSAGE_MEMBERS,
     MODULE_MEMBERS,
@@ -25,67 +19,58 @@ from paycli.toolchain.stubs.names import (
     writable,
 )
 
-# Field numbers of descriptor.proto, of which the paths of comments are made.
-_FILE_MESSAGES, _FILE_ENUMS, _FILE_EXTENSIONS = 4, 5, 7
-_MESSAGE_FIELDS, _MESSAGE_NESTED, _MESSAGE_ENUMS, _MESSAGE_EXTENSIONS = 2, 3, 4, 6
-
 # What a message adds to `Message`, from google.protobuf.internal.well_known_types.
 _MIXINS: Final = frozenset(
-    f".google.protobuf.{name}"
+    f"google.protobuf.{name}"
     for name in ("Any", "Duration", "FieldMask", "ListValue", "Struct", "Timestamp")
 )
 # Own methods of each message class, which hide types of the same name within it.
 _METHODS: Final = frozenset({"HasField", "ClearField", "WhichOneof"})
 
-_Path = tuple[int, ...]
 
-
-def message_stub(
-    file: FileDescriptorProto,
-    files: Mapping[str, FileDescriptorProto],
-    types: Types,
-    generated: Collection[str],
-    said: Comments,
-) -> str:
-    """The stub of one of the `generated` files, with what is `said` in its comments."""
-    public = [file.dependency[index] for index in file.public_dependency]
-    exported = {name: set(_exported_names(files[name], files)) for name in public}
+def message_stub(file: ProtoFile, types: Types, generated: Collection[str]) -> str:
+    """The stub of one of the `generated` files."""
+    exported = {each.name: set(_exported_names(each)) for each in _public_imports(file)}
     taken = declared_names(file).union(*exported.values())
     stub = Stub(file.name, types, generated, taken, declares_types=True)
-    _MessageStub(stub, file, said).write_file()
-    own = set(_exported_names(file, {})) if exported else set()
+    _MessageStub(stub, file).write_file()
+    own = set(_own_names(file)) if exported else set()
     for name, names in exported.items():
         stub.reexport(name, names - own)
         own |= names
     return stub.text()
 
 
-def _exported_names(
-    file: FileDescriptorProto, files: Mapping[str, FileDescriptorProto]
-) -> Iterator[str]:
-    """What `import *` finds in the code of a file; with `files`, what it imports publicly too."""
-    names = [proto.name for proto in file.message_type]
-    names += [proto.name for proto in file.enum_type]
-    names += [proto.name for proto in file.extension]
-    names += [value.name for enum in file.enum_type for value in enum.value]
-    names += [_number_name(extension) for extension in file.extension]
-    yield from (name for name in names if writable(name) and not name.startswith("_"))
-    for index in file.public_dependency if files else ():
-        yield from _exported_names(files[file.dependency[index]], files)
+def _public_imports(file: ProtoFile) -> list[ProtoFile]:
+    proto, everything = file.proto, file.schema.everything
+    return [everything[proto.dependency[index]] for index in proto.public_dependency]
 
 
-def _number_name(field: FieldDescriptorProto) -> str:
+def _exported_names(file: ProtoFile) -> Iterator[str]:
+    """What `import *` finds in the code of a file: its own, and what it imports publicly."""
+    yield from _own_names(file)
+    for imported in _public_imports(file):
+        yield from _exported_names(imported)
+
+
+def _own_names(file: ProtoFile) -> Iterator[str]:
+    elements: list[Element[Any]] = [*file.messages, *file.enums, *file.extensions]
+    elements += (value for enum in file.enums for value in enum.values)
+    names = [*(each.name for each in elements), *map(_number_name, file.extensions)]
+    return (name for name in names if writable(name) and not name.startswith("_"))
+
+
+def _number_name(field: Field) -> str:
     return f"{field.name.upper()}_FIELD_NUMBER"
 
 
 class _MessageStub:
     """Writes what one file declares."""
 
-    def __init__(self, stub: Stub, file: FileDescriptorProto, said: Comments) -> None:
+    def __init__(self, stub: Stub, file: ProtoFile) -> None:
         self._stub = stub
         self._file = file
-        self._comments = said
-        self._enums = EnumWriter(stub, self._comments)
+        self._enums = EnumWriter(stub)
         self._types = FieldTyper(stub)
         self._keyword_classes = 0
 
@@ -94,87 +79,77 @@ class _MessageStub:
         stub, file = self._stub, self._file
         descriptor = stub.module("google.protobuf.descriptor")
         stub.write(f"DESCRIPTOR: {descriptor}.FileDescriptor\n", "")
-        package = f".{file.package}." if file.package else "."
-        for index, enum in enumerate(file.enum_type):
-            name, path = package + enum.name, (_FILE_ENUMS, index)
-            self._enums.write(enum, name, path, frozenset(), "")
-        for index, message in enumerate(file.message_type):
-            self._message(message, package + message.name, (_FILE_MESSAGES, index), "")
-        for index, extension in enumerate(file.extension):
-            self._extension(extension, (_FILE_EXTENSIONS, index), frozenset(), "")
-        self._numbers(file.extension, "")
+        for enum in file.enums:
+            self._enums.write(enum, frozenset(), "")
+        for message in file.messages:
+            self._message(message, "")
+        for extension in file.extensions:
+            self._extension(extension, frozenset(), "")
+        self._numbers(file.extensions, "")
 
-    def _message(self, message: DescriptorProto, full_name: str, at: _Path, indent: str) -> None:
-        stub = self._stub
-        name = stub.symbol(full_name).path[-1]
-        scope = self._scope(message, full_name)
+    def _message(self, message: Message, indent: str) -> None:
+        scope = self._scope(message)
         inner = indent + "    "
-        self._class(name, message.name, self._bases(full_name), at, indent)
-        for index, enum in enumerate(message.enum_type):
-            path = (*at, _MESSAGE_ENUMS, index)
-            self._enums.write(enum, f"{full_name}.{enum.name}", path, scope, inner)
-        for index, nested in enumerate(message.nested_type):
-            path = (*at, _MESSAGE_NESTED, index)
-            self._message(nested, f"{full_name}.{nested.name}", path, inner)
-        for index, extension in enumerate(message.extension):
-            self._extension(extension, (*at, _MESSAGE_EXTENSIONS, index), scope, inner)
-        self._numbers([*message.field, *message.extension], inner)
-        fields = [(field, self._types.of(field, scope)) for field in message.field]
-        for index, (field, types) in enumerate(fields):
+        self._class(message, indent)
+        for enum in message.enums:
+            self._enums.write(enum, scope, inner)
+        for nested in message.messages:
+            self._message(nested, inner)
+        for extension in message.extensions:
+            self._extension(extension, scope, inner)
+        self._numbers([*message.fields, *message.extensions], inner)
+        fields = [(field, self._types.of(field.proto, scope)) for field in message.fields]
+        for field, types in fields:
             if writable(field.name, MESSAGE_MEMBERS):
-                self._attribute(field, types, (*at, _MESSAGE_FIELDS, index), inner)
+                self._attribute(field, types, inner)
         self._constructor(fields, inner)
         self._presence(message, inner)
-        stub.write("", "")
+        self._stub.write("", "")
 
-    def _scope(self, message: DescriptorProto, full_name: str) -> frozenset[str]:
+    def _scope(self, message: Message) -> frozenset[str]:
         """The names that a message's class declares in its body, which hide those of the module."""
-        fields = [*message.field, *message.extension]
-        types = [nested.name for nested in message.nested_type]
-        types += [enum.name for enum in message.enum_type]
+        fields = [*message.fields, *message.extensions]
+        types: list[Message | Enum] = [*message.messages, *message.enums]
         return _METHODS.union(
             (field.name for field in fields),
             map(_number_name, fields),
-            (self._stub.symbol(f"{full_name}.{name}").path[-1] for name in types),
-            (value.name for enum in message.enum_type for value in enum.value),
+            map(self._class_name, types),
+            (value.name for enum in message.enums for value in enum.values),
         )
 
-    def _bases(self, full_name: str) -> str:
+    def _class_name(self, element: Message | Enum) -> str:
+        return self._stub.symbol(f".{element.full_name}").path[-1]
+
+    def _bases(self, message: Message) -> str:
         base = f"{self._stub.module('google.protobuf.message')}.Message"
-        if full_name not in _MIXINS:
+        if message.full_name not in _MIXINS:
             return base
         mixins = self._stub.module("google.protobuf.internal.well_known_types")
-        return f"{base}, {mixins}.{full_name.rpartition('.')[2]}"
+        return f"{base}, {mixins}.{message.name}"
 
-    def _class(self, name: str, proto_name: str, bases: str, at: _Path, indent: str) -> None:
+    def _class(self, message: Message, indent: str) -> None:
         """The head of a class; one that Python cannot name exists for checkers only."""
-        if name != proto_name:
+        name = self._class_name(message)
+        if name != message.name:
             self._stub.write(f"@{self._stub.typing('type_check_only')}", indent)
         self._stub.write(f"@{self._stub.typing('final')}", indent)
-        self._stub.write(f"class {name}({bases}):", indent)
-        self._docstring(at, indent + "    ")
+        self._stub.write(f"class {name}({self._bases(message)}):", indent)
+        self._stub.write_docstring(message, indent + "    ")
 
-    def _docstring(self, at: _Path, indent: str) -> None:
-        text = docstring(self._comments.get(at, ""))
-        if text:
-            self._stub.write(text, indent)
-
-    def _numbers(self, fields: Iterable[FieldDescriptorProto], indent: str) -> None:
+    def _numbers(self, fields: Iterable[Field], indent: str) -> None:
         number = self._stub.builtin("int")
         if indent:
             number = f"{self._stub.typing('ClassVar')}[{number}]"
         for name in dict.fromkeys(map(_number_name, fields)):
             self._stub.write(f"{name}: {number}", indent)
 
-    def _attribute(
-        self, field: FieldDescriptorProto, types: FieldTypes, at: _Path, indent: str
-    ) -> None:
+    def _attribute(self, field: Field, types: FieldTypes, indent: str) -> None:
         stub = self._stub
         if types.assign == types.read:
             stub.write(f"{field.name}: {types.read}", indent)
-            self._docstring(at, indent)
+            stub.write_docstring(field, indent)
             return
-        text = docstring(self._comments.get(at, ""))
+        text = docstring_of(field)
         stub.write(f"@{stub.builtin('property')}", indent)
         stub.write(f"def {field.name}(self) -> {types.read}:{'' if text else ' ...'}", indent)
         if text:
@@ -183,9 +158,7 @@ class _MessageStub:
             stub.write(f"@{field.name}.setter", indent)
             stub.write(f"def {field.name}(self, value: {types.assign}) -> None: ...", indent)
 
-    def _constructor(
-        self, fields: Sequence[tuple[FieldDescriptorProto, FieldTypes]], indent: str
-    ) -> None:
+    def _constructor(self, fields: Sequence[tuple[Field, FieldTypes]], indent: str) -> None:
         """Keyword arguments alone; those that Python cannot spell come in as `**{"class": …}`."""
         stub = self._stub
         taken = any(field.name == "self" for field, _ in fields)
@@ -216,22 +189,26 @@ class _MessageStub:
         listed = "".join(f"    {argument},\n" for argument in arguments)
         stub.write(f"def __init__(\n{listed}) -> None: ...", indent)
 
-    def _presence(self, message: DescriptorProto, indent: str) -> None:
+    def _presence(self, message: Message, indent: str) -> None:
         """The methods that take names of fields and oneofs, with the names that they take."""
-        stub, fields = self._stub, message.field
-        members: list[list[str]] = [[] for _ in message.oneof_decl]
-        for field in fields:
-            if field.HasField("oneof_index"):
-                members[field.oneof_index].append(field.name)
-        made_up = {field.oneof_index for field in fields if field.proto3_optional}
-        oneofs = [oneof.name for oneof in message.oneof_decl]
-        declared = [name for index, name in enumerate(oneofs) if index not in made_up]
-        present = self._one_of([f.name for f in fields if self._has_presence(f)] + declared)
+        stub, fields = self._stub, message.fields
+        declared = [oneof.name for oneof in message.oneofs]
+        present = self._one_of([f.name for f in fields if f.has_presence] + declared)
         stub.write(
             f"def HasField(self, field_name: {present}) -> {stub.builtin('bool')}: ...", indent
         )
         clearable = self._one_of([f.name for f in fields] + declared)
         stub.write(f"def ClearField(self, field_name: {clearable}) -> None: ...", indent)
+        self._which_oneof(message, indent)
+
+    def _which_oneof(self, message: Message, indent: str) -> None:
+        """At run time it knows the oneof of a proto3 `optional` too."""
+        stub = self._stub
+        oneofs = [oneof.name for oneof in message.proto.oneof_decl]
+        members: list[list[str]] = [[] for _ in oneofs]
+        for field in message.proto.field:
+            if field.HasField("oneof_index"):
+                members[field.oneof_index].append(field.name)
         if not oneofs:
             stub.write(
                 f"def WhichOneof(self, oneof_group: {self._one_of([])}) -> None: ...", indent
@@ -248,31 +225,17 @@ class _MessageStub:
         listed = '", "'.join(names)
         return f'{self._stub.typing("Literal")}["{listed}"]'
 
-    def _has_presence(self, field: FieldDescriptorProto) -> bool:
-        if field.label == field.LABEL_REPEATED:
-            return False
-        if field.type in MESSAGES or field.HasField("oneof_index"):
-            return True
-        if self._file.syntax != "editions":
-            return self._file.syntax != "proto3"
-        for options in (field.options, self._file.options):
-            if options.features.HasField("field_presence"):
-                return options.features.field_presence != FeatureSet.IMPLICIT
-        return True
-
-    def _extension(
-        self, field: FieldDescriptorProto, at: _Path, scope: Collection[str], indent: str
-    ) -> None:
+    def _extension(self, field: Field, scope: Collection[str], indent: str) -> None:
         """A handle for `Extensions[…]`, which knows the message and the value that it stands for."""
         stub = self._stub
         nested = bool(indent)
         if writable(field.name, MESSAGE_MEMBERS if nested else MODULE_MEMBERS):
             stub.uses_private_names = True
             handles = stub.module("google.protobuf.internal.extension_dict")
-            extended = stub.message_type(field.extendee, scope)
-            read = self._types.read(field, scope)
+            extended = stub.message_type(field.proto.extendee, scope)
+            read = self._types.read(field.proto, scope)
             handle = f"{handles}._ExtensionFieldDescriptor[{extended}, {read}]"
             if nested:
                 handle = f"{stub.typing('ClassVar')}[{handle}]"
             stub.write(f"{field.name}: {handle}", indent)
-            self._docstring(at, indent)
+            stub.write_docstring(field, indent)

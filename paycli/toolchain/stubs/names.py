@@ -8,18 +8,15 @@ that only checkers see; whatever would hide a name that the stub needs makes it 
 from __future__ import annotations
 
 import keyword
-from collections.abc import Collection, Iterator, Mapping
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any, Final, NamedTuple
 
-from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
-    EnumDescriptorProto,
-    FileDescriptorProto,
-    FileDescriptorSet,
-)
+from google.protobuf.descriptor_pb2 import DescriptorProto, EnumDescriptorProto
 
+from paycli.toolchain.protos.descriptors import Element, Enum, Message, ProtoFile
 from paycli.toolchain.protos.python_names import module_of
 from paycli.toolchain.protos.workspace import count_shared
+from paycli.toolchain.stubs.comments import docstring_of
 
 # A field of such a name hides the method at run time; a stub that said so would break `Message`.
 MESSAGE_MEMBERS: Final = frozenset({
@@ -36,15 +33,12 @@ MODULE_MEMBERS: Final = frozenset({"DESCRIPTOR"})
 _TYPED_ROOT: Final = "google.protobuf."  # by types-protobuf; other installed modules have no types
 
 
-_Type = DescriptorProto | EnumDescriptorProto
-
-
 class Symbol(NamedTuple):
     """A message or an enum: the file that declares it and its path of names in the stub."""
 
     file: str
     path: tuple[str, ...]
-    proto: _Type
+    proto: DescriptorProto | EnumDescriptorProto
 
 
 _BEFORE_A_MODULE: Final = " [(@=\n"
@@ -52,28 +46,27 @@ _BEFORE_A_MODULE: Final = " [(@=\n"
 Types = Mapping[str, Symbol]  # by descriptor name, `.acme.shop.v1.Order`
 
 
-def index_types(files: FileDescriptorSet) -> dict[str, Symbol]:
-    """Every message and enum of the set."""
+def index_types(files: Iterable[ProtoFile]) -> Types:
+    """Every message and enum of the files."""
     types: dict[str, Symbol] = {}
-    for file in files.file:
-        prefix = f".{file.package}." if file.package else "."
-        protos: list[_Type] = [*file.message_type, *file.enum_type]
-        siblings = {proto.name for proto in protos}
-        for proto in protos:
-            path = (stub_name(proto.name, siblings, MODULE_MEMBERS),)
-            _index(types, prefix + proto.name, Symbol(file.name, path, proto))
+    for file in files:
+        _index(types, file, (), MODULE_MEMBERS)
     return types
 
 
-def _index(types: dict[str, Symbol], name: str, symbol: Symbol) -> None:
-    types[name] = symbol
-    if isinstance(symbol.proto, EnumDescriptorProto):
-        return
-    nested: list[_Type] = [*symbol.proto.nested_type, *symbol.proto.enum_type]
-    siblings = {proto.name for proto in nested}
-    for proto in nested:
-        path = (*symbol.path, stub_name(proto.name, siblings, MESSAGE_MEMBERS))
-        _index(types, f"{name}.{proto.name}", Symbol(symbol.file, path, proto))
+def _index(
+    types: dict[str, Symbol],
+    scope: ProtoFile | Message,
+    path: tuple[str, ...],
+    members: Collection[str],
+) -> None:
+    inside: list[Message | Enum] = [*scope.messages, *scope.enums]
+    siblings = {each.name for each in inside}
+    for each in inside:
+        own = (*path, stub_name(each.name, siblings, members))
+        types[f".{each.full_name}"] = Symbol(each.file.name, own, each.proto)
+        if isinstance(each, Message):
+            _index(types, each, own, MESSAGE_MEMBERS)
 
 
 def writable(name: str, members: Collection[str] = ()) -> bool:
@@ -88,24 +81,12 @@ def stub_name(name: str, siblings: Collection[str], members: Collection[str]) ->
     return _free(f"_{name.strip('_')}_", siblings)
 
 
-def declared_names(file: FileDescriptorProto) -> set[str]:
+def declared_names(file: ProtoFile) -> set[str]:
     """Every name that the file's message stub declares anywhere."""
-    names = {field.name for field in file.extension}
-    names.update(name for proto in file.message_type for name in _names_in(proto))
-    for enum in file.enum_type:
-        names.add(enum.name)
-        names.update(value.name for value in enum.value)
-    return names
-
-
-def _names_in(message: DescriptorProto) -> Iterator[str]:
-    yield message.name
-    yield from (field.name for field in (*message.field, *message.extension))
-    for enum in message.enum_type:
-        yield enum.name
-        yield from (value.name for value in enum.value)
-    for nested in message.nested_type:
-        yield from _names_in(nested)
+    elements: list[Element[Any]] = [*file.every_message, *file.every_enum, *file.every_extension]
+    elements += (field for message in file.every_message for field in message.fields)
+    elements += (value for enum in file.every_enum for value in enum.values)
+    return {each.name for each in elements}
 
 
 def _free(name: str, taken: Collection[str]) -> str:
@@ -245,6 +226,11 @@ class Stub:
             self.lines.extend(f"{indent}{line}" if line else "" for line in text.split("\n"))
         else:
             self.lines.append(f"{indent}{text}" if text else "")
+
+    def write_docstring(self, element: Element[Any], indent: str) -> None:
+        """Add what the proto says about an element, if anything."""
+        if text := docstring_of(element):
+            self.write(text, indent)
 
     def text(self) -> str:
         """The whole stub."""

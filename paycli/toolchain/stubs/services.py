@@ -10,17 +10,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
-from google.protobuf.descriptor_pb2 import (
-    FileDescriptorProto,
-    MethodDescriptorProto,
-    ServiceDescriptorProto,
-)
-
+from paycli.toolchain.protos.descriptors import Method, ProtoFile, Service
 from paycli.toolchain.protos.python_names import python_name
-from paycli.toolchain.stubs.comments import METHODS, SERVICES, Comments, docstring
+from paycli.toolchain.stubs.comments import docstring_of
 from paycli.toolchain.stubs.names import Stub, Types, writable
-
-_Path = tuple[int, ...]
 
 _CHANNEL: Final = """\
 {channel} = {extensions}.TypeVar("{channel}", {grpc}.Channel, {aio}.Channel, default={grpc}.Channel)
@@ -63,34 +56,31 @@ _OPTIONS: Final = """\
 """
 
 
-def service_stub(
-    file: FileDescriptorProto, types: Types, generated: Collection[str], said: Comments
-) -> str:
+def service_stub(file: ProtoFile, types: Types, generated: Collection[str]) -> str:
     """The stub of one of the `generated` files; little for one without services."""
-    taken = {python_name(method.name) for service in file.service for method in service.method}
-    taken.update(python_name(service.name) for service in file.service)
+    taken = {python_name(name) for service in file.services for name in service.methods}
+    taken.update(python_name(service.name) for service in file.services)
     stub = Stub(file.name, types, generated, taken, declares_types=False)
     for version in ("GRPC_GENERATED_VERSION", "GRPC_VERSION"):
         stub.write(f"{version}: {stub.builtin('str')}", "")
-    if file.service:
-        writer = _ServiceStub(stub, file, said)
-        for index, service in enumerate(file.service):
-            writer.write_service(service, (SERVICES, index))
+    if file.services:
+        writer = _ServiceStub(stub, file)
+        for service in file.services:
+            writer.write_service(service)
     return stub.text()
 
 
-def _arity(method: MethodDescriptorProto) -> str:
+def _arity(method: Method) -> str:
     """`UnaryStream` and the like."""
-    kinds = (method.client_streaming, method.server_streaming)
+    kinds = (method.proto.client_streaming, method.proto.server_streaming)
     return "".join("Stream" if streaming else "Unary" for streaming in kinds)
 
 
 class _ServiceStub:
     """Writes the services of one file."""
 
-    def __init__(self, stub: Stub, file: FileDescriptorProto, said: Comments) -> None:
+    def __init__(self, stub: Stub, file: ProtoFile) -> None:
         self._stub = stub
-        self._comments = said
         modules = {
             "abc": "collections.abc",
             "aio": "grpc.aio",
@@ -106,21 +96,21 @@ class _ServiceStub:
             | {helper.lower(): stub.private(helper) for helper in helpers}
         )
         stub.declare(_CHANNEL.format(**self._names))
-        methods = [method for service in file.service for method in service.method]
+        methods = [method for service in file.services for method in service.methods.values()]
         for arity in sorted({_arity(method) for method in methods}):
             call = stub.private(arity)
             stub.declare(_CALL.format(**self._names, call=call, arity=arity))
-        if any(method.client_streaming for method in methods):
+        if any(method.proto.client_streaming for method in methods):
             stub.declare(_REQUESTS.format(**self._names, meta=stub.module("abc")))
 
-    def write_service(self, service: ServiceDescriptorProto, at: _Path) -> None:
+    def write_service(self, service: Service) -> None:
         """The stub, the servicer, its registration, and protoc's experimental class of calls."""
         methods = [
-            (method, self._docstring((*at, METHODS, index)))
-            for index, method in enumerate(service.method)
+            (method, docstring_of(method))
+            for method in service.methods.values()
             if writable(python_name(method.name))
         ]
-        text = self._docstring(at)
+        text = docstring_of(service)
         names, write = self._names, self._stub.write
         self._class(
             f"{service.name}Stub({names['stub']}[{names['channel']}])", text, empty=not methods
@@ -149,36 +139,33 @@ class _ServiceStub:
         if text or empty:
             self._stub.write(text or "...", "    ")
 
-    def _docstring(self, at: _Path) -> str:
-        return docstring(self._comments.get(at, ""))
-
-    def _messages(self, method: MethodDescriptorProto) -> tuple[str, str]:
+    def _messages(self, method: Method) -> tuple[str, str]:
         """The types of request and response."""
-        request = self._stub.message_type(method.input_type, ())
-        return request, self._stub.message_type(method.output_type, ())
+        request = self._stub.message_type(method.proto.input_type, ())
+        return request, self._stub.message_type(method.proto.output_type, ())
 
-    def _handler(self, method: MethodDescriptorProto, said: str) -> None:
+    def _handler(self, method: Method, said: str) -> None:
         """A method that a plain or an asyncio one may override, with a context of either kind."""
         names = self._names
         abc, (request, response) = names["abc"], self._messages(method)
         given = f"request: {request}"
-        if method.client_streaming:
+        if method.proto.client_streaming:
             given = f"request_iterator: {names['requests']}[{request}]"
         answers = [response, f"{abc}.Awaitable[{response}]"]
-        if method.server_streaming:
+        if method.proto.server_streaming:
             answers = [f"{abc}.Iterator[{response}]", f"{abc}.AsyncIterator[{response}]"]
             answers.append(f"{abc}.Awaitable[None]")  # answers through context.write()
         arguments = f"self, {given}, context: {names['typing']}.Any, /"
         name = python_name(method.name)
         self._function(f"def {name}({arguments}) -> {' | '.join(answers)}:", said)
 
-    def _experimental_call(self, method: MethodDescriptorProto, said: str) -> None:
+    def _experimental_call(self, method: Method, said: str) -> None:
         names = self._names
         request, response = self._messages(method)
         given = f"request: {request}"
-        if method.client_streaming:
+        if method.proto.client_streaming:
             given = f"request_iterator: {names['abc']}.Iterator[{request}]"
-        if method.server_streaming:
+        if method.proto.server_streaming:
             response = f"{names['abc']}.Iterator[{response}]"
         self._stub.write(f"@{self._stub.builtin('staticmethod')}", "    ")
         options = _OPTIONS.format(**names)

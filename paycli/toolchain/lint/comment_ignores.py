@@ -11,8 +11,7 @@ MARK: Final = "buf:lint:ignore"
 
 def is_excused(place: Place, rule_id: str) -> bool:
     """Whether a comment excuses the place from the rule."""
-    locations = place.file.locations
-    around = (locations.get(place.path[:end]) for end in range(1, len(place.path) + 1))
+    around = (place.file.location(place.path[:end]) for end in range(1, len(place.path) + 1))
     return any(
         line.strip().startswith(f"{MARK} {rule_id}")
         for location in around

@@ -18,7 +18,7 @@ def syntax_specified(module: Elements) -> Complaints:
     """Every file says its syntax or edition."""
     for file in module.files:
         # A descriptor leaves out proto2, but the place where it was written is kept.
-        if file.proto.syntax in {"", "proto2"} and _SYNTAX not in file.locations:
+        if file.proto.syntax in {"", "proto2"} and file.location(_SYNTAX) is None:
             yield Complaint(
                 file.at(),
                 "The file has no syntax and is read as proto2; begin with 'syntax = \"proto2\";'.",

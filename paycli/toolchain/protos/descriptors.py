@@ -129,14 +129,19 @@ class ProtoFile:
 
     def at_first(self, *parts: Path) -> Place:
         """The first of `parts` that the source has; else the file as a whole."""
-        return Place(self, next((part for part in parts if part in self.locations), SELF))
+        return Place(self, next((part for part in parts if part in self._locations), SELF))
+
+    def location(self, path: Path) -> SourceCodeInfo.Location | None:
+        """The position and the comments of a part, if it is written in the source."""
+        index = self._locations.get(path)
+        return self._source.location[index] if index is not None else None
 
     @cached_property
-    def locations(self) -> Mapping[Path, SourceCodeInfo.Location]:
-        """Positions and comments by path; the first one counts where there are several."""
-        found: dict[Path, SourceCodeInfo.Location] = {}
-        for location in self._source.location:
-            found.setdefault(tuple(location.path[:]), location)
+    def _locations(self) -> Mapping[Path, int]:
+        """Indices: a message for each of them would be most of the memory of a run."""
+        found: dict[Path, int] = {}
+        for index, location in enumerate(self._source.location):
+            found.setdefault(tuple(location.path), index)  # the first of several counts
         return found
 
 
@@ -179,7 +184,7 @@ class Element(Generic[Proto]):
     @property
     def location(self) -> SourceCodeInfo.Location | None:
         """Its position and comments, if it is written in the source."""
-        return self.file.locations.get(self.path)
+        return self.file.location(self.path)
 
     def at(self, *part: int) -> Place:
         """Itself, or a part of it by field numbers of its descriptor."""

@@ -27,6 +27,6 @@ class Place(NamedTuple):
     @property
     def position(self) -> tuple[int, int]:
         """Line and column from 1, as protoc counts; the file's first for what is not written in it."""
-        location = self.file.locations.get(self.path) if self.path else None
+        location = self.file.location(self.path) if self.path else None
         line, column = location.span[:2] if location is not None else (0, 0)
         return line + 1, column + 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,7 +11,7 @@ from paycli.cli import options, output
 from paycli.errors import CheckFailed, InputError, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.toolchain.gen.generate import Generated
+    from paycli.toolchain.gen.run import Done, Job
 
 
 def gen(
@@ -42,71 +42,20 @@ def gen(
     if check and (watch or descriptor_set):
         raise InputError("--check writes nothing; leave out --watch and --descriptor-set.")
 
+    from paycli.toolchain.gen import run
     from paycli.toolchain.gen.out_folder import default_out
 
     searched = tuple(roots or [Path("proto")])
-    job = _Job(searched, tuple(protos or ()), out or default_out(), descriptor_set, verify)
+    job = run.Job(searched, tuple(protos or ()), out or default_out(), descriptor_set, verify)
     if check:
-        _check(job)
+        output.progress(f"{_report(run.check(job), job)}: current.")
     elif watch:
         _watch(job)
     else:
-        output.progress(_compile(job))
+        output.progress(_bring(job))
 
 
-class _Job(NamedTuple):
-    """What the flags say."""
-
-    roots: tuple[Path, ...]
-    protos: tuple[Path, ...]
-    out: Path
-    descriptor_set: Path | None
-    verify: bool
-
-    @property
-    def whole_tree(self) -> bool:
-        return not self.protos
-
-
-def _check(job: _Job) -> None:
-    from paycli.toolchain.gen.generate import generate
-    from paycli.toolchain.protos.workspace import find_workspace
-
-    workspace = find_workspace(job.roots, job.protos)
-    made = generate(workspace, job.out, whole_tree=job.whole_tree)
-    lines = _describe(made, job.out)
-    if lines:
-        listed = "\n  ".join(lines)
-        raise CheckFailed(f"The generated code is not current; run 'paycli gen'.\n  {listed}")
-    _finish(made, job)
-    output.progress(f"{_size(made, job)}: current.")
-
-
-def _compile(job: _Job) -> str:
-    """Bring the output up to date, and say in one line what was done."""
-    from paycli.toolchain.gen.generate import bring_up_to_date
-    from paycli.toolchain.gen.out_folder import write_whole
-    from paycli.toolchain.protos.workspace import find_workspace
-
-    workspace = find_workspace(job.roots, job.protos)
-    made = bring_up_to_date(
-        workspace, job.out, whole_tree=job.whole_tree, everything=job.descriptor_set is not None
-    )
-    if job.descriptor_set is not None:
-        write_whole(job.descriptor_set, made.descriptors)
-    for name in (*made.drift.edited, *made.drift.kept):
-        kept = name in made.drift.kept
-        what = (
-            "is left over, but was edited by hand: kept" if kept else "was edited by hand: replaced"
-        )
-        output.progress(f"Warning: {job.out / name} {what}.")
-    _finish(made, job)
-    changed = sum(len(names) for _, names in made.drift.named()) + made.drift.interrupted
-    what = f"{output.counted(changed, 'file')} changed" if changed else "nothing changed"
-    return f"{_size(made, job)}: {what}."
-
-
-def _watch(job: _Job) -> None:
+def _watch(job: Job) -> None:
     """Compile now and after every change, until Ctrl-C; a mistake is said and waited out."""
     import time
 
@@ -115,7 +64,7 @@ def _watch(job: _Job) -> None:
     def once(what: str) -> None:
         started = time.perf_counter()
         try:
-            done = _compile(job)
+            done = _bring(job)
         except PaycliError as problem:
             output.error(problem, as_json=False)
         else:
@@ -129,33 +78,28 @@ def _watch(job: _Job) -> None:
         once(f"{names[0]}{more} → ")
 
 
-def _finish(made: Generated, job: _Job) -> None:
-    """Warn of runtimes that will refuse the code; prove that it imports, if wanted."""
-    from paycli.toolchain.gen.runtime_skew import find_skews
+def _bring(job: Job) -> str:
+    """Bring the code up to date, and say in one line what was done."""
+    from paycli.toolchain.gen.run import bring
 
-    for skew in find_skews(made.after.files, job.out):
+    done = bring(job)
+    drift = done.generated.drift
+    for name in drift.edited:
+        output.progress(f"Warning: {job.out / name} was edited by hand: replaced.")
+    for name in drift.kept:
+        output.progress(f"Warning: {job.out / name} is left over, but was edited by hand: kept.")
+    changed = f"{output.counted(done.changed, 'file')} changed"
+    return f"{_report(done, job)}: {changed if done.changed else 'nothing changed'}."
+
+
+def _report(done: Done, job: Job) -> str:
+    """Warn of what will refuse the code, and say how much there is. Raises CheckFailed."""
+    for skew in done.skews:
         output.progress(f"Warning: {skew}")
-    if job.verify:
-        from paycli.toolchain.gen.verify import find_import_failures
-
-        failed = find_import_failures(job.out, made.after.files)
-        if failed:
-            listed = "\n  ".join(f"{job.out / name}: {why}" for name, why in failed.items())
-            raise CheckFailed(f"The generated code does not import.\n  {listed}")
-
-
-def _size(made: Generated, job: _Job) -> str:
-    protos = output.counted(len(made.after.protos), "proto")
-    return f"{protos}, {output.counted(len(made.after.files), 'file')} in {job.out}"
-
-
-def _describe(made: Generated, out: Path) -> list[str]:
-    lines = [f"{what}: {out / name}" for what, names in made.drift.named() for name in names]
-    if made.drift.interrupted:
-        lines.append(f"an interrupted run left {out} unfinished")
-    if made.drift.line_ends:
-        lines.append(
-            "To keep line ends as gen writes them, put '* text eol=lf' into "
-            f"{out / '.gitattributes'}."
-        )
-    return lines
+    if done.import_failures:
+        failed = done.import_failures.items()
+        listed = "\n  ".join(f"{job.out / name}: {why}" for name, why in failed)
+        raise CheckFailed(f"The generated code does not import.\n  {listed}")
+    after = done.generated.after
+    protos, files = output.counted(len(after.protos), "proto"), len(after.files)
+    return f"{protos}, {output.counted(files, 'file')} in {job.out}"

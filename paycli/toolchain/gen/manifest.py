@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 
 from paycli import __version__
 from paycli.errors import InputError
+from paycli.toolchain.gen.module_names import stem_of
 
 MANIFEST: Final = ".paycli-gen.json"
 _OPTIONS: Final = "google/protobuf/descriptor.proto"
@@ -44,6 +45,11 @@ class Manifest(NamedTuple):
     def is_own(self, name: str, digest: str) -> bool:
         """Whether gen wrote this content, in the last run or in one that was interrupted."""
         return digest in (self.files.get(name), self.unfinished.get(name))
+
+    @property
+    def files_by_stem(self) -> dict[str, dict[str, str]]:
+        """All that is made of one proto: `a_pb2.py`, `a_pb2.pyi` and `a_pb2_grpc.py` under `a_pb2`."""
+        return _by_stem(self.files)
 
     def changed(
         self,
@@ -72,6 +78,68 @@ class Manifest(NamedTuple):
     def dependants(self, names: Iterable[str]) -> set[str]:
         """Whatever imported one of `names`, directly or not."""
         return _with_dependants(names, {**self.imported, **self.protos}) - set(names)
+
+
+def note(
+    before: Manifest,
+    names: AbstractSet[str],
+    sources: Mapping[str, Source],
+    contents: Mapping[str, bytes],
+) -> Manifest:
+    """What to note of a tree of the protos `names`, when some were compiled again."""
+    known = {**before.imported, **before.protos, **sources}
+    made = {name: digest(content) for name, content in contents.items()}
+    files = before.files_by_stem | _by_stem(made)
+    protos = {name: known[name] for name in names}
+    return Manifest(
+        made_with=toolchain_stamp(),
+        protos=protos,
+        imported=_imported_by(protos, known),
+        files={file: d for name in protos for file, d in files.get(stem_of(name), {}).items()},
+    )
+
+
+def note_some(
+    before: Manifest, after: Manifest, names: AbstractSet[str], overdue: AbstractSet[str]
+) -> Manifest:
+    """What to note when only the protos `names` were looked at, and `after` is of these.
+
+    The others stay as they were; those that are `overdue` are compiled by the next run of all.
+    """
+    known = {**before.imported, **before.protos, **after.imported, **after.protos}
+    others = before.protos.keys() - names
+    kept = others - overdue if before.made_with == after.made_with else set[str]()
+    protos = {
+        **after.protos,
+        **{n: known[n] if n in kept else known[n]._replace(digest="") for n in others},
+    }
+    files = before.files_by_stem
+    theirs = {file: d for name in others for file, d in files.get(stem_of(name), {}).items()}
+    return after._replace(
+        protos=protos,
+        imported=_imported_by(protos, known),
+        files={**after.files, **theirs},
+        unfinished={n: d for n, d in before.unfinished.items() if n not in after.files},
+    )
+
+
+def _imported_by(protos: Mapping[str, Source], known: Mapping[str, Source]) -> dict[str, Source]:
+    """What the protos import, directly or not, from outside of them."""
+    imported: dict[str, Source] = {}
+    waiting = list(protos.values())
+    while waiting:
+        for name in waiting.pop().imports:
+            if name not in protos and name not in imported and name in known:
+                imported[name] = known[name]
+                waiting.append(known[name])
+    return imported
+
+
+def _by_stem(files: Mapping[str, str]) -> dict[str, dict[str, str]]:
+    grouped: dict[str, dict[str, str]] = {}
+    for name, hashed in files.items():
+        grouped.setdefault(name.partition(".")[0].removesuffix("_grpc"), {})[name] = hashed
+    return grouped
 
 
 def toolchain_stamp() -> str:

@@ -46,6 +46,15 @@ ARROWS = {
     "__main__": {"cli"},
     "__init__": set(),
 }
+# The rooms of the toolchain: who may import whom inside it.
+ROOMS = {
+    "protos": set(),
+    "stubs": {"protos"},
+    "gen": {"protos", "stubs"},
+    "rules": {"protos"},
+    "lint": {"protos", "rules"},
+    "breaking": {"protos", "rules"},
+}
 BOTTOM = {"errors", "wire_names", "documents", "placeholders"}
 
 # Third-party modules that only some folders may know.
@@ -63,6 +72,7 @@ HEAVY = ("grpc", "google.protobuf", "apsw", "grpc_tools", "uvloop", "yaml")
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
+FUNCTION_LINES_P90 = 20
 
 
 def sources() -> list[Path]:
@@ -107,6 +117,21 @@ def test_imports_point_one_way(path: Path) -> None:
             assert top in sys.stdlib_module_names, f"{path.name} must stay pure: {name}"
 
 
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_the_toolchain_import_one_way(room: str) -> None:
+    for path in (PACKAGE / "toolchain" / room).rglob("*.py"):
+        for name in imports(path):
+            top, _, rest = name.partition("paycli.toolchain.")
+            if not top and rest:
+                assert rest.split(".")[0] in ROOMS[room] | {room}, f"{path} imports {name}"
+
+
+def test_no_backend_is_known_above_its_folder() -> None:
+    for path in (PACKAGE / "storage").glob("*.py"):
+        if path.name != "stores.py":
+            assert not [name for name in imports(path) if ".sqlite" in name], path.name
+
+
 def test_the_command_that_serves_is_the_one_place_where_a_server_is_put_together() -> None:
     for path in (PACKAGE / "cli").glob("*.py"):
         if path.name != "serve.py":
@@ -120,6 +145,9 @@ def test_the_map_is_drawn_of_the_arrows() -> None:
     drawn = {folder: set(may.split(", ")) - {"nothing"} for folder, may in rows}
     folders = {name for name in ARROWS if (PACKAGE / name).is_dir()}
     assert drawn == {name: ARROWS[name] for name in folders} | {"generated": set()}
+    rows = re.findall(r"^\| `toolchain/(\w+)` \|[^|]*\| ([^|]*) \|$", text, re.MULTILINE)
+    assert {room: set(may.split(", ")) - {"nothing"} for room, may in rows} == ROOMS
+    assert ROOMS.keys() == {path.parent.name for path in PACKAGE.glob("toolchain/*/__init__.py")}
 
 
 def test_each_folder_says_what_belongs_in_it() -> None:
@@ -132,6 +160,7 @@ def test_each_folder_says_what_belongs_in_it() -> None:
 def test_files_are_small_and_say_what_they_are(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert path.stem not in FORBIDDEN_NAMES
+    assert path.stem not in sys.stdlib_module_names
     assert text.count("\n") <= FILE_LINES_MAX
     tree = ast.parse(text)
     if text.strip():
@@ -141,6 +170,16 @@ def test_files_are_small_and_say_what_they_are(path: Path) -> None:
             assert node.end_lineno is not None
             length = node.end_lineno - node.lineno + 1
             assert length <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {length} lines"
+
+
+def test_most_functions_are_seen_at_a_glance() -> None:
+    lengths = sorted(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for path in sources()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    assert lengths[len(lengths) * 9 // 10] <= FUNCTION_LINES_P90
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["pay", "--help"], ["--version"]])

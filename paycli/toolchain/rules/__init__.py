@@ -1,1 +1,1 @@
-"""What `lint` and `breaking` share: a project's choice among rules, and how findings are shown."""
+"""What `lint` and `breaking` share: the engine of rules, a project's choice, and how findings are shown."""

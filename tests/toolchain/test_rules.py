@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from paycli.toolchain.protos.descriptors import ProtoFile
-from paycli.toolchain.rules.rule import Complaints, Kind, RuleBook
+from paycli.toolchain.rules.rule import Complaints, RuleBook, Rules
 
 
 def test_no_two_rules_of_a_book_have_one_id_whatever_they_look_at() -> None:
     book = RuleBook()
-    files, pairs = Kind[[ProtoFile]](book), Kind[[ProtoFile, ProtoFile]](book)
+    files, pairs = Rules[[ProtoFile]](book), Rules[[ProtoFile, ProtoFile]](book)
 
     @files.rule("FILE_IS_FINE", "BASIC")
     def file_is_fine(_: ProtoFile) -> Complaints:

@@ -17,7 +17,7 @@ from paycli.toolchain.breaking.rules import (
 )
 from paycli.toolchain.protos.descriptors import Element, Field, ProtoFile
 from paycli.toolchain.protos.schema import Schema
-from paycli.toolchain.rules.rule import Complaint, Kind
+from paycli.toolchain.rules.rule import Complaint, Rules
 
 Key = TypeVar("Key")
 Thing = TypeVar("Thing", bound=ProtoFile | Element[Any])
@@ -56,21 +56,18 @@ def _same_files(old: Schema, new: Schema) -> AbstractSet[str]:
     same: set[str] = set()
     for name, file in new.everything.items():  # each after its imports
         former = old.everything.get(name)
-        if (
-            former is not None
-            and former.proto == file.proto
-            and same.issuperset(file.proto.dependency)
-        ):
+        unchanged = former is not None and former.proto == file.proto
+        if unchanged and same.issuperset(file.proto.dependency):
             same.add(name)
     return same
 
 
 def _run(
-    kind: Kind[[Old, New]], chosen: AbstractSet[str], pairs: Iterable[tuple[Old, New]]
+    rules: Rules[[Old, New]], chosen: AbstractSet[str], pairs: Iterable[tuple[Old, New]]
 ) -> Iterator[Breakage]:
-    rules = kind.among(chosen)
+    among = rules.among(chosen)
     for old, new in pairs:
-        for rule in rules:
+        for rule in among:
             for complaint in rule.check(old, new):
                 yield Breakage(rule.id, old.file, complaint)
 

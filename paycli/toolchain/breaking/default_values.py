@@ -8,7 +8,7 @@ from typing import Final
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.text_encoding import CUnescape
 
-from paycli.toolchain.protos.descriptors import MESSAGES, Field
+from paycli.toolchain.protos.descriptors import MESSAGE_TYPES, Field
 
 _F = FieldDescriptorProto
 _FLOATS: Final = {_F.TYPE_FLOAT, _F.TYPE_DOUBLE}
@@ -16,7 +16,7 @@ _FLOATS: Final = {_F.TYPE_FLOAT, _F.TYPE_DOUBLE}
 
 def has_default(field: Field) -> bool:
     """Whether it is one value, and no message."""
-    return field.proto.label != _F.LABEL_REPEATED and field.kind not in MESSAGES
+    return field.proto.label != _F.LABEL_REPEATED and field.kind not in MESSAGE_TYPES
 
 
 def defaults_differ(old: Field, new: Field) -> bool:

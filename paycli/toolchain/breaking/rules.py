@@ -10,7 +10,7 @@ from typing import Final
 from paycli.toolchain.protos.descriptors import Enum, Field, Message, Method, ProtoFile, Service
 from paycli.toolchain.protos.places import Place
 from paycli.toolchain.protos.schema import Schema
-from paycli.toolchain.rules.rule import Complaint, Kind, RuleBook
+from paycli.toolchain.rules.rule import Complaint, RuleBook, Rules
 
 # From strict to lax: generated code, the same per package, JSON and binary bytes, binary bytes.
 FILE: Final = "FILE"
@@ -22,13 +22,13 @@ IN_JSON: Final = (FILE, PACKAGE, WIRE_JSON)
 ALWAYS: Final = (FILE, PACKAGE, WIRE_JSON, WIRE)
 
 BOOK: Final = RuleBook()
-SCHEMAS: Final = Kind[[ProtoFile, Schema]](BOOK)  # each old file against all that is new
-FILES: Final = Kind[[ProtoFile, ProtoFile]](BOOK)  # files of one name
-MESSAGES: Final = Kind[[Message, Message]](BOOK)  # messages of one full name
-FIELDS: Final = Kind[[Field, Field]](BOOK)  # fields of one message, or extensions, of one number
-ENUMS: Final = Kind[[Enum, Enum]](BOOK)
-SERVICES: Final = Kind[[Service, Service]](BOOK)
-METHODS: Final = Kind[[Method, Method]](BOOK)
+SCHEMAS: Final = Rules[[ProtoFile, Schema]](BOOK)  # each old file against all that is new
+FILES: Final = Rules[[ProtoFile, ProtoFile]](BOOK)  # files of one name
+MESSAGES: Final = Rules[[Message, Message]](BOOK)  # messages of one full name
+FIELDS: Final = Rules[[Field, Field]](BOOK)  # fields of one message, or extensions, of one number
+ENUMS: Final = Rules[[Enum, Enum]](BOOK)
+SERVICES: Final = Rules[[Service, Service]](BOOK)
+METHODS: Final = Rules[[Method, Method]](BOOK)
 
 
 def broken(place: Place, what: str, effect: str) -> Complaint:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from paycli.toolchain.lint.elements import Elements
-from paycli.toolchain.rules.rule import Kind, RuleBook
+from paycli.toolchain.rules.rule import RuleBook, Rules
 
 # Each category contains the ones before it; comments and streaming are a matter of taste.
 MINIMAL: Final = ("MINIMAL", "BASIC", "STANDARD")
@@ -16,4 +16,4 @@ UNARY_RPC: Final = ("UNARY_RPC",)
 ON_REQUEST: Final = ()  # only when named
 
 BOOK: Final = RuleBook()
-MODULES: Final = Kind[[Elements]](BOOK)  # the files of one module
+MODULES: Final = Rules[[Elements]](BOOK)  # the files of one module

@@ -38,7 +38,9 @@ _METHODS: Final = ServiceDescriptorProto.METHOD_FIELD_NUMBER
 _TYPE_NAME: Final = FieldDescriptorProto.TYPE_NAME_FIELD_NUMBER
 
 Kind: TypeAlias = FieldDescriptorProto.Type.ValueType
-MESSAGES: Final = frozenset({FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_GROUP})
+MESSAGE_TYPES: Final = frozenset(
+    {FieldDescriptorProto.TYPE_MESSAGE, FieldDescriptorProto.TYPE_GROUP}
+)
 
 
 class _Options(Protocol):
@@ -334,7 +336,7 @@ class Field(Element[FieldDescriptorProto]):
         """Whether one value that is not set can be told from zero."""
         if self.proto.label == FieldDescriptorProto.LABEL_REPEATED:
             return False
-        by_nature = self.proto.type in MESSAGES or self.is_extension
+        by_nature = self.proto.type in MESSAGE_TYPES or self.is_extension
         if by_nature or self.proto.HasField("oneof_index"):
             return True
         return self._presence != FeatureSet.IMPLICIT

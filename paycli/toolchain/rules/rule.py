@@ -55,7 +55,7 @@ class RuleBook:
         return {rule.id: rule.categories for rule in self.rules.values()}
 
 
-class Kind(Generic[Subject]):
+class Rules(Generic[Subject]):
     """Those rules of a book that look at one kind of thing."""
 
     def __init__(self, book: RuleBook) -> None:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from google.protobuf.descriptor_pb2 import DescriptorProto, FieldDescriptorProto
 
-from paycli.toolchain.protos.descriptors import MESSAGES
+from paycli.toolchain.protos.descriptors import MESSAGE_TYPES
 from paycli.toolchain.stubs.names import Stub
 
 _Field = FieldDescriptorProto
@@ -75,7 +75,7 @@ class FieldTyper:
         read = self.read(field, scope)
         if field.label != _Field.LABEL_REPEATED:
             taken = self._taken(field, scope)
-            if field.type not in MESSAGES:
+            if field.type not in MESSAGE_TYPES:
                 return FieldTypes(read, taken, taken)
             native = self._native(field.type_name)
             return FieldTypes(read, native, _either(taken, native))
@@ -97,13 +97,13 @@ class FieldTyper:
         if entry is not None:
             key, value = entry.field
             container = f"{containers}.ScalarMap"
-            if value.type in MESSAGES:
+            if value.type in MESSAGE_TYPES:
                 container = f"{containers}.MessageMap"
             elif value.type == _Field.TYPE_ENUM:
                 container = self._container("EnumMap", _ENUM_MAP)
             return f"{container}[{self._item(key, scope)}, {self._item(value, scope)}]"
         container = f"{containers}.RepeatedScalarFieldContainer"
-        if field.type in MESSAGES:
+        if field.type in MESSAGE_TYPES:
             container = f"{containers}.RepeatedCompositeFieldContainer"
         elif field.type == _Field.TYPE_ENUM:
             container = self._container("EnumList", _ENUM_LIST)
@@ -111,7 +111,7 @@ class FieldTyper:
 
     def _item(self, field: FieldDescriptorProto, scope: Collection[str]) -> str:
         """One value of a field."""
-        if field.type in MESSAGES:
+        if field.type in MESSAGE_TYPES:
             return self._stub.message_type(field.type_name, scope)
         if field.type == _Field.TYPE_ENUM:
             return self._stub.enum_type(field.type_name, scope)
@@ -120,7 +120,7 @@ class FieldTyper:
     def _taken(self, field: FieldDescriptorProto, scope: Collection[str]) -> str:
         """One value, or what a constructor takes in its place everywhere."""
         item = self._item(field, scope)
-        if field.type in MESSAGES:
+        if field.type in MESSAGE_TYPES:
             return f"{item} | {self._dict()}"
         return f"{item} | {self._stub.builtin('str')}" if field.type == _Field.TYPE_ENUM else item
 

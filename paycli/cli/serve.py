@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -100,19 +100,17 @@ async def _payment_app(
         else:
             control.report(serving=health is Health.SERVING)
 
-    store = open_store(store_url, store_is)
-    engine = Engine(
-        store,
-        Simulator(),
-        authorization_ttl_s=authorization_ttl_s,
-        processor_timeout_s=processor_timeout_s,
-    )
-    try:
-        async with upkeep(store, engine):
-            yield PaymentApp(engine, store)
-    finally:
-        await engine.close()
-        await store.close()
+    async with AsyncExitStack() as stack:
+        store = await stack.enter_async_context(open_store(store_url, store_is))
+        engine = Engine(
+            store,
+            Simulator(),
+            authorization_ttl_s=authorization_ttl_s,
+            processor_timeout_s=processor_timeout_s,
+        )
+        stack.push_async_callback(engine.close)
+        await stack.enter_async_context(upkeep(store, engine))
+        yield PaymentApp(engine, store)
     if broken:
         raise StoreError("The store failed, as said above; start the server again.")
 

@@ -94,6 +94,3 @@ class Store(Protocol):
 
     async def due(self, now_us: int, after: Due, limit: int) -> list[Due]:
         """Authorizations that have run out and are still open, the oldest first, after a place."""
-
-    async def close(self) -> None:
-        """Commit what is waiting, then let go of the files or connections."""

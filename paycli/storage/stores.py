@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -16,15 +18,18 @@ _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
 
 
-def open_store(url: str, on_health: OnHealth) -> Store:
-    """Open the store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
+@asynccontextmanager
+async def open_store(url: str, on_health: OnHealth) -> AsyncIterator[Store]:
+    """The store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
 
-    `on_health` hears of each change after that. Raises InputError and StoreError.
+    It is open until the block ends; what waits then is committed. `on_health` hears of each change.
+    Raises InputError and StoreError when it cannot be opened.
     """
     path = _path_of(url)
-    from paycli.storage.sqlite.store import SqliteStore
+    from paycli.storage.sqlite.store import open_sqlite
 
-    return SqliteStore(None if path == Path(_MEMORY) else path, on_health)
+    async with open_sqlite(None if path == Path(_MEMORY) else path, on_health) as store:
+        yield store
 
 
 def migrate_store(url: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -79,17 +80,20 @@ class Service:
 
     def _start(self) -> None:
         async def start() -> str:
-            self.store = open_store(f"sqlite:///{self.path}", lambda _: None)
-            self.engine = Engine(
-                self.store, Simulator(), authorization_ttl_s=3600, processor_timeout_s=5
+            self.open = AsyncExitStack()
+            store = await self.open.enter_async_context(
+                open_store(f"sqlite:///{self.path}", lambda _: None)
             )
+            engine = Engine(store, Simulator(), authorization_ttl_s=3600, processor_timeout_s=5)
+            self.open.push_async_callback(engine.close)
             interceptors = Interceptors()
             interceptors.add([errors_to_statuses])
-            self.server = make_server(interceptors)
-            servicer = PaymentsServicer(self.engine, self.store)
-            payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, self.server)
-            (address,) = bind(self.server, "127.0.0.1", 0)
-            await self.server.start()
+            server = make_server(interceptors)
+            servicer = PaymentsServicer(engine, store)
+            payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, server)
+            (address,) = bind(server, "127.0.0.1", 0)
+            await server.start()
+            self.open.push_async_callback(server.stop, 0)
             return address
 
         target = self.run(start())
@@ -100,9 +104,7 @@ class Service:
         """Stop in good order."""
         for channel in self.channels:
             channel.close()
-        self.run(self.server.stop(0))
-        self.run(self.engine.close())
-        self.run(self.store.close())
+        self.run(self.open.aclose())
 
     def restart(self, *, crash: bool) -> None:
         """Go on with the files as they are now; after a crash without an orderly stop."""
@@ -120,6 +122,7 @@ class Service:
         self.stop()
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.close()
         self.folder.cleanup()
 
 

@@ -97,7 +97,8 @@ def tight_loop(path: Path, payments: int, kind: str) -> float:
     """Write the same rows as fast as SQLite takes them; returns the seconds it took."""
 
     async def make_schema() -> None:
-        await open_store(f"sqlite:///{path}", lambda _: None).close()
+        async with open_store(f"sqlite:///{path}", lambda _: None):
+            pass
 
     asyncio.run(make_schema())
     inserts = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
@@ -58,13 +58,8 @@ class Processor:
         return self.questions[number - 1][1]
 
 
-@asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
-    store = open_store(f"sqlite:///{path}", lambda _: None)
-    try:
-        yield store
-    finally:
-        await store.close()
+def opened(path: Path) -> AbstractAsyncContextManager[Store]:
+    return open_store(f"sqlite:///{path}", lambda _: None)
 
 
 async def paced() -> AsyncIterator[None]:

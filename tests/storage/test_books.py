@@ -408,10 +408,8 @@ def open_after_start(path: Path) -> list[str]:
     """What a server would settle."""
 
     async def main() -> list[str]:
-        store = open_store(url(path), lambda _: None)
-        keys = await store.open_intents(2**60, 10)
-        await store.close()
-        return keys
+        async with open_store(url(path), lambda _: None) as store:
+            return await store.open_intents(2**60, 10)
 
     return asyncio.run(main())
 

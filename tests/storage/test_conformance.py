@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -80,13 +79,8 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
 
 
-@asynccontextmanager
-async def opened(url: str) -> AsyncIterator[Store]:
-    store = open_store(url, lambda _: None)
-    try:
-        yield store
-    finally:
-        await store.close()
+def opened(url: str) -> AbstractAsyncContextManager[Store]:
+    return open_store(url, lambda _: None)
 
 
 async def everything(store: Store) -> list[str]:

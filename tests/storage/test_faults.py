@@ -76,18 +76,17 @@ def test_a_failing_disk_loses_nothing_and_reports_nothing_else(
 
     async def main() -> None:
         in_writer(faults.break_disk(kind, after))
-        store = open_store(f"sqlite:///{tmp_path}/s.db", failures.append)
-        await asyncio.gather(*(told.pay(store, number) for number in range(CLIENTS)))
-        async with asyncio.timeout(30):
-            while failures[-1:] != [Health.BROKEN]:  # noqa: ASYNC110 - it comes from elsewhere
-                await asyncio.sleep(0.01)
-        # A disk that fails at once keeps the writer from starting, which is tried again.
-        assert failures in ([Health.BROKEN], [Health.PAUSED, Health.BROKEN])
-        await told.is_what_readers_see(store)
-        # What a power cut would leave at this moment, besides what an orderly stop leaves.
-        for name in ("s.db", "s.db-wal"):
-            shutil.copy(tmp_path / name, tmp_path / f"cut-{name}")
-        await store.close()
+        async with open_store(f"sqlite:///{tmp_path}/s.db", failures.append) as store:
+            await asyncio.gather(*(told.pay(store, number) for number in range(CLIENTS)))
+            async with asyncio.timeout(30):
+                while failures[-1:] != [Health.BROKEN]:  # noqa: ASYNC110 - it comes from elsewhere
+                    await asyncio.sleep(0.01)
+            # A disk that fails at once keeps the writer from starting, which is tried again.
+            assert failures in ([Health.BROKEN], [Health.PAUSED, Health.BROKEN])
+            await told.is_what_readers_see(store)
+            # What a power cut would leave at this moment, besides what an orderly stop leaves.
+            for name in ("s.db", "s.db-wal"):
+                shutil.copy(tmp_path / name, tmp_path / f"cut-{name}")
 
     asyncio.run(main())
     kinds = [type(refusal) for _, refusal in told.refused.values()]

@@ -131,10 +131,9 @@ def grown(
 
 
 async def fill(path: Path, commands: list[Command]) -> None:
-    store = open_store(f"sqlite:///{path}", lambda _: None)
-    for start in range(0, len(commands), 1000):
-        await store.execute_all(commands[start : start + 1000])
-    await store.close()
+    async with open_store(f"sqlite:///{path}", lambda _: None) as store:
+        for start in range(0, len(commands), 1000):
+            await store.execute_all(commands[start : start + 1000])
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from paycli.errors import OutcomeOpen, StoreError, StoreUnavailable
 from paycli.payments.store import Health
 from paycli.storage.stores import open_store
 from tests.conftest import StartServer
-from tests.storage.test_conformance import make
+from tests.storage.test_conformance import make, opened
 
 
 def remove_folder(store: Path) -> None:
@@ -70,14 +70,13 @@ def test_nothing_is_acknowledged_after_it(change: Callable[[Path], None], tmp_pa
     told: list[Health] = []
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{path}", told.append)
-        await store.execute(make(1))
-        change(path)
-        with pytest.raises(OutcomeOpen, match="under the server"):
-            await store.execute(make(2))
-        with pytest.raises(StoreUnavailable, match="under the server"):
-            await store.execute(make(3))
-        await store.close()
+        async with open_store(f"sqlite:///{path}", told.append) as store:
+            await store.execute(make(1))
+            change(path)
+            with pytest.raises(OutcomeOpen, match="under the server"):
+                await store.execute(make(2))
+            with pytest.raises(StoreUnavailable, match="under the server"):
+                await store.execute(make(3))
 
     asyncio.run(main())
     assert told == [Health.BROKEN]
@@ -103,7 +102,8 @@ def test_a_store_with_two_names_is_not_opened(tmp_path: Path) -> None:
     path = tmp_path / "s.db"
 
     async def main(name: str) -> None:
-        await open_store(f"sqlite:///{tmp_path / name}", lambda _: None).close()
+        async with opened(f"sqlite:///{tmp_path / name}"):
+            pass
 
     asyncio.run(main("s.db"))
     link(path)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import sqlite3
 from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,16 +50,21 @@ def make(order: str, amount: int = 100, **changes: object) -> Create:
     return commands.create(**(fields | changes))  # type: ignore[arg-type] # plain keyword data
 
 
+def opened(url: str) -> AbstractAsyncContextManager[Store]:
+    return open_store(url, lambda _: None)
+
+
+async def open_and_close(url: str) -> None:
+    async with opened(url):
+        pass
+
+
 def in_store(path: Path, use: Callable[[Store], Coroutine[object, object, Used]]) -> Used:
     """Open the store of the file, use it, close it, all in one event loop."""
 
     async def main() -> Used:
-        store = open_store(f"sqlite:///{path}", lambda _: None)
-        try:
-            used = await use(store)
-        finally:
-            await store.close()
-        return used
+        async with opened(f"sqlite:///{path}") as store:
+            return await use(store)
 
     return asyncio.run(main())
 
@@ -163,10 +169,9 @@ def test_closing_commits_what_waits_and_refuses_what_comes_after(tmp_path: Path)
     path = tmp_path / "s.db"
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{path}", lambda _: None)
-        waiting = [asyncio.ensure_future(store.execute(make(f"o{n}"))) for n in range(5)]
-        await asyncio.sleep(0)
-        await store.close()
+        async with opened(f"sqlite:///{path}") as store:
+            waiting = [asyncio.ensure_future(store.execute(make(f"o{n}"))) for n in range(5)]
+            await asyncio.sleep(0)
         assert all([(await each).payment for each in waiting])
         with pytest.raises(Draining):
             await store.execute(make("late"))
@@ -201,9 +206,8 @@ def test_a_program_that_keeps_the_file_to_itself_costs_an_error_and_not_the_stor
 
 def test_a_store_in_memory_needs_no_file() -> None:
     async def main() -> None:
-        store = open_store("sqlite:///:memory:", lambda _: None)
-        assert (await store.execute(make("o1"))).payment.captured == 100
-        await store.close()
+        async with opened("sqlite:///:memory:") as store:
+            assert (await store.execute(make("o1"))).payment.captured == 100
 
     asyncio.run(main())
     assert not Path(":memory:").exists()
@@ -214,7 +218,7 @@ def test_a_second_holder_of_the_file_is_refused(tmp_path: Path) -> None:
 
     async def open_again(_: Store) -> None:
         with pytest.raises(StoreError, match="Another paycli server"):
-            open_store(f"sqlite:///{path}", lambda _: None)
+            await open_and_close(f"sqlite:///{path}")
 
     in_store(path, open_again)
     in_store(path, nothing)  # and free again afterwards
@@ -226,7 +230,7 @@ def test_a_second_holder_through_a_link_is_refused(tmp_path: Path) -> None:
 
     async def open_again(_: Store) -> None:
         with pytest.raises(StoreError, match="Another paycli server"):
-            open_store(f"sqlite:///{link}", lambda _: None)
+            await open_and_close(f"sqlite:///{link}")
         assert is_held(link)
 
     in_store(path, open_again)
@@ -266,24 +270,40 @@ def test_a_store_of_a_newer_paycli_is_refused(tmp_path: Path) -> None:
         connection.pragma("user_version", 99)
     with pytest.raises(StoreError, match="schema version 99"):
         in_store(path, nothing)
+    assert not is_held(path)
+
+
+def test_whoever_leaves_a_store_in_a_hurry_closes_it_too(tmp_path: Path) -> None:
+    path = tmp_path / "s.db"
+
+    async def fail(store: Store) -> None:
+        paying = asyncio.ensure_future(store.execute(make("o1")))
+        await asyncio.sleep(0)
+        paying.add_done_callback(lambda paid: paid.result())
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        in_store(path, fail)
+    assert not is_held(path)
+    assert len(postings(path)) == 2
 
 
 @pytest.mark.parametrize("url", ["", "mysql://x", "sqlite:///", "paycli.db", "sqlite://x.db"])
 def test_a_url_that_names_no_store_is_refused(url: str) -> None:
     with pytest.raises(InputError, match="is not a store"):
-        open_store(url, lambda _: None)
+        asyncio.run(open_and_close(url))
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(StoreError, match="cannot be opened"):
-        open_store(f"sqlite:///{tmp_path}/file/s.db", lambda _: None)
+        in_store(tmp_path / "file/s.db", nothing)
 
 
 def test_a_folder_is_no_store_and_nothing_is_left_beside_it(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(StoreError, match="is not a file"):
-        open_store(f"sqlite:///{tmp_path}/folder", lambda _: None)
+        in_store(tmp_path / "folder", nothing)
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
 
 
@@ -300,16 +320,15 @@ def test_a_broken_store_takes_no_more_payments_and_says_so_once(tmp_path: Path) 
     failures: list[Health] = []
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{path}", failures.append)
-        await store.execute(make("o1"))
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            connection.execute("DROP VIEW posting")
-            connection.execute("DROP TABLE entry")
-        with pytest.raises(OutcomeOpen):
-            await store.execute(make("o2"))
-        with pytest.raises(StoreUnavailable):
-            await store.execute(make("o3"))
-        await store.close()
+        async with open_store(f"sqlite:///{path}", failures.append) as store:
+            await store.execute(make("o1"))
+            with contextlib.closing(sqlite3.connect(path)) as connection:
+                connection.execute("DROP VIEW posting")
+                connection.execute("DROP TABLE entry")
+            with pytest.raises(OutcomeOpen):
+                await store.execute(make("o2"))
+            with pytest.raises(StoreUnavailable):
+                await store.execute(make("o3"))
 
     asyncio.run(main())
     assert failures == [Health.BROKEN]
@@ -353,10 +372,8 @@ def test_all_statements_of_a_read_see_the_same_moment(tmp_path: Path) -> None:
             other.commit()
         return [*counts, connection.execute("SELECT count(*) FROM balance").get]
 
-    async def main() -> None:
-        store = open_store(f"sqlite:///{path}", lambda _: None)
+    async def read(store: Store) -> None:
         assert isinstance(store, SqliteStore)
         assert await store._read(store._pages, count_twice) == [0, 0]
-        await store.close()
 
-    asyncio.run(main())
+    in_store(path, read)

@@ -96,23 +96,24 @@ def test_a_killed_writer_is_followed_by_another_and_nothing_is_lost(tmp_path: Pa
     told: list[Health] = []
 
     async def main() -> None:
-        store = open_store(url, told.append)
-        before = await store.execute(make(1))
-        (writer,) = children_of(os.getpid())
-        under_way = [asyncio.ensure_future(store.execute(make(n))) for n in range(2, 50)]
-        await asyncio.sleep(0)
-        os.kill(writer, signal.SIGKILL)
-        outcomes = await asyncio.gather(*under_way, return_exceptions=True)
-        assert any(isinstance(outcome, OutcomeOpen) for outcome in outcomes)
-        with pytest.raises(StoreUnavailable, match="was ended by signal 9"):
-            await store.execute(make(50))
-        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
-        for number in range(1, 51):
-            receipt = await store.execute(make(number))
-            acknowledged = number < 50 and number > 1 and isinstance(outcomes[number - 2], Receipt)
-            assert receipt.replayed or not acknowledged
-        assert await store.execute(make(1)) == before._replace(replayed=True)
-        await store.close()
+        async with open_store(url, told.append) as store:
+            before = await store.execute(make(1))
+            (writer,) = children_of(os.getpid())
+            under_way = [asyncio.ensure_future(store.execute(make(n))) for n in range(2, 50)]
+            await asyncio.sleep(0)
+            os.kill(writer, signal.SIGKILL)
+            outcomes = await asyncio.gather(*under_way, return_exceptions=True)
+            assert any(isinstance(outcome, OutcomeOpen) for outcome in outcomes)
+            with pytest.raises(StoreUnavailable, match="was ended by signal 9"):
+                await store.execute(make(50))
+            await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
+            for number in range(1, 51):
+                receipt = await store.execute(make(number))
+                acknowledged = (
+                    number < 50 and number > 1 and isinstance(outcomes[number - 2], Receipt)
+                )
+                assert receipt.replayed or not acknowledged
+            assert await store.execute(make(1)) == before._replace(replayed=True)
 
     asyncio.run(main())
     assert told == [Health.PAUSED, Health.SERVING]
@@ -188,15 +189,14 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(
     tmp_path: Path, stand_still: Callable[[int], None]
 ) -> None:
     async def main() -> None:
-        store = open_store(f"sqlite:///{tmp_path}/s.db", told.append)
-        await store.execute(make(1))
-        (writer,) = children_of(os.getpid())
-        stand_still(writer)
-        with pytest.raises(OutcomeOpen, match="did not answer"):  # it named no deadline
+        async with open_store(f"sqlite:///{tmp_path}/s.db", told.append) as store:
+            await store.execute(make(1))
+            (writer,) = children_of(os.getpid())
+            stand_still(writer)
+            with pytest.raises(OutcomeOpen, match="did not answer"):  # it named no deadline
+                await store.execute(make(2))
+            await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
             await store.execute(make(2))
-        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.SERVING]), 10)
-        await store.execute(make(2))
-        await store.close()
 
     told: list[Health] = []
     with pytest.MonkeyPatch.context() as patched:
@@ -212,12 +212,10 @@ def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
     monkeypatch.setattr(group_commit, "_BEAT_S", 60.0)  # nothing is under way
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{tmp_path}/s.db", lambda _: None)
-        await store.execute(make(1))
-        (writer,) = children_of(os.getpid())
-        stand_still(writer)
-        async with asyncio.timeout(20):
-            await store.close()
+        async with asyncio.timeout(30), opened(f"sqlite:///{tmp_path}/s.db") as store:
+            await store.execute(make(1))
+            (writer,) = children_of(os.getpid())
+            stand_still(writer)
         assert is_gone(writer)
 
     asyncio.run(main())
@@ -274,11 +272,10 @@ def test_a_writer_that_cannot_start_stops_the_store(in_writer: InWriter, tmp_pat
     told: list[Health] = []
 
     async def main() -> None:
-        store = open_store(f"sqlite:///{tmp_path}/s.db", told.append)
-        with pytest.raises((OutcomeOpen, StoreUnavailable), match="ended with exit code"):
-            await store.execute(make(1))
-        await asyncio.wait_for(_until(lambda: told[-1:] == [Health.BROKEN]), 30)
-        await store.close()
+        async with open_store(f"sqlite:///{tmp_path}/s.db", told.append) as store:
+            with pytest.raises((OutcomeOpen, StoreUnavailable), match="ended with exit code"):
+                await store.execute(make(1))
+            await asyncio.wait_for(_until(lambda: told[-1:] == [Health.BROKEN]), 30)
 
     asyncio.run(main())
     assert told == [Health.PAUSED, Health.BROKEN]

@@ -30,7 +30,7 @@ class SqliteFile:
 
         Raises StoreError when another process holds the file.
         """
-        self._path = path
+        self.path = path
         self._flags = apsw.SQLITE_OPEN_READWRITE
         if lock is None:
             self._flags |= apsw.SQLITE_OPEN_CREATE
@@ -43,9 +43,9 @@ class SqliteFile:
 
         An empty file becomes a store; an older schema is only changed with `migrate`.
         """
-        with explained(self._path):
+        with explained(self.path):
             connection = self._open(self._flags)
-            _check_ownership(connection, self._path)
+            _check_ownership(connection, self.path)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             # The batch keeps foreign keys; a check would cost a look-up per row.
@@ -53,16 +53,16 @@ class SqliteFile:
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
             current = self.version_before = schema_version(connection)
             if current and not migrate:
-                check_schema_version(current, self._path)
+                check_schema_version(current, self.path)
             _migrate(connection, current)
         return connection
 
     def watch(self) -> FileWatch | None:
         """Of the files as they are now that they are open; None in memory."""
-        if self._path is None or self.lock is None:
+        if self.path is None or self.lock is None:
             return None
-        with explained(self._path):
-            return FileWatch(self._path, self.lock)
+        with explained(self.path):
+            return FileWatch(self.path, self.lock)
 
     def connect_reader(self) -> apsw.Connection:
         """A connection that cannot write."""
@@ -79,7 +79,7 @@ class SqliteFile:
             os.close(self.lock)
 
     def _open(self, flags: int) -> apsw.Connection:
-        connection = apsw.Connection(str(self._path or ":memory:"), flags=flags)
+        connection = apsw.Connection(str(self.path or ":memory:"), flags=flags)
         connection.set_busy_timeout(_BUSY_MS)
         self._connections.append(connection)
         return connection

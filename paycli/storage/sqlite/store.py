@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
@@ -35,29 +36,43 @@ _Given = ParamSpec("_Given")
 _Read = TypeVar("_Read")
 
 
+@asynccontextmanager
+async def open_sqlite(path: Path | None, on_health: OnHealth) -> AsyncIterator[SqliteStore]:
+    """The store of a file, until the block ends; None keeps everything in memory. Raises StoreError.
+
+    The file is opened on the loop, a long WAL too: before there is a store, nobody is served.
+    """
+    with closing(SqliteFile(path)) as file:
+        store = SqliteStore(file, on_health)
+        try:
+            yield store
+        finally:
+            await store.close()
+
+
 class SqliteStore:
     """A `payments.store.Store` in one SQLite file."""
 
-    def __init__(self, path: Path | None, on_health: OnHealth) -> None:
-        """`path` None keeps everything in memory. Raises StoreError."""
-        self._file = SqliteFile(path)
-        connection = self._file.connect()
+    def __init__(self, file: SqliteFile, on_health: OnHealth) -> None:
+        """The file is its maker's to close. Raises StoreError."""
+        self._file = file
+        connection = file.connect()
         free_claims(connection)
         self._newest_seq = reads.last_seq(connection)
-        self._watch = self._file.watch()
+        self._watch = file.watch()
         self._news = asyncio.Event()
         self._reader = threading.local()
-        if path is None:
+        if file.path is None:
             self._pages = self._look_ups = ThreadPoolExecutor(
                 1, "sqlite", self._share, (connection,)
             )
             self._writer: WriterProcess | _WriterThread = _WriterThread(connection, self._pages)
         else:
-            assert self._file.lock is not None
+            assert file.lock is not None
             # A line of its own for single things: no page, however many want one, holds them up.
             self._pages = ThreadPoolExecutor(_PAGE_READERS, "sqlite pages")
             self._look_ups = ThreadPoolExecutor(1, "sqlite look-ups")
-            self._writer = WriterProcess(path, self._file.lock)
+            self._writer = WriterProcess(file.path, file.lock)
         self._group = GroupCommit(self._commit, on_health)
 
     async def execute(
@@ -140,7 +155,7 @@ class SqliteStore:
         return await self._read(self._pages, reads.due, now_us, after, limit)
 
     async def close(self) -> None:
-        """Commit what is waiting, then close the file. A writer that hangs is ended."""
+        """Commit what is waiting, then let go of the file. A writer that hangs is ended."""
         try:
             async with asyncio.timeout(_LAST_BATCHES_S):
                 await self._group.close()
@@ -150,7 +165,6 @@ class SqliteStore:
         await self._writer.close()
         for readers in (self._pages, self._look_ups):
             readers.shutdown()
-        self._file.close()
 
     async def _read(
         self,

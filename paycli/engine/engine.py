@@ -81,6 +81,7 @@ class Engine:
 
     async def change(self, change: Change, timeout_s: float | None) -> Receipt:
         """Capture, void or refund. Raises PaymentError."""
+        change = change._replace(now_us=now_us())
         payment = await self._store.payment(change.payment_id)
         if payment is None:  # which the rules refuse, but not before a key that is used again
             return await self._store.execute(change, timeout_s)

@@ -48,6 +48,7 @@ class Change(NamedTuple):
     """Capture, void, expire or refund part or all of a payment. `amount` 0 means all that is left.
 
     `final` on a capture gives the rest back. `currency` is the amount's, "" when there is none.
+    Whoever carries it out gives it the time.
     """
 
     request_key: str
@@ -167,12 +168,12 @@ def change(
     *,
     payment_id: str,
     action: Action,
-    now_us: int,
     request_id: str,
     amount: int = 0,
     final: bool = False,
     reason: str = "",
     currency: str = "",
+    now_us: int = 0,
 ) -> Change:
     """A checked Change. Raises InvalidPayment."""
     _check_text("reason", reason)

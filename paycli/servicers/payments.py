@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 
-from paycli.engine.engine import Engine, now_us
+from paycli.engine.engine import Engine
 from paycli.errors import Draining, InvalidPayment, PaymentError, PaymentNotFound, RefundNotFound
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
@@ -276,7 +276,6 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         change = commands.change(
             payment_id=messages.payment_id_of(request.name),
             action=action,
-            now_us=now_us(),
             request_id=request.request_id,
             amount=amount[0],
             currency=amount[1],

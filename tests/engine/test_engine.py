@@ -240,10 +240,13 @@ def test_a_capture_flies_and_no_other_change_passes_it(tmp_path: Path) -> None:
             authorized = await paying
             assert isinstance(authorized, Receipt)
             payment_id = authorized.payment.payment_id
-            capture = Change("capture", payment_id, Action.CAPTURE, now_us(), 60)
+            capture = Change("capture", payment_id, Action.CAPTURE, 0, 60)
             capturing = asyncio.ensure_future(engine.change(capture, None))
             await processor.asked(2)
-            void = Change("void", payment_id, Action.VOID, now_us())
+            stamped, _ = processor.questions[1]
+            assert stamped == capture._replace(now_us=stamped.now_us)
+            assert authorized.payment.created_us < stamped.now_us <= now_us()
+            void = Change("void", payment_id, Action.VOID, 0)
             with pytest.raises(PaymentBusy):
                 await engine.change(void, None)
             capturing.cancel()
@@ -252,7 +255,7 @@ def test_a_capture_flies_and_no_other_change_passes_it(tmp_path: Path) -> None:
             engine = engine_of(store, processor)
             settling = asyncio.ensure_future(engine.settle("capture"))
             assert (await processor.asked(3)) is processor.questions[2][1]
-            assert processor.questions[2][0] == capture
+            assert processor.questions[2][0] == stamped
             processor.questions[2][1].set_result(Answer())
             await settling
             again = await engine.change(capture, None)

@@ -16,10 +16,11 @@ from paycli.cli.app import COMMANDS, load_command
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paycli"
 
-# Who may import whom; everything may import its own folder, errors, documents and placeholders.
+# Who may import whom; everything may import its own folder, and what lies at the bottom.
 ARROWS = {
     "errors": set(),
     "wire_names": set(),
+    "addresses": set(),
     "documents": set(),
     "placeholders": set(),
     "payments": set(),
@@ -55,7 +56,7 @@ ROOMS = {
     "lint": {"protos", "rules"},
     "breaking": {"protos", "rules"},
 }
-BOTTOM = {"errors", "wire_names", "documents", "placeholders"}
+BOTTOM = {"errors", "wire_names", "addresses", "documents", "placeholders"}
 
 # Third-party modules that only some folders may know.
 ONLY_IN = {
@@ -66,7 +67,7 @@ ONLY_IN = {
     "sqlite3": set(),
     "asyncpg": {"storage"},
 }
-PURE = {"payments", "errors"}
+PURE = {"payments", "errors", "addresses"}
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}
 HEAVY = ("grpc", "google.protobuf", "apsw", "grpc_tools", "uvloop", "yaml")
 

@@ -61,7 +61,7 @@ def serve(
     import logging
     from functools import partial
 
-    from paycli.host.grpc_transport import is_loopback
+    from paycli.addresses import is_loopback
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Final, NamedTuple
 
 import grpc
 
+from paycli.addresses import is_here, is_loopback
 from paycli.errors import InputError, Unreachable
 
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -41,8 +41,8 @@ def connect(
     """
     host, port = _parse(target)
     if plaintext is None:
-        plaintext = _is_loopback(host)
-    options = _NO_PROXY if _is_here(host) else ()
+        plaintext = is_loopback(host)
+    options = _NO_PROXY if is_here(host) else ()
     if plaintext:
         channel = grpc.insecure_channel(target, options)
     else:
@@ -58,7 +58,7 @@ def connect(
                 host,
                 port,
                 plaintext=plaintext,
-                is_here=_is_here(host),
+                is_here=is_here(host),
                 timeout_s=timeout_s,
                 said=silence.details() or "",
             )
@@ -92,20 +92,3 @@ def _parse(target: str) -> _Target:
             f"'{target}' is not a target; write HOST:PORT, such as localhost:50051 or [::1]:50051."
         )
     return _Target(found["host"].strip("[]"), int(found["port"]))
-
-
-def _is_loopback(host: str) -> bool:
-    """Whether the host is this machine by its spelling alone; a name is never looked up."""
-    name = host.lower().removesuffix(".")
-    ipv4 = name.startswith("127.") and name.replace(".", "").isdecimal()
-    return ipv4 or name in ("localhost", "::1") or name.endswith(".localhost")  # RFC 6761
-
-
-def _is_here(host: str) -> bool:
-    """Loopback, or an address that leads there, such as ::ffff:127.0.0.1 and 0.0.0.0."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return _is_loopback(host)
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_unspecified)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import ipaddress
 import os
 import socket
 from collections.abc import Sequence
@@ -12,10 +11,10 @@ from typing import Final
 
 import grpc
 
+from paycli.addresses import address_of, is_localhost
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
 
-LOCALHOST: Final = "localhost"
 _LOOPBACK: Final = ("127.0.0.1", "::1")
 _PORT_TRIES: Final = 20
 _METADATA_BYTES_MAX: Final = 16 * 1024
@@ -45,24 +44,21 @@ def make_server(interceptors: Interceptors) -> grpc.aio.Server:
     return grpc.aio.server(options=_OPTIONS, interceptors=(interceptors,))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
-    if host == LOCALHOST:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def bind(server: grpc.aio.Server, host: str, port: int) -> list[str]:
     """Bind host:port and return the addresses; `localhost` is both loopbacks on one port.
 
     Port 0 picks a free one. Raises StartError with one sentence when it cannot.
     """
-    hosts = [host] if host != LOCALHOST else [ip for ip in _LOOPBACK if _can_bind(ip)]
+    hosts = _addresses(host)
     port = port or _free_port(hosts)
     return [_bind_one(server, each, port) for each in hosts]
+
+
+def _addresses(host: str) -> list[str]:
+    """What to listen on; gRPC takes no short address, such as 127.1."""
+    if is_localhost(host):
+        return [ip for ip in _LOOPBACK if _can_bind(ip)]
+    return [str(address_of(host) or host)]
 
 
 def _bind_one(server: grpc.aio.Server, host: str, port: int) -> str:

@@ -404,9 +404,20 @@ def test_a_host_that_is_not_ours_is_named(host: str, said: str, port: str) -> No
     assert refused.stderr.count("\n") == 1
 
 
-def test_an_ipv6_host_may_stand_in_brackets(start_server: StartServer) -> None:
-    server = start_server("--host", "[::1]")
-    with grpc.insecure_channel(f"[::1]:{server.port}") as channel:
+@pytest.mark.parametrize(
+    ("host", "target"),
+    [
+        ("[::1]", "[::1]"),
+        ("127.1", "127.0.0.1"),
+        ("pay.localhost", "127.0.0.1"),
+        ("pay.localhost", "[::1]"),
+    ],
+)
+def test_every_spelling_of_the_loopback_is_listened_on(
+    host: str, target: str, start_server: StartServer
+) -> None:
+    server = start_server("--host", host)
+    with grpc.insecure_channel(f"{target}:{server.port}") as channel:
         assert pay(channel).status == "SUCCESS"
 
 

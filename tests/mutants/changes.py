@@ -488,7 +488,7 @@ CHANGES: Final = (
     Change(
         "client: loopback goes through a proxy",
         "client/channel.py",
-        "    options = _NO_PROXY if _is_here(host) else ()\n",
+        "    options = _NO_PROXY if is_here(host) else ()\n",
         "    options = ()\n",
         "tests/client/test_proxies.py",
     ),

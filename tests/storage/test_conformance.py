@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from enum import Enum, auto
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import pytest
 
@@ -20,6 +22,7 @@ from paycli.errors import (
     PaymentNotFound,
     ProcessorDeclined,
     StateForbids,
+    StoreError,
 )
 from paycli.payments import commands
 from paycli.payments.audit import violation
@@ -73,10 +76,54 @@ def do(create: Create, action: Action, amount: int = 0, *, key: str, at: int = 9
     return Change(key, create.payment_id, action, create.now_us + at, amount)
 
 
-@pytest.fixture(params=["file", "memory"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+class Second(Enum):
+    """What becomes of a store that is opened while another one is open on the same URL."""
+
+    WRITES_TOO = auto()
+    IS_REFUSED = auto()
+    IS_ANOTHER = auto()
+
+
+class Backend(NamedTuple):
+    """All that this suite knows of a kind of store."""
+
+    url_in: Callable[[Path], str]
+    second: Second
+
+
+BACKENDS: Final = {
+    "file": Backend(lambda folder: f"sqlite:///{folder}/s.db", Second.IS_REFUSED),
+    "memory": Backend(lambda _: "sqlite:///:memory:", Second.IS_ANOTHER),
+}
+
+
+@pytest.fixture(params=BACKENDS.values(), ids=list(BACKENDS))
+def backend(request: pytest.FixtureRequest) -> Backend:
+    """Each in turn."""
+    found: Backend = request.param
+    return found
+
+
+@pytest.fixture
+def url(backend: Backend, tmp_path: Path) -> str:
     """The URL of an empty store."""
-    return f"sqlite:///{tmp_path}/s.db" if request.param == "file" else "sqlite:///:memory:"
+    return backend.url_in(tmp_path)
+
+
+@pytest.fixture
+def url_of_one(backend: Backend, url: str) -> str:
+    """The same, of a backend that lets one store be open at a time."""
+    if backend.second is not Second.IS_REFUSED:
+        pytest.skip("the backend does not keep a second store out")
+    return url
+
+
+@pytest.fixture
+def url_of_several(backend: Backend, url: str) -> str:
+    """The same, of a backend that lets several write at a time."""
+    if backend.second is not Second.WRITES_TOO:
+        pytest.skip("the backend lets one store write at a time")
+    return url
 
 
 def opened(url: str) -> AbstractAsyncContextManager[Store]:
@@ -452,17 +499,16 @@ def test_open_intents_come_customer_by_customer(url: str) -> None:
     asyncio.run(main())
 
 
-def test_intents_survive_a_restart_and_their_holders_do_not(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/s.db"
+def test_intents_survive_a_restart_and_their_holders_do_not(url_of_one: str) -> None:
     paid = make(5)
     refund = do(paid, Action.REFUND, 40, key="r")._replace(reason="broken", currency="EUR")
 
     async def main() -> None:
-        async with opened(url) as store:
+        async with opened(url_of_one) as store:
             await store.execute(paid)
             await store.execute_all([intend(make(1)), intend(refund)])
             assert await store.open_intents(T0, 10) == []
-        async with opened(url) as store:
+        async with opened(url_of_one) as store:
             key = make(1).request_key
             assert set(await store.open_intents(T0, 10)) == {key, refund.request_key}
             resume = Resume(refund.request_key, "c2", T0, T0)
@@ -551,5 +597,131 @@ def test_an_unknown_payment_cannot_be_changed(url: str) -> None:
         async with opened(url) as store:
             with pytest.raises(PaymentNotFound):
                 await store.execute(do(make(1), Action.CAPTURE, key="k"))
+
+    asyncio.run(main())
+
+
+# -- two stores at once on one database
+
+
+def test_a_second_store_is_refused_and_changes_nothing(url_of_one: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_one) as store:
+            paid = await store.execute(make(1))
+            await store.execute_all([intend(make(2))])
+            with pytest.raises(StoreError, match="is using the store"):
+                async with opened(url_of_one):
+                    pytest.fail("it was opened")
+            theirs = Resume(make(2).request_key, "c2", T0, T0 + 10**9)
+            assert await outcome(store, theirs) == OnRecord("c1")
+            assert await store.execute(make(1)) == paid._replace(replayed=True)
+            await store.execute(make(3))
+            assert await everything(store) == [make(3).payment_id, make(1).payment_id]
+
+    asyncio.run(main())
+
+
+def test_one_key_through_two_stores_at_once_is_one_payment(url_of_several: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_several) as one, opened(url_of_several) as two:
+            numbers = range(100)
+
+            async def pay(store: Store, name: str) -> list[Receipt]:
+                creates = [make(n, payment_id=f"pay_{name}_{n}") for n in numbers]
+                return await asyncio.gather(*map(store.execute, creates))
+
+            for first, second in zip(
+                *await asyncio.gather(pay(one, "1"), pay(two, "2")), strict=True
+            ):
+                assert first.payment == second.payment
+                assert {first.replayed, second.replayed} == {False, True}
+            for store in (one, two):
+                assert await store.balances("merchant") == [("EUR", 100 * len(numbers))]
+                assert len(await everything(store)) == len(numbers)
+                changed = await outcome(store, make(7, 101))
+                assert isinstance(changed, KeyReused)
+
+    asyncio.run(main())
+
+
+def test_an_intent_claimed_through_one_store_is_not_open_for_another(url_of_several: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_several) as one:
+            first = make(1)
+            key = first.request_key
+            taken = await outcome(one, intend(first, "c1", T0 + 50_000))
+            assert taken == Claimed(first, "ada", resumed=False)
+            async with opened(url_of_several) as two:  # whose start frees nobody's claim
+                assert await two.open_intents(T0 + 49_999, 10) == []
+                for not_theirs in (
+                    intend(first, "c2"),
+                    Resume(key, "c2", T0 + 49_999, T0 + 90_000),
+                    Resolve(key, "c2", ""),
+                    Withdraw(key, "c2"),
+                ):
+                    assert await outcome(two, not_theirs) == OnRecord("c1")
+                assert await two.open_intents(T0 + 50_000, 10) == [key]
+                resume = Resume(key, "c2", T0 + 50_000, T0 + 90_000)
+                assert await outcome(two, resume) == Claimed(first, "ada", resumed=True)
+                assert await outcome(one, Resolve(key, "c1", "")) == OnRecord("c2")
+                receipt = await outcome(two, Resolve(key, "c2", ""))
+                assert isinstance(receipt, Receipt)
+                assert await outcome(one, intend(first, "c3")) == receipt._replace(replayed=True)
+
+    asyncio.run(main())
+
+
+def test_of_two_stores_that_take_up_one_intent_at_once_one_has_it(url_of_several: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_several) as one, opened(url_of_several) as two:
+            for number in range(20):
+                asked = [intend(make(number), claim) for claim in ("c1", "c2")]
+                outcomes = await asyncio.gather(*map(outcome, (one, two), asked))
+                (claimed,) = (each for each in outcomes if isinstance(each, Claimed))
+                (refused,) = (each for each in outcomes if each is not claimed)
+                assert refused == OnRecord(asked[outcomes.index(claimed)].claim)
+
+    asyncio.run(main())
+
+
+def test_each_store_sees_what_the_other_committed(url_of_several: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_several) as one, opened(url_of_several) as two:
+            for writes, reads, number in ((one, two, 1), (two, one, 2), (one, two, 3)):
+                receipt = await writes.execute(make(number))
+                assert await reads.payment(receipt.payment.payment_id) == receipt.payment
+                async with asyncio.timeout(10):
+                    await reads.news(receipt.entry.seq - 1)
+                    while await reads.newest_seq() < receipt.entry.seq:  # noqa: ASYNC110 - it comes from elsewhere
+                        await asyncio.sleep(0.01)
+
+    asyncio.run(main())
+
+
+def test_a_watcher_of_two_stores_gets_each_event_once_and_in_order(url_of_several: str) -> None:
+    async def main() -> None:
+        async with opened(url_of_several) as one, opened(url_of_several) as two:
+            creates = [make(n) for n in range(400)]
+
+            async def watch(store: Store) -> list[tuple[int, str]]:
+                seen: list[tuple[int, str]] = []
+                after = 0
+                while len(seen) < len(creates):
+                    await store.news(after)
+                    found, after = await store.events(after, EventFilter(), 7)
+                    seen += [(each.entry.seq, each.entry.payment_id) for each in found]
+                return seen
+
+            async def pay(store: Store, mine: list[Create]) -> None:
+                for start in range(0, len(mine), 10):
+                    await asyncio.gather(*map(store.execute, mine[start : start + 10]))
+
+            async with asyncio.timeout(60), asyncio.TaskGroup() as together:
+                watching = [together.create_task(watch(store)) for store in (one, two)]
+                together.create_task(pay(one, creates[::2]))
+                together.create_task(pay(two, creates[1::2]))
+            of_one, of_two = (each.result() for each in watching)
+            assert of_one == of_two == sorted(set(of_one))
+            assert {payment_id for _, payment_id in of_one} == {each.payment_id for each in creates}
 
     asyncio.run(main())

@@ -15,8 +15,13 @@ from pathlib import Path
 
 import grpc
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
+
+# How long an example takes says what else the machine does; pytest ends what hangs.
+settings.register_profile("paycli", deadline=None)
+settings.load_profile("paycli")
 
 START_TIMEOUT_S = 30.0
 

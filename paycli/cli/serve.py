@@ -4,66 +4,58 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import options, output, serve_options
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from paycli.host.app import App, Control
 
-READY = "Payment Processing Service ready!"
+_OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
+_PAYMENTS: Final = "payment.PaymentService"
 
 
 def serve(
+    context: typer.Context,
+    servicers: serve_options.Servicers = None,
     *,
-    host: Annotated[
-        str, typer.Option(envvar="PAYCLI_HOST", help="Address to listen on; default: loopback.")
-    ] = "localhost",
-    port: Annotated[
-        int,
-        typer.Option(
-            "--port",  # named, since typer 0.27 takes the name of a metavar that is equal but for case
-            envvar="PAYCLI_PORT",
-            metavar="PORT",
-            min=0,
-            max=65535,
-            help="Port; 0 picks a free one.",
-        ),
-    ] = 50051,
-    port_file: Annotated[
-        Path | None, typer.Option(help="Write the port here once calls are accepted.")
-    ] = None,
-    store: Annotated[
-        str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
-    ] = options.DEFAULT_STORE,
-    drain_timeout: Annotated[
-        float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
-    ] = 10.0,
-    authorization_ttl: Annotated[
-        float,
-        options.seconds(
-            "Seconds after which an authorization that was not captured is given back.",
-            envvar="PAYCLI_AUTHORIZATION_TTL",
-        ),
-    ] = 7 * 24 * 3600.0,
-    processor_timeout: Annotated[
-        float, options.seconds("Seconds that the processor gets to answer.")
-    ] = 10.0,
-    allow_unprotected: Annotated[
-        bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
-    ] = False,
+    host: serve_options.Host = "localhost",
+    port: serve_options.Port = 50051,
+    port_file: serve_options.PortFile = None,
+    store: serve_options.Store = options.DEFAULT_STORE,
+    drain_timeout: serve_options.DrainTimeout = 10.0,
+    authorization_ttl: serve_options.AuthorizationTtl = 7 * 24 * 3600.0,
+    processor_timeout: serve_options.ProcessorTimeout = 10.0,
+    threads: serve_options.Threads = 10,
+    reload: serve_options.Reload = False,
+    allow_unprotected: serve_options.AllowUnprotected = False,
 ) -> None:
-    """Run a durable payment service; SIGTERM or Ctrl-C stops it."""
+    """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
     import logging
-    from functools import partial
 
-    from paycli.addresses import is_loopback
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
+
+    host = _address(host, allow_unprotected=allow_unprotected)
+    if servicers:
+        _refuse_of_engine(context)
+        open_app = partial(_servicers_app, servicers)
+    else:
+        open_app = partial(_payment_app, store, authorization_ttl, processor_timeout)
+    if reload:
+        from paycli.cli.serve_reload import serve_and_reload
+
+        raise typer.Exit(serve_and_reload(host, port))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    _run(serve_app(Options(host, port, port_file, drain_timeout, threads), open_app, _say_ready))
+
+
+def _address(host: str, *, allow_unprotected: bool) -> str:
+    from paycli.addresses import is_loopback
 
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
     if not host:
@@ -73,9 +65,24 @@ def serve(
             f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    open_app = partial(_payment_app, store, authorization_ttl, processor_timeout)
-    _run(serve_app(Options(host, port, port_file, drain_timeout), open_app, _say_ready))
+    return host
+
+
+def _refuse_of_engine(context: typer.Context) -> None:
+    """Options that would do nothing for servicers of one's own; the environment may be for others."""
+    for name in _OF_ENGINE:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE":
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is of paycli's own payment service; leave it out.")
+
+
+@asynccontextmanager
+async def _servicers_app(places: Sequence[str], _: Control) -> AsyncIterator[App]:
+    from paycli.host.servicer_app import open_servicers
+
+    async with open_servicers(places) as app:
+        yield app
 
 
 @asynccontextmanager
@@ -115,9 +122,11 @@ async def _payment_app(
         raise StoreError("The store failed, as said above; start the server again.")
 
 
-def _say_ready(addresses: Sequence[str]) -> None:
+def _say_ready(addresses: Sequence[str], services: Sequence[str]) -> None:
+    """The line of the seed's server for all that serve its contract, another one for others."""
     output.progress(f"Listening on {' and '.join(addresses)}")
-    output.result(READY)
+    whose = "Payment Processing Service" if _PAYMENTS in services else " and ".join(services)
+    output.result(f"{whose} ready!")
 
 
 def _run(main: Coroutine[object, object, None]) -> None:

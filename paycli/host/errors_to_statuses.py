@@ -109,7 +109,18 @@ async def _fail(context: Context, method: str, problem: Exception) -> NoReturn:
     if isinstance(problem, grpc.aio.AbortError):
         raise problem
     if not isinstance(problem, PaymentError):
+        await _keep_own_code(context, method, problem)
         fault = ServerFault(secrets.token_hex(6))
         _log.error("%s failed; incident %s", method, fault.incident, exc_info=problem)
         problem = fault
     await abort(context, problem)
+
+
+async def _keep_own_code(context: Context, method: str, problem: Exception) -> None:
+    """End the call with the code that the method set before it failed, as classic servicers do."""
+    code = context.code()
+    if code in (None, grpc.StatusCode.OK):
+        return
+    if not isinstance(problem, NotImplementedError):  # which generated code says of itself
+        _log.error("%s failed with %s", method, code.name, exc_info=problem)
+    await context.abort(code, context.details())

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import os
-import socket
-from collections.abc import Sequence
 from typing import Final
 
 import grpc
 
-from paycli.addresses import address_of, is_localhost
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
+from paycli.host.ports import addresses_of, free_port, why_not
 
-_LOOPBACK: Final = ("127.0.0.1", "::1")
-_PORT_TRIES: Final = 20
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it silently
@@ -49,16 +42,8 @@ def bind(server: grpc.aio.Server, host: str, port: int) -> list[str]:
 
     Port 0 picks a free one. Raises StartError with one sentence when it cannot.
     """
-    hosts = _addresses(host)
-    port = port or _free_port(hosts)
-    return [_bind_one(server, each, port) for each in hosts]
-
-
-def _addresses(host: str) -> list[str]:
-    """What to listen on; gRPC takes no short address, such as 127.1."""
-    if is_localhost(host):
-        return [ip for ip in _LOOPBACK if _can_bind(ip)]
-    return [str(address_of(host) or host)]
+    port = port or free_port(host)
+    return [_bind_one(server, each, port) for each in addresses_of(host)]
 
 
 def _bind_one(server: grpc.aio.Server, host: str, port: int) -> str:
@@ -66,45 +51,5 @@ def _bind_one(server: grpc.aio.Server, host: str, port: int) -> str:
     try:
         server.add_insecure_port(address)
     except RuntimeError as problem:  # it does not say why: ask the system again
-        raise StartError(f"Cannot listen on {address}: {_why_not(host, port)}") from problem
+        raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
     return address
-
-
-def _why_not(host: str, port: int) -> str:
-    try:
-        _listen(host, port).close()
-    except socket.gaierror:
-        return "the host is not known. Give --host an address of this machine."
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            return "another program listens there. Stop it, or choose another --port (0: any)."
-        return f"{os.strerror(problem.errno or 0)}. Choose another --host or --port."
-    return "the port was taken for a moment. Try again."
-
-
-def _can_bind(host: str) -> bool:
-    try:
-        _listen(host, 0).close()
-    except OSError:  # no IPv6 (or IPv4) on this machine
-        return False
-    return True
-
-
-def _free_port(hosts: Sequence[str]) -> int:
-    """A port that is free on all hosts at this moment."""
-    for _ in range(_PORT_TRIES):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            first = stack.enter_context(_listen(hosts[0], 0))
-            port = int(first.getsockname()[1])
-            for host in hosts[1:]:
-                stack.enter_context(_listen(host, port))
-            return port
-    for host in hosts:
-        if not _can_bind(host):
-            raise StartError(f"Cannot listen on {host}: {_why_not(host, 0)}")
-    raise StartError("No port is free on all addresses. Choose one with --port.")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family)

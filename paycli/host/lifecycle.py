@@ -21,6 +21,8 @@ from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
+from paycli.host.sync_methods import in_threads
+from paycli.host.threads import Threads
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
@@ -30,17 +32,19 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen, and how to stop."""
+    """Where to listen, how to stop, and how many threads there are for methods that are not async."""
 
     host: str
     port: int
     port_file: Path | None
     drain_timeout_s: float
+    threads: int = 10
 
 
-async def serve(
-    options: Options, open_app: OpenApp, on_ready: Callable[[Sequence[str]], None]
-) -> None:
+OnReady = Callable[[Sequence[str], Sequence[str]], None]  # addresses, names of services
+
+
+async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     """Serve an app until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError.
 
     The app is opened once the addresses are ours, and closed when nothing is served any more.
@@ -54,12 +58,13 @@ async def serve(
     control = _Control(stop, options.drain_timeout_s)
     async with open_app(control) as app:
         try:
-            interceptors.add(app.interceptors)
+            interceptors.add((*app.interceptors, in_threads(Threads(options.threads))))
             _add_services(server, app, control.health)
-            await control.health.begin([service.name for service in app.services])
+            names = [service.name for service in app.services]
+            await control.health.begin(names)
             await server.start()
             with _port_file(options.port_file, addresses):
-                on_ready(addresses)
+                on_ready(addresses, names)
                 await stop.wait()
             stop.clear()
             app.drain()

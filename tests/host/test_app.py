@@ -50,7 +50,7 @@ async def open_app(control):
 
 
 options = Options("localhost", 0, Path("port"), 10.0)
-asyncio.run(serve(options, open_app, lambda addresses: print("ready")))
+asyncio.run(serve(options, open_app, lambda addresses, services: print(*services, "ready")))
 for name in sorted(sys.modules):
     if name.startswith("paycli."):
         print(name)
@@ -100,7 +100,7 @@ def greeter(tmp_path: Path) -> Iterator[Greeter]:
         text=True,
     ) as process:
         assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        assert process.stdout.readline() == "greet.Greeter ready\n"
         port_file = tmp_path / "port"
         target = f"localhost:{port_file.read_text().strip()}"
         with grpc.insecure_channel(target) as channel:

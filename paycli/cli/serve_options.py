@@ -1,0 +1,59 @@
+"""The options of `paycli serve`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paycli.cli import options
+
+Servicers = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[MODULE:SERVICER]...",
+        help="Servicers of your own, found from here. Default: paycli's payment service.",
+    ),
+]
+Host = Annotated[
+    str, typer.Option(envvar="PAYCLI_HOST", help="Address to listen on; default: loopback.")
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port",  # named, since typer 0.27 takes the name of a metavar that is equal but for case
+        envvar="PAYCLI_PORT",
+        metavar="PORT",
+        min=0,
+        max=65535,
+        help="Port; 0 picks a free one.",
+    ),
+]
+PortFile = Annotated[Path | None, typer.Option(help="Write the port here once calls are accepted.")]
+Store = Annotated[
+    str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
+]
+DrainTimeout = Annotated[
+    float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
+]
+AuthorizationTtl = Annotated[
+    float,
+    options.seconds(
+        "Seconds after which an authorization that was not captured is given back.",
+        envvar="PAYCLI_AUTHORIZATION_TTL",
+    ),
+]
+ProcessorTimeout = Annotated[float, options.seconds("Seconds that the processor gets to answer.")]
+Threads = Annotated[
+    int, typer.Option(min=1, max=10_000, help="Threads for methods of yours that are not async.")
+]
+Reload = Annotated[
+    bool,
+    typer.Option(
+        "--reload", help="Start anew when code or protos below this folder are saved; gen first."
+    ),
+]
+AllowUnprotected = Annotated[
+    bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
+]

@@ -1,0 +1,530 @@
+"""`paycli serve MODULE:SERVICER`: somebody's own servicer is served as they wrote it.
+
+One servicer stands on the plain server that every example makes and on ours, and one client tells what
+it sees of both.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import run_paycli
+
+PROTO = """
+syntax = "proto3";
+package every;
+message Ask { string text = 1; }
+message Told { string text = 1; }
+service Every {
+  rpc One(Ask) returns (Told);
+  rpc Many(Ask) returns (stream Told);
+  rpc Sum(stream Ask) returns (Told);
+  rpc Talk(stream Ask) returns (stream Told);
+}
+service Other { rpc Only(Ask) returns (Told); }
+"""
+SERVICER = """
+import asyncio, threading, time
+from pathlib import Path
+
+import grpc
+import every_pb2_grpc
+from every_pb2 import Told
+
+
+class Status(grpc.Status):
+    code = grpc.StatusCode.DATA_LOSS
+    details = "a status"
+    trailing_metadata = (("d", "4"),)
+
+
+class Sync(every_pb2_grpc.EveryServicer):
+    def One(self, request, context):
+        what = request.text
+        if what == "metadata":
+            context.send_initial_metadata((("a", "1"),))
+            context.set_trailing_metadata((("b", "2"), ("b-bin", bytes([0, 255]))))
+            return Told(text=dict(context.invocation_metadata())["c"])
+        if what == "abort":
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, "there, Zoë")
+        if what == "abort, caught":
+            try:
+                context.abort(grpc.StatusCode.ALREADY_EXISTS, "there")
+            except Exception:
+                raise ValueError
+        if what == "status":
+            context.abort_with_status(Status())
+        if what == "code":
+            context.set_code(grpc.StatusCode.NOT_FOUND)
+            context.set_details("nothing here")
+            return Told()
+        if what == "code, raised":
+            context.set_code(grpc.StatusCode.OUT_OF_RANGE)
+            context.set_details("too far")
+            raise ValueError("too far")
+        if what == "unimplemented":
+            return super().One(request, context)
+        if what == "deadline":
+            return Told(text=str(0 < context.time_remaining() <= 20))
+        if what == "state":
+            return Told(text=f"{context.is_active()} {context.peer()[:3]}")
+        if what == "cancelled":
+            context.cancel()
+            time.sleep(0.2)
+            return Told()
+        if what == "left":
+            context.add_callback(lambda: Path("left").touch())
+            Path("entered").touch()
+            while context.is_active():
+                time.sleep(0.01)
+            Path("noticed").touch()
+        return Told(text=what)
+
+    def Many(self, request, context):
+        try:
+            for number in range(3):
+                yield Told(text=f"{request.text}{number}")
+                if request.text == "slow":
+                    time.sleep(30)
+            if request.text == "abort":
+                context.abort(grpc.StatusCode.ABORTED, "in the middle")
+        finally:
+            Path(f"closed-{request.text}").touch()
+
+    def Sum(self, requests, context):
+        if dict(context.invocation_metadata()).get("first"):
+            return Told(text=next(requests).text)
+        return Told(text="+".join(each.text for each in requests))
+
+    def Talk(self, requests, context):
+        return (Told(text=each.text.upper()) for each in requests)
+
+
+class Async(every_pb2_grpc.EveryServicer):
+    async def One(self, request, context):
+        return Told(text=request.text)
+
+    async def Many(self, request, context):
+        for number in range(3):
+            yield Told(text=f"{request.text}{number}")
+
+    async def Sum(self, requests, context):
+        return Told(text="+".join([each.text async for each in requests]))
+
+    async def Talk(self, requests, context):
+        async for each in requests:
+            await context.write(Told(text=each.text.upper()))
+
+
+def hidden(method):
+    return lambda *given: method(*given)
+
+
+class Decorated(Async):
+    One = hidden(Async.One)
+    Many = hidden(Async.Many)
+
+
+class Stuck(Sync):
+    def One(self, request, context):
+        time.sleep(1000)
+
+
+class Counted(Sync):
+    at_once = most = 0
+
+    def One(self, request, context):
+        Counted.at_once += 1
+        Counted.most = max(Counted.most, Counted.at_once)
+        time.sleep(0.2)
+        Counted.at_once -= 1
+        return Told(text=str(Counted.most))
+"""
+PLAIN = """
+from concurrent import futures
+import grpc, every_pb2_grpc, servicer
+
+server = grpc.server(futures.ThreadPoolExecutor(max_workers=10))
+every_pb2_grpc.add_EveryServicer_to_server(servicer.Sync(), server)
+port = server.add_insecure_port("127.0.0.1:0")
+server.start()
+print(port, flush=True)
+server.wait_for_termination()
+"""
+CLIENT = """
+import json, sys, time
+import grpc, every_pb2_grpc
+from every_pb2 import Ask
+
+channel = grpc.insecure_channel(sys.argv[1])
+stub = every_pb2_grpc.EveryStub(channel)
+
+
+def said(call):
+    try:
+        answer = call()
+        return answer if isinstance(answer, (str, list)) else answer.text
+    except grpc.RpcError as problem:
+        ours = [pair for pair in problem.trailing_metadata() if pair[0] in "bd"]
+        return [problem.code().name, problem.details(), *ours]
+
+
+def metadata():
+    answer, call = stub.One.with_call(Ask(text="metadata"), metadata=(("c", "3"),))
+    trailing = [[key, repr(value)] for key, value in call.trailing_metadata()]
+    return [answer.text, dict(call.initial_metadata()).get("a"), trailing]
+
+
+def texts(answers):
+    return [each.text for each in answers]
+
+
+seen = {"metadata": said(metadata)}
+for what in sys.argv[2:]:
+    seen[what] = said(lambda: stub.One(Ask(text=what), timeout=20))
+seen["many"] = said(lambda: texts(stub.Many(Ask(text="x"))))
+seen["many, abort"] = said(lambda: texts(stub.Many(Ask(text="abort"))))
+asks = lambda: iter([Ask(text="a"), Ask(text="b")])
+seen["sum"] = said(lambda: stub.Sum(asks()))
+seen["sum, first"] = said(lambda: stub.Sum(asks(), metadata=(("first", "1"),)))
+seen["talk"] = said(lambda: texts(stub.Talk(asks())))
+print(json.dumps(seen))
+"""
+WORDS = (
+    "abort",
+    "status",
+    "code",
+    "code, raised",
+    "unimplemented",
+    "deadline",
+    "state",
+    "cancelled",
+    "plain",
+)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a servicer beside its flat modules, as the classic line makes them."""
+    folder = tmp_path_factory.mktemp("servicer")
+    (folder / "every.proto").write_text(PROTO)
+    line = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "--python_out=."]
+    subprocess.run([*line, "--grpc_python_out=.", "every.proto"], cwd=folder, check=True)
+    for name, text in {"servicer": SERVICER, "plain": PLAIN, "client": CLIENT}.items():
+        (folder / f"{name}.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+@contextmanager
+def serving(project: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server of the project, and where it listens."""
+    port_file = project / "port"
+    line = [sys.executable, "-m", "paycli", "serve", "--port", "0", "--port-file", str(port_file)]
+    with subprocess.Popen(
+        [*line, *arguments],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == "every.Every ready!\n"
+            yield process, f"localhost:{port_file.read_text().strip()}"
+        finally:
+            process.kill()
+
+
+@contextmanager
+def plain(project: Path) -> Iterator[str]:
+    with subprocess.Popen(
+        [sys.executable, "plain.py"], cwd=project, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield f"localhost:{process.stdout.readline().strip()}"
+        finally:
+            process.kill()
+
+
+def seen_by_client(project: Path, target: str, *words: str) -> dict[str, Any]:
+    run = subprocess.run(
+        [sys.executable, "client.py", target, *words],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    seen: dict[str, Any] = json.loads(run.stdout)
+    return seen
+
+
+def eventually(condition: Callable[[], bool]) -> bool:
+    until = time.monotonic() + 10
+    while not condition():
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def test_a_client_sees_what_it_sees_of_the_plain_server(project: Path) -> None:
+    with plain(project) as target:
+        expected = seen_by_client(project, target, *WORDS)
+    with serving(project, "servicer:Sync") as (_, target):
+        assert seen_by_client(project, target, *WORDS) == expected
+    assert expected["code, raised"] == ["OUT_OF_RANGE", "too far"]
+    assert expected["talk"] == ["A", "B"]
+
+
+@pytest.mark.parametrize("name", ["Async", "Decorated"])
+def test_methods_may_be_async_in_each_of_their_ways(project: Path, name: str) -> None:
+    with serving(project, f"servicer:{name}") as (_, target):
+        seen = seen_by_client(project, target, "plain")
+    assert seen["plain"] == "plain"
+    assert seen["many"] == ["x0", "x1", "x2"]
+    assert seen["sum"] == "a+b"
+    assert seen["talk"] == ["A", "B"]
+
+
+def test_a_thread_notices_that_its_caller_left(project: Path) -> None:
+    program = """
+import sys, time, pathlib, grpc, every_pb2_grpc
+from every_pb2 import Ask
+stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))
+call = stub.One.future(Ask(text="left"))
+while not pathlib.Path("entered").exists():
+    time.sleep(0.01)
+call.cancel()
+many = stub.Many(Ask(text="y"))
+next(many)
+many.cancel()
+time.sleep(0.3)
+"""
+    with serving(project, "servicer:Sync") as (_, target):
+        line = [sys.executable, "-c", program, target]
+        subprocess.run(line, cwd=project, check=True, timeout=60)
+        for name in ("left", "noticed", "closed-y"):
+            assert eventually((project / name).exists), name
+
+
+def test_a_method_that_never_ends_does_not_keep_the_server(project: Path) -> None:
+    program = """
+import sys, grpc, every_pb2_grpc
+from every_pb2 import Ask
+stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))
+try:
+    stub.One(Ask(), timeout=1)
+except grpc.RpcError as problem:
+    print(problem.code().name)
+many = stub.Many(Ask(text="slow"))
+print(next(many).text)
+"""
+    with serving(project, "servicer:Stuck", "--drain-timeout", "0.5") as (process, target):
+        run = subprocess.run(
+            [sys.executable, "-c", program, target],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert run.stdout == "DEADLINE_EXCEEDED\nslow0\n", run.stderr
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+
+
+def test_no_more_threads_than_were_asked_for(project: Path) -> None:
+    program = """
+import sys, grpc, every_pb2_grpc
+from every_pb2 import Ask
+stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))
+calls = [stub.One.future(Ask()) for _ in range(8)]
+print(max(int(call.result().text) for call in calls))
+"""
+    with serving(project, "servicer:Counted", "--threads", "3") as (_, target):
+        line = [sys.executable, "-c", program, target]
+        run = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
+    assert run.stdout == "3\n"
+
+
+def test_several_servicers_share_a_server_and_what_makes_them_is_closed(project: Path) -> None:
+    (project / "several.py").write_text(
+        """
+from contextlib import asynccontextmanager
+import every_pb2, every_pb2_grpc, servicer
+
+class Other(every_pb2_grpc.OtherServicer):
+    def __init__(self, name):
+        self.name = name
+    def Only(self, request, context):
+        return every_pb2.Told(text=self.name)
+
+@asynccontextmanager
+async def other():
+    yield Other("made")
+    print("closed", flush=True)
+
+async def soon():
+    return Other("made later")
+
+instance = Other("an instance")
+""",
+        encoding="utf-8",
+    )
+    program = (
+        "import sys, grpc, every_pb2, every_pb2_grpc as g;"
+        "print(g.OtherStub(grpc.insecure_channel(sys.argv[1])).Only(every_pb2.Ask()).text)"
+    )
+    for name, text in {
+        "other": "made",
+        "soon": "made later",
+        "instance": "an instance",
+    }.items():
+        port_file = project / f"port-{name}"
+        line = [sys.executable, "-m", "paycli", "serve", "servicer:Sync", f"several:{name}"]
+        with subprocess.Popen(
+            [*line, "--port", "0", "--port-file", str(port_file)],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "every.Every and every.Other ready!\n"
+            target = f"localhost:{port_file.read_text().strip()}"
+            run = subprocess.run(
+                [sys.executable, "-c", program, target],
+                cwd=project,
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            assert run.stdout == f"{text}\n"
+            process.terminate()
+            rest, _ = process.communicate(timeout=20)
+            assert rest == ("closed\n" if name == "other" else "")
+
+
+MODULES = {
+    "good": "import every_pb2_grpc\nclass Only(every_pb2_grpc.OtherServicer):\n"
+    "    def Only(self, request, context): ...\n",
+    "bad": """
+import every_pb2_grpc, collections
+class Wants(every_pb2_grpc.OtherServicer):
+    def __init__(self, database): ...
+class Missing(every_pb2_grpc.EveryServicer):
+    def One(self, request, context): ...
+    Sum = One
+class Nothing: ...
+class Stub(every_pb2_grpc.EveryStub): ...
+class Boom(every_pb2_grpc.OtherServicer):
+    def __init__(self):
+        raise RuntimeError("no database\\nat all")
+    def Only(self, request, context): ...
+def make():
+    return Nothing()
+number = 5
+""",
+    "unmade": "import nothing_pb2\n",
+    "packaged": "import made_pb2_grpc\n",
+    "syntax": "x = 1\ndef x(:\n",
+    "zero": "def f():\n    return 1 / 0\nf()\n",
+    "leaves": "import sys\nsys.exit(3)\n",
+}
+HOW = "write MODULE:SERVICER, as in payment_service:PaymentServiceImpl."
+EXTEND = "name a class such as 'class Pay(payment_pb2_grpc.PaymentServiceServicer)'."
+REFUSED = {
+    "nope:X": f"There is no module nope in HERE or among what is installed; {HOW}",
+    "nope.deeper:X": f"There is no module nope in HERE or among what is installed; {HOW}",
+    "good:Onyl": "good has no Onyl; did you mean 'Only'?",
+    "bad:Wants": "bad:Wants cannot be made without arguments (missing a required argument: "
+    "'database'); name a function that makes one.",
+    "bad:Missing": "bad:Missing does not implement Many, Talk of EveryServicer; add them.",
+    "bad:Nothing": f"bad:Nothing extends no generated servicer; {EXTEND}",
+    "bad:Stub": f"bad:Stub extends no generated servicer; {EXTEND}",
+    "bad:Boom": "bad:Boom() fails: RuntimeError: no database at all (bad.py:12).",
+    "bad:make": f"bad:make makes a Nothing, which extends no generated servicer; {EXTEND}",
+    "bad:number": f"bad:number is no servicer and nothing that makes one; {HOW}",
+    "bad:collections": f"bad:collections is no servicer and nothing that makes one; {HOW}",
+    "bad": f"bad has to say which servicer: it has Boom and Missing and Wants; {HOW}",
+    "unmade:X": "unmade imports nothing_pb2, which is not there (unmade.py:1); "
+    "make it with 'paycli gen'.",
+    "packaged:X": "packaged imports made_pb2_grpc, which is not there (packaged.py:1); "
+    "generated/made_pb2_grpc.py has it: write 'from generated import made_pb2_grpc'.",
+    "syntax:X": "syntax fails on import: SyntaxError: invalid syntax (syntax.py:2).",
+    "zero:X": "zero fails on import: ZeroDivisionError: division by zero (zero.py:2).",
+    "leaves:X": "leaves fails on import: SystemExit: 3 (leaves.py:2).",
+    "./good.py:Only": f"'./good.py:Only' names no servicer; {HOW}",
+    "good.py": f"'good.py' names no servicer; {HOW}",
+    ":Only": f"':Only' names no servicer; {HOW}",
+    "": f"'' names no servicer; {HOW}",
+}
+FINDER = """
+import asyncio, contextlib, json, sys
+from paycli.errors import InputError
+from paycli.host.find_servicer import find_servicers
+
+async def find(*places):
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            return [s.name for each in await find_servicers(places, stack) for s in each.services]
+        except InputError as problem:
+            return str(problem)
+
+print(json.dumps({each: asyncio.run(find(each)) for each in sys.argv[1:]}))
+print(json.dumps(asyncio.run(find("good:Only", "good"))))
+"""
+
+
+@pytest.fixture(scope="module")
+def refusals(project: Path) -> dict[str, object]:
+    """What is said of each place, by one process that looks at all of them."""
+    for name, text in MODULES.items():
+        (project / f"{name}.py").write_text(text, encoding="utf-8")
+    (project / "generated").mkdir()
+    (project / "generated/made_pb2_grpc.py").touch()
+    line = [sys.executable, "-c", FINDER, *REFUSED, "good"]
+    run = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
+    each, twice = run.stdout.splitlines()
+    return {**json.loads(each), "twice": json.loads(twice)}
+
+
+@pytest.mark.parametrize("place", REFUSED)
+def test_what_is_no_servicer_is_refused_in_one_sentence(
+    project: Path, refusals: dict[str, object], place: str
+) -> None:
+    assert refusals[place] == REFUSED[place].replace("HERE", str(project))
+
+
+def test_a_module_with_one_servicer_needs_no_name(refusals: dict[str, object]) -> None:
+    assert refusals["good"] == ["every.Other"]
+
+
+def test_a_service_is_offered_once(refusals: dict[str, object]) -> None:
+    assert refusals["twice"] == (
+        "every.Other is offered twice, by good:Only and by good; leave one out."
+    )
+
+
+def test_a_refusal_is_wrong_usage_and_nothing_is_left(
+    project: Path, refusals: dict[str, object]
+) -> None:
+    port_file = project / "never"
+    run = run_paycli("serve", "bad:Boom", "--port-file", port_file, cwd=project)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr == f"Error: {refusals['bad:Boom']}\n"
+    assert not port_file.exists()
+    run = run_paycli("serve", "good", "--store", "sqlite:///x.db", cwd=project)
+    assert run.returncode == 2
+    assert run.stderr == "Error: --store is of paycli's own payment service; leave it out.\n"

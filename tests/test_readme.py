@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -92,13 +95,34 @@ def test_its_examples_do_what_it_shows(start_server: StartServer, tmp_path: Path
     for line, shown in examples():
         command, *arguments = shlex.split(line, comments=True)
         assert command == "paycli"
-        if arguments == ["serve", "&"]:  # as it was just started
+        if arguments[0] == "serve":  # as it was just started, or in a test of its own
             assert server.first_line == shown[0] + "\n"
             continue
         ran = run_paycli(*arguments, cwd=tmp_path, env=env)
         assert alike(ran.stdout + ran.stderr) == alike("\n".join(shown) + "\n"), line
         seen += 1
     assert seen > 5
+
+
+def test_its_servicer_can_be_served_as_it_stands(tmp_path: Path) -> None:
+    (servicer,) = re.findall(r"^```python\n# (\S+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    name, text = servicer
+    (tmp_path / name).write_text(text)
+    shutil.copytree(ROOT / "proto", tmp_path / "proto")
+    assert run_paycli("gen", cwd=tmp_path).returncode == 0
+    (line,) = re.findall(r"^\$ paycli (serve \S+) &$", README, re.MULTILINE)
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", *line.split(), "--port", "0", "--port-file", "port"],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "Payment Processing Service ready!\n"
+        target = f"localhost:{(tmp_path / 'port').read_text().strip()}"
+        paid = run_paycli("pay", "--amount", "1", "--target", target)
+        process.terminate()
+    assert "12345" in paid.stdout
 
 
 def test_its_files_can_be_used_as_they_stand(start_server: StartServer, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from paycli.cli import db
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import batch, processes, stored, unary
+from tests.bench import batch, hosted, processes, stored, unary
 from tests.bench.ids import KINDS
 
 
@@ -38,6 +38,19 @@ def _unary(_: Path, __: int) -> None:
         )
         p99 = f"{load.subject.p99_ms:.1f} ms against {load.baseline.p99_ms:.1f} ms"
         row("  its p99 / echo's", load.p99_ratio, "<= 2.00", p99)
+
+
+def _hosted(folder: Path, _: int) -> None:
+    for kind, main in (("Async", "grpc.aio main()"), ("Sync", "grpc.server")):
+        (within := folder / kind).mkdir()
+        found = hosted.compare(within, kind)
+        subject, baseline = found.load.subject, found.load.baseline
+        rates = f"{subject.rate:,.0f}/s against {baseline.rate:,.0f}/s"
+        cpu = f"CPU {subject.server_cpu_us:.0f} us against {baseline.server_cpu_us:.0f}"
+        what = f"serve MODULE:{kind}, no-op / {main}"
+        row(what, found.load.rate_ratio, ">= 0.95", f"{rates}; {cpu}")
+        start = f"{found.start_s * 1000:.0f} ms against {found.baseline_start_s * 1000:.0f} ms"
+        row("  ready / ready", found.start_ratio, "<= 1.30", start)
 
 
 def _batch(folder: Path, _: int) -> None:
@@ -106,6 +119,7 @@ def _breaking(folder: Path, _: int) -> None:
 
 SUBJECTS = {
     "unary": _unary,
+    "hosted": _hosted,
     "batch": _batch,
     "stored": _stored,
     "help": _help,

@@ -82,12 +82,14 @@ def echo_server() -> Iterator[tuple[str, int]]:
 
 
 def compare(target: str, pid: int, kind: str) -> Comparison:
-    """Alternate rounds on the server and on the echo; the first round of each is thrown away."""
-    with echo_server() as (echo_target, echo_pid):
-        rounds = [
-            (one_round(target, pid, kind), one_round(echo_target, echo_pid, kind))
-            for _ in range(ROUNDS + 1)
-        ]
+    """The server against the echo."""
+    with echo_server() as echo:
+        return alternate((target, pid), echo, kind)
+
+
+def alternate(subject: tuple[str, int], baseline: tuple[str, int], kind: str) -> Comparison:
+    """Rounds on two servers (target and process id) in turn; the first of each is thrown away."""
+    rounds = [(one_round(*subject, kind), one_round(*baseline, kind)) for _ in range(ROUNDS + 1)]
     pairs = rounds[1:]
     return Comparison(
         _medians([subject for subject, _ in pairs]),

@@ -20,6 +20,8 @@
         ├── ProcessorDeclined  1     the processor said no to a capture, void or refund
         ├── OutcomeOpen        5     it may have been carried out; the same key will tell
         ├── DeadlinePassed     5     too late to begin
+        ├── Unauthenticated    4     nobody knows who calls
+        ├── PermissionDenied   4     the caller may not do this
         ├── ServerFault        5     the server's own fault; it may have been carried out
         └── Unavailable        3     nothing was written, try again later
             ├── Overloaded     3     the queue is full
@@ -277,6 +279,22 @@ class ServerFault(PaymentError):
             metadata={"incident": incident},
         )
         self.incident = incident
+
+
+class Unauthenticated(PaymentError):
+    """The caller gave no token, or one of nobody; nothing was done."""
+
+    exit_code = 4
+    status = "UNAUTHENTICATED"
+    reason = "UNAUTHENTICATED"
+
+
+class PermissionDenied(PaymentError):
+    """The caller's token has not the scope of the method; nothing was done."""
+
+    exit_code = 4
+    status = "PERMISSION_DENIED"
+    reason = "SCOPE_MISSING"
 
 
 class Unavailable(PaymentError):

@@ -54,6 +54,10 @@ class _Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
+        if name == "serve" and rest[:1] == [
+            "token"
+        ]:  # Python's module of that name has no servicer
+            return "serve token", load_command("serve_token"), rest[1:]
         return name, command and load_command(str(command.name)), rest
 
 

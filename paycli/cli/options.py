@@ -13,9 +13,9 @@ from paycli.toolchain.rules.formats import Format
 _SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
 
 
-def _finite(value: float) -> float:
+def _finite(value: float | None) -> float | None:
     """Refuse nan, which is neither below nor above any bound."""
-    if not math.isfinite(value):
+    if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a number of seconds.")
     return value
 
@@ -39,6 +39,32 @@ Timeout = Annotated[float, seconds("Seconds to wait for an answer.")]
 Plaintext = Annotated[
     bool | None,
     typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),
+]
+Ca = Annotated[
+    Path | None,
+    typer.Option(envvar="PAYCLI_CA", metavar="PEM", help="Authorities to trust; means --tls."),
+]
+Cert = Annotated[
+    Path | None,
+    typer.Option(envvar="PAYCLI_CERT", metavar="PEM", help="Own certificate, for mutual TLS."),
+]
+Key = Annotated[
+    Path | None, typer.Option("--key", envvar="PAYCLI_KEY", metavar="PEM", help="Its key.")
+]
+ServerName = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The name in the server's certificate.")
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        "--token",
+        envvar="PAYCLI_TOKEN",
+        metavar="@FILE",
+        help="A bearer token; @FILE and PAYCLI_TOKEN keep it from who can see processes.",
+    ),
+]
+Headers = Annotated[
+    list[str] | None, typer.Option("-H", metavar="'NAME: VALUE'", help="Goes with each call.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; lists as one document a line.")]
 FindingsFormat = Annotated[

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     import grpc
 
+    from paycli.client.access import Access
     from paycli.client.charges import Charge, Paid
     from paycli.client.runs import Result, Run
 
@@ -54,10 +55,17 @@ def pay(
     target: options.Target = options.DEFAULT_TARGET,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
     plaintext: options.Plaintext = None,
+    ca: options.Ca = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
+    server_name: options.ServerName = None,
+    token: options.Token = None,
+    headers: options.Headers = None,
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
     from paycli.cli.interrupts import termination_as_interrupt
+    from paycli.client.access import access_of
 
     order = {
         "--order-id": order_id and _typed(order_id),
@@ -66,7 +74,8 @@ def pay(
         "--idempotency-key": idempotency_key,
     }
     _refuse_mixture(fixtures, amount, order, keep_going=keep_going)
-    service = _Service(target, timeout, plaintext)
+    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
+    service = _Service(target, timeout, access)
     with termination_as_interrupt():
         if amount is None:
             code = _pay_fixtures(fixtures or [], service, keep_going=keep_going, as_json=json)
@@ -80,7 +89,7 @@ class _Service(NamedTuple):
 
     target: str
     timeout_s: float
-    plaintext: bool | None
+    access: Access
 
     def to_learn(self, charge: Charge) -> str:
         """The command line that sends a charge again; it is never paid twice."""
@@ -93,9 +102,7 @@ class _Service(NamedTuple):
         if charge.idempotency_key:
             words += ["--idempotency-key", charge.idempotency_key]
         words += ["--target", self.target]  # elsewhere, where PAYCLI_TARGET leads, it would be new
-        if self.plaintext is not None:
-            words.append("--plaintext" if self.plaintext else "--tls")
-        return shlex.join(words)
+        return shlex.join([*words, *self.access.words()])
 
 
 def _typed(argument: str) -> str:
@@ -136,7 +143,7 @@ def _pay_one(amount: str, order: dict[str, str | None], service: _Service, *, as
         user_id=order["--user-id"] or "",
         idempotency_key=order["--idempotency-key"] or "",
     )
-    with connect(service.target, service.timeout_s, plaintext=service.plaintext) as channel:
+    with connect(service.target, service.timeout_s, service.access) as channel:
         try:
             paid = _send_and_print(channel, checked, service.timeout_s, as_json=as_json)
         except OutcomeUnknown as problem:
@@ -205,7 +212,7 @@ def _pay_fixtures(paths: list[Path], service: _Service, *, keep_going: bool, as_
     if wrong and not keep_going:
         code = _carry_out(run, report, lambda: run.leave("--keep-going sends those that are right"))
     else:
-        with connect(service.target, service.timeout_s, plaintext=service.plaintext) as channel:
+        with connect(service.target, service.timeout_s, service.access) as channel:
             code = _carry_out(run, report, lambda: run.send(channel, service.timeout_s))
     output.progress(_summary(run))
     return code

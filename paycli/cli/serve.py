@@ -13,7 +13,10 @@ from paycli.cli import options, output, serve_options
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from paycli.host.app import App, Control
+    from paycli.host.tls import TlsFiles
 
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
 _PAYMENTS: Final = "payment.PaymentService"
@@ -32,15 +35,26 @@ def serve(
     processor_timeout: serve_options.ProcessorTimeout = 10.0,
     threads: serve_options.Threads = 10,
     reload: serve_options.Reload = False,
+    tls_cert: serve_options.TlsCert = None,
+    tls_key: serve_options.TlsKey = None,
+    client_ca: serve_options.ClientCa = None,
+    tokens: serve_options.Tokens = None,
+    max_connection_idle: serve_options.MaxConnectionIdle = None,
+    max_connection_age: serve_options.MaxConnectionAge = None,
     allow_unprotected: serve_options.AllowUnprotected = False,
 ) -> None:
     """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
     import logging
 
+    from paycli.host.grpc_transport import Limits
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
 
-    host = _address(host, allow_unprotected=allow_unprotected)
+    tls = _tls(tls_cert, tls_key, client_ca)
+    protected = tls is not None or tokens is not None
+    host = _address(host, may_be_public=protected or allow_unprotected)
+    limits = Limits(max_connection_idle, max_connection_age)
+    given = Options(host, port, port_file, drain_timeout, threads, tls, tokens, limits)
     if servicers:
         _refuse_of_engine(context)
         open_app = partial(_servicers_app, servicers)
@@ -51,19 +65,29 @@ def serve(
 
         raise typer.Exit(serve_and_reload(host, port))
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    _run(serve_app(Options(host, port, port_file, drain_timeout, threads), open_app, _say_ready))
+    _run(serve_app(given, open_app, _say_ready))
 
 
-def _address(host: str, *, allow_unprotected: bool) -> str:
+def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
+    from paycli.host.tls import TlsFiles
+
+    if certificate is None and key is None and client_ca is None:
+        return None
+    if certificate is None or key is None:
+        raise InputError("TLS takes both: --tls-cert FILE and --tls-key FILE.")
+    return TlsFiles(certificate, key, client_ca)
+
+
+def _address(host: str, *, may_be_public: bool) -> str:
     from paycli.addresses import is_loopback
 
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
     if not host:
         raise InputError("--host is empty; leave it out to listen on localhost.")
-    if not allow_unprotected and not is_loopback(host):
+    if not may_be_public and not is_loopback(host):
         raise InputError(
-            f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "
-            "--allow-unprotected if a proxy or a closed network protects the server."
+            f"{host} lets other machines in without TLS or tokens. Give --tls-cert and --tls-key, or "
+            "--tokens; or --allow-unprotected if a proxy or a closed network protects the server."
         )
     return host
 

@@ -55,5 +55,35 @@ Reload = Annotated[
     ),
 ]
 AllowUnprotected = Annotated[
-    bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
+    bool,
+    typer.Option("--allow-unprotected", help="Let other machines in without TLS or tokens."),
+]
+TlsCert = Annotated[
+    Path | None,
+    typer.Option(envvar="PAYCLI_TLS_CERT", metavar="PEM", help="Certificate; renewals are seen."),
+]
+TlsKey = Annotated[
+    Path | None, typer.Option(envvar="PAYCLI_TLS_KEY", metavar="PEM", help="Its key.")
+]
+ClientCa = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PAYCLI_CLIENT_CA",
+        metavar="PEM",
+        help="Who signs the certificates clients must show.",
+    ),
+]
+Tokens = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="PAYCLI_TOKENS",
+        metavar="FILE",
+        help="Who may call; 'paycli serve token NAME' makes a line of it.",
+    ),
+]
+MaxConnectionIdle = Annotated[
+    float | None, options.seconds("Seconds after which a connection without calls ends.")
+]
+MaxConnectionAge = Annotated[
+    float | None, options.seconds("Seconds after which any connection ends, its calls first.")
 ]

@@ -14,6 +14,7 @@ from paycli.cli.interrupts import termination_as_interrupt
 from paycli.errors import CheckFailed, PaycliError
 
 if TYPE_CHECKING:
+    from paycli.client.access import Access
     from paycli.scenarios.record import Record, StepResult
 
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
@@ -37,20 +38,28 @@ def smoke(
     ] = False,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
     plaintext: options.Plaintext = None,
+    ca: options.Ca = None,
+    cert: options.Cert = None,
+    key: options.Key = None,
+    server_name: options.ServerName = None,
+    token: options.Token = None,
+    headers: options.Headers = None,
     json: options.Json = False,
 ) -> None:
     """Prove that a service takes payments; by default, one of our own."""
     from functools import partial
 
+    from paycli.client.access import access_of
     from paycli.scenarios.locate import suite_paths
     from paycli.scenarios.record import Record
 
+    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
     with termination_as_interrupt(), ExitStack() as stack:
         record = Record(partial(_report, as_json=json))
         with _reports(record, junit, target or "a server of its own"):
             paths = suites or suite_paths()
             record.plan_suites(paths)
-            _run(paths, record, target, stack, timeout, plaintext, strict=strict)
+            _run(paths, record, target, stack, timeout, access, strict=strict)
     _judge(record)
 
 
@@ -60,7 +69,7 @@ def _run(
     address: str | None,
     stack: ExitStack,
     timeout_s: float,
-    plaintext: bool | None,
+    access: Access,
     *,
     strict: bool,
 ) -> None:
@@ -74,7 +83,7 @@ def _run(
     record.begin([suite.result(step, Verdict.ERROR) for suite in suites for step in suite.steps])
     server = stack.enter_context(own_server()) if address is None else None
     at = server.target if server is not None else str(address)
-    channel = stack.enter_context(connect(at, timeout_s, plaintext=plaintext))
+    channel = stack.enter_context(connect(at, timeout_s, access))
     last_words = server.last_words if server is not None else str
     run_suites(suites, Target(channel, timeout_s, at, last_words), record, strict=strict)
 

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import grpc
 
 from paycli.addresses import is_here, is_loopback
+from paycli.client.access import ANYHOW, Access
 from paycli.errors import InputError, Unreachable
 
 _HEALTH_CHECK: Final = "/grpc.health.v1.Health/Check"
@@ -31,23 +32,19 @@ class _Target(NamedTuple):
 
 
 @contextmanager
-def connect(
-    target: str, timeout_s: float, *, plaintext: bool | None = None
-) -> Iterator[grpc.Channel]:
+def connect(target: str, timeout_s: float, access: Access = ANYHOW) -> Iterator[grpc.Channel]:
     """An open channel to HOST:PORT. Raises Unreachable when no gRPC server answers there.
 
-    Plaintext by default on loopback, TLS elsewhere; `plaintext` says otherwise. Loopback is never
-    reached through a proxy.
+    Plaintext by default on loopback, TLS elsewhere; `access` says otherwise. Loopback is never
+    reached through a proxy, and secrets never without TLS to anywhere else.
     """
     host, port = _parse(target)
-    if plaintext is None:
-        plaintext = is_loopback(host)
-    options = _NO_PROXY if is_here(host) else ()
-    if plaintext:
-        channel = grpc.insecure_channel(target, options)
-    else:
-        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
-    with channel:
+    plaintext = access.plaintext if access.plaintext is not None else is_loopback(host)
+    if plaintext and access.headers and not is_here(host):
+        raise InputError(
+            f"A token or header would be readable on the way to {host}. Use --tls, or leave it out."
+        )
+    with _channel(target, access, plaintext=plaintext, is_here=is_here(host)) as channel:
         silence = _knock(channel, timeout_s)
         if silence is not None:
             # start-up time: only failures need it
@@ -64,6 +61,34 @@ def connect(
             )
             raise Unreachable(why, metadata={"target": target}) from silence
         yield channel
+
+
+@contextmanager
+def _channel(
+    target: str, access: Access, *, plaintext: bool, is_here: bool
+) -> Iterator[grpc.Channel]:
+    options: list[tuple[str, int | str]] = [*_NO_PROXY] if is_here else []
+    if access.server_name:
+        options.append(("grpc.ssl_target_name_override", access.server_name))
+    if plaintext:
+        made = grpc.insecure_channel(target, options)
+    else:
+        made = grpc.secure_channel(target, _credentials(access), options)
+    with made as channel:
+        if access.headers:
+            from paycli.client.headers import with_headers  # start-up time: most calls have none
+
+            channel = with_headers(channel, access.headers)
+        yield channel
+
+
+def _credentials(access: Access) -> grpc.ChannelCredentials:
+    files = (access.ca, access.key, access.certificate)
+    try:
+        contents = [path.read_bytes() if path is not None else None for path in files]
+    except OSError as problem:
+        raise InputError(f"{problem.filename} cannot be read: {problem.strerror}.") from problem
+    return grpc.ssl_channel_credentials(*contents)
 
 
 def answers(channel: grpc.Channel, timeout_s: float) -> bool:

@@ -78,8 +78,8 @@ def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float
     if "CERTIFICATE_VERIFY_FAILED" in said:
         why = said.partition("CERTIFICATE_VERIFY_FAILED: ")[2].removesuffix(": OK")
         return (
-            f"The certificate of {target} is not trusted ({why}). Set GRPC_DEFAULT_SSL_ROOTS_FILE_PATH "
-            "to a PEM file with the authority that signed it."
+            f"The certificate of {target} is not trusted ({why}). Name the authority that signed it "
+            "with --ca FILE."
         )
     if found := _HTTP_STATUS.search(said):
         return (
@@ -87,7 +87,9 @@ def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float
             f"Name the port of its gRPC service, {_ELSEWHERE}"
         )
     if "Hostname Verification" in said:
-        return f"The certificate of {target} is for another host. Name the host as its certificate does."
+        return f"The certificate of {target} is for another host. Name the host as its certificate does, with --server-name if it has another address."
+    if "CERTIFICATE_REQUIRED" in said or "HANDSHAKE_FAILURE" in said:
+        return f"{target} asks its clients for a certificate. Give yours with --cert FILE and --key FILE."
     match speaks:
         case _Speaks.TLS if plaintext:
             return f"{target} speaks TLS, and plaintext was sent. Add --tls."

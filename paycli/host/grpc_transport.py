@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final
 
 import grpc
@@ -9,6 +10,7 @@ import grpc
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
 from paycli.host.ports import addresses_of, free_port, why_not
+from paycli.host.tls import TlsFiles, server_credentials
 
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
@@ -32,24 +34,50 @@ _OPTIONS: Final = (
 )
 
 
-def make_server(interceptors: Interceptors) -> grpc.aio.Server:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a connection may be without calls, and how old it gets, in seconds; None for ever.
+
+    One that is over gets a GOAWAY, and its calls end.
+    """
+
+    idle_s: float | None = None
+    age_s: float | None = None
+
+
+NO_LIMITS: Final = Limits()
+
+
+def make_server(interceptors: Interceptors, limits: Limits) -> grpc.aio.Server:
     """A server without services or addresses, and what stands around each of its calls."""
-    return grpc.aio.server(options=_OPTIONS, interceptors=(interceptors,))
+    return grpc.aio.server(options=_OPTIONS + _times(limits), interceptors=(interceptors,))
 
 
-def bind(server: grpc.aio.Server, host: str, port: int) -> list[str]:
+def _times(limits: Limits) -> tuple[tuple[str, int], ...]:
+    given = {
+        "grpc.max_connection_idle_ms": limits.idle_s,
+        "grpc.max_connection_age_ms": limits.age_s,
+    }
+    return tuple((name, round(s * 1000)) for name, s in given.items() if s is not None)
+
+
+def bind(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None = None) -> list[str]:
     """Bind host:port and return the addresses; `localhost` is both loopbacks on one port.
 
-    Port 0 picks a free one. Raises StartError with one sentence when it cannot.
+    Port 0 picks a free one. Raises StartError with one sentence when it cannot, InputError for files
+    of TLS that do not fit.
     """
     port = port or free_port(host)
-    return [_bind_one(server, each, port) for each in addresses_of(host)]
+    return [_bind_one(server, each, port, tls) for each in addresses_of(host)]
 
 
-def _bind_one(server: grpc.aio.Server, host: str, port: int) -> str:
+def _bind_one(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None) -> str:
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
-        server.add_insecure_port(address)
+        if tls is None:
+            server.add_insecure_port(address)
+        else:
+            server.add_secure_port(address, server_credentials(tls))
     except RuntimeError as problem:  # it does not say why: ask the system again
         raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
     return address

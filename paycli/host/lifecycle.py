@@ -19,10 +19,11 @@ from paycli.host import health, reflection
 from paycli.host.app import App, OpenApp
 from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import bind, make_server
-from paycli.host.interceptors import Interceptors
+from paycli.host.grpc_transport import NO_LIMITS, Limits, bind, make_server
+from paycli.host.interceptors import Interceptor, Interceptors
 from paycli.host.sync_methods import in_threads
 from paycli.host.threads import Threads
+from paycli.host.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
@@ -32,28 +33,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen, how to stop, and how many threads there are for methods that are not async."""
+    """Where to listen, whom to let in, and how to stop.
+
+    `threads` are for methods that are not async; `tokens` is a file of them, without which all that
+    reaches the server may call it.
+    """
 
     host: str
     port: int
     port_file: Path | None
     drain_timeout_s: float
     threads: int = 10
+    tls: TlsFiles | None = None
+    tokens: Path | None = None
+    limits: Limits = NO_LIMITS
 
 
 OnReady = Callable[[Sequence[str], Sequence[str]], None]  # addresses, names of services
 
 
 async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
-    """Serve an app until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError.
+    """Serve an app until SIGTERM, SIGINT or SIGHUP; returns after the drain. Raises StartError, InputError.
 
     The app is opened once the addresses are ours, and closed when nothing is served any more.
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
-    interceptors.add((calls, errors_to_statuses))
-    server = make_server(interceptors)
-    addresses = bind(server, options.host, options.port)
+    interceptors.add((calls, *_guards(options), errors_to_statuses))
+    server = make_server(interceptors, options.limits)
+    addresses = bind(server, options.host, options.port, options.tls)
     _forget_port(options.port_file)
     control = _Control(stop, options.drain_timeout_s)
     async with open_app(control) as app:
@@ -72,6 +80,16 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             await _drain(server, calls, options.drain_timeout_s, stop)
         finally:
             await server.stop(0)  # at once after a drain; a start that failed has none
+
+
+def _guards(options: Options) -> list[Interceptor]:
+    if options.tokens is None:
+        return []
+    # start-up time: most servers on a laptop have none
+    from paycli.host.authorization import authorized
+    from paycli.host.tokens import Tokens
+
+    return [authorized(Tokens(options.tokens))]
 
 
 class _Control:

@@ -98,7 +98,10 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
         (("--amount", "1e300"), "digits with a point"),
         (("--amount", "12,50"), "such as 12.50"),
         (("--amount", "5", "--currency", "eur"), "write EUR"),
-        (("--amount", "5", "--currency", "XXX"), "not an ISO 4217 currency"),
+        (
+            ("--amount", "5", "--currency", "from paycli.client.charges import chargeX"),
+            "not an ISO 4217 currency",
+        ),
         (("--amount", "5", "--currency", ""), "currency is missing"),
         (("--amount", "5", "--order-id", ""), "order_id is missing"),
         (("--amount", "5", "--user-id", "x" * 256), "256 characters"),
@@ -194,10 +197,11 @@ def test_the_command_leads_where_the_payment_went() -> None:
     """Also when it was the default: PAYCLI_TARGET may lead elsewhere, where it would be paid anew."""
     from paycli.cli.options import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
     from paycli.cli.pay import _Service
+    from paycli.client.access import Access
     from paycli.client.charges import charge
 
     order = charge(order_id="o", amount="5", currency="EUR", user_id="")
-    command = _Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, plaintext=False).to_learn(order)
+    command = _Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, Access(plaintext=False)).to_learn(order)
     assert command.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
 
 

@@ -183,9 +183,11 @@ def test_a_certificate_says_what_is_wrong_with_it(certificates: Certificates) ->
     with grpc_server(ours) as mine, grpc_server(others) as theirs:
         said = why(f"localhost:{mine}", "--tls")
         assert "is not trusted (self" in said
-        assert "Set GRPC_DEFAULT_SSL_ROOTS_FILE_PATH to a PEM file" in said
+        assert "Name the authority that signed it with --ca FILE." in said
         said = why(f"localhost:{theirs}", "--tls", env=roots)
-        assert "is for another host. Name the host as its certificate does." in said
+        assert (
+            "is for another host. Name the host as its certificate does, with --server-name" in said
+        )
 
 
 def test_a_service_that_is_slow_needs_more_time() -> None:

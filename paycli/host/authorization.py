@@ -1,0 +1,114 @@
+"""The interceptor that asks each call for a token with the right scope, before its request is read."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
+
+from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
+from paycli.host.interceptors import Context, Interceptor, Method
+from paycli.host.scopes import Scope
+from paycli.host.statuses import abort
+from paycli.host.tokens import Tokens, caller
+
+_HEADER: Final = "authorization"
+_BEARER: Final = "bearer "
+# Whoever only asks whether the server lives, as load balancers do, has no token.
+_OPEN: Final = "/grpc.health.v1.Health/"
+_ADMIN: Final = "/grpc.channelz."
+_READING: Final = ("Get", "List", "Watch", "Search", "BatchGet")  # AIP-131, 132, 231; ours
+
+
+def authorized(tokens: Tokens) -> Interceptor:
+    """Let a call through that has a token of the file with the scope of its method."""
+
+    def around(method: Method) -> Method:
+        scope = scope_of(method.name)
+        if scope is None:
+            return method
+        return (_stream if method.yields else _single)(method, tokens, scope)
+
+    return around
+
+
+def scope_of(method: str) -> Scope | None:
+    """The scope that a method, by its path, asks for; None for none.
+
+    One that its proto calls NO_SIDE_EFFECTS, or an AIP's name for such, reads; all others write.
+    """
+    if method.startswith(_OPEN):
+        return None
+    if method.startswith(_ADMIN):
+        return Scope.ADMIN
+    if method.startswith("/grpc.reflection."):
+        return Scope.READ
+    service, _, name = method.removeprefix("/").partition("/")
+    reads = name.startswith(_READING) or _has_no_side_effects(service, name)
+    return Scope.READ if reads else Scope.WRITE
+
+
+def _has_no_side_effects(service: str, name: str) -> bool:
+    try:
+        found = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
+    except KeyError:
+        return False
+    level: int = found.GetOptions().idempotency_level
+    return level == MethodOptions.NO_SIDE_EFFECTS
+
+
+def _single(method: Method, tokens: Tokens, scope: Scope) -> Method:
+    behaviour, read = method.behaviour, method.read
+
+    async def call(request: Any, context: Context) -> Any:
+        await _check(context, tokens, scope, method.name)
+        if read is not None and not method.request_streaming:
+            request = read(request)
+        return await behaviour(request, context)
+
+    return _unread(method)._replace(behaviour=call)
+
+
+def _stream(method: Method, tokens: Tokens, scope: Scope) -> Method:
+    behaviour, read = method.behaviour, method.read
+
+    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
+        await _check(context, tokens, scope, method.name)
+        if read is not None and not method.request_streaming:
+            request = read(request)
+        async for response in behaviour(request, context):
+            yield response
+
+    return _unread(method)._replace(behaviour=call)
+
+
+def _unread(method: Method) -> Method:
+    """Strangers get nothing read; a stream's requests are read when the method asks for them."""
+    return method if method.request_streaming else method._replace(read=None)
+
+
+async def _check(context: Context, tokens: Tokens, scope: Scope, method: str) -> None:
+    try:
+        caller.set(_caller(context, tokens, scope, method))
+    except PaymentError as refusal:
+        await abort(context, refusal)
+
+
+def _caller(context: Context, tokens: Tokens, scope: Scope, method: str) -> str:
+    given = [str(value) for key, value in context.invocation_metadata() or () if key == _HEADER]
+    if len(given) != 1 or not given[0].lower().startswith(_BEARER):
+        raise Unauthenticated(
+            "The call has no token; send one as 'authorization: Bearer TOKEN'.",
+            reason="TOKEN_MISSING",
+        )
+    token = tokens.find(given[0][len(_BEARER) :].strip())
+    if token is None:
+        raise Unauthenticated("The token of the call is nobody's.", reason="TOKEN_UNKNOWN")
+    if scope not in token.scopes:
+        raise PermissionDenied(
+            f"The token of {token.name} has no scope {scope}, which {method} needs.",
+            metadata={"scope": scope, "method": method},
+        )
+    return token.name

@@ -488,8 +488,8 @@ CHANGES: Final = (
     Change(
         "client: loopback goes through a proxy",
         "client/channel.py",
-        "    options = _NO_PROXY if is_here(host) else ()\n",
-        "    options = ()\n",
+        "[*_NO_PROXY] if is_here else []\n",
+        "[]\n",
         "tests/client/test_proxies.py",
     ),
     Change(

@@ -286,7 +286,7 @@ class Unauthenticated(PaymentError):
 
     exit_code = 4
     status = "UNAUTHENTICATED"
-    reason = "UNAUTHENTICATED"
+    reason = "TOKEN_MISSING"
 
 
 class PermissionDenied(PaymentError):

@@ -99,10 +99,7 @@ async def _check(context: Context, tokens: Tokens, scope: Scope, method: str) ->
 def _caller(context: Context, tokens: Tokens, scope: Scope, method: str) -> str:
     given = [str(value) for key, value in context.invocation_metadata() or () if key == _HEADER]
     if len(given) != 1 or not given[0].lower().startswith(_BEARER):
-        raise Unauthenticated(
-            "The call has no token; send one as 'authorization: Bearer TOKEN'.",
-            reason="TOKEN_MISSING",
-        )
+        raise Unauthenticated("The call has no token; send one as 'authorization: Bearer TOKEN'.")
     token = tokens.find(given[0][len(_BEARER) :].strip())
     if token is None:
         raise Unauthenticated("The token of the call is nobody's.", reason="TOKEN_UNKNOWN")

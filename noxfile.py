@@ -56,6 +56,19 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", "-m", "not chaos", *PARALLEL, *session.posargs)
 
 
+@nox.session
+def interop(session: nox.Session) -> None:
+    """Clients of other makers and languages, from PyPI and npm, against our server."""
+    _install(session, "test")
+    session.install("grpclib", "grpc-requests")
+    folder = session.create_tmp()
+    packages = ["@grpc/grpc-js", "@grpc/proto-loader", "@connectrpc/connect-node"]
+    packages += ["@connectrpc/connect", "@bufbuild/protobuf", "@bufbuild/protoc-gen-es"]
+    session.run("npm", "install", "--silent", "--prefix", folder, *packages, external=True)
+    env = {"INTEROP": os.path.abspath(folder)}  # noqa: PTH100 - a string for the environment
+    session.run("pytest", "tests/interop", *session.posargs, env=env)
+
+
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """The tests on every Python that paycli is for, where it is installed."""

@@ -46,7 +46,14 @@ AuthorizationTtl = Annotated[
 ]
 ProcessorTimeout = Annotated[float, options.seconds("Seconds that the processor gets to answer.")]
 Threads = Annotated[
-    int, typer.Option(min=1, max=10_000, help="Threads for methods of yours that are not async.")
+    int,
+    typer.Option(
+        "--threads",
+        metavar="N",
+        min=1,
+        max=10_000,
+        help="Threads for methods of yours that are not async.",
+    ),
 ]
 Reload = Annotated[
     bool,

@@ -301,5 +301,5 @@ def test_a_key_that_metadata_cannot_carry_is_refused_before_it_is_sent(server: S
 def test_tls_is_asked_for_where_it_is_wanted(server: Server) -> None:
     refused = run_paycli("pay", "--amount", "5", "--target", server.target, "--tls")
     assert (refused.returncode, refused.stdout) == (3, "")
-    remote = run_paycli("pay", "--amount", "5", "--target", f"[::ffff:127.0.0.1]:{server.port}")
+    remote = run_paycli("pay", "--amount", "5", "--target", f"0.0.0.0:{server.port}")
     assert remote.returncode == 3  # not loopback by its spelling: TLS

@@ -114,7 +114,7 @@ def test_it_is_served_and_nothing_of_payments_is_loaded(greeter: Greeter) -> Non
     printed, _ = greeter.process.communicate(timeout=20)
     closed, *loaded = printed.splitlines()
     assert closed == "closed"
-    assert {name.split(".")[1] for name in loaded} == {"errors", "host", "wire_names"}
+    assert {name.split(".")[1] for name in loaded} == {"addresses", "errors", "host", "wire_names"}
     assert greeter.process.returncode == 0
     assert not greeter.port_file.exists()
 

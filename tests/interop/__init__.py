@@ -1,0 +1,1 @@
+"""Clients of other makers and languages against our server; `nox -s interop` brings them."""

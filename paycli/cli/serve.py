@@ -41,6 +41,7 @@ def serve(
     tokens: serve_options.Tokens = None,
     max_connection_idle: serve_options.MaxConnectionIdle = None,
     max_connection_age: serve_options.MaxConnectionAge = None,
+    channelz: serve_options.Channelz = False,
     allow_unprotected: serve_options.AllowUnprotected = False,
 ) -> None:
     """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
@@ -54,7 +55,7 @@ def serve(
     protected = tls is not None or tokens is not None
     host = _address(host, may_be_public=protected or allow_unprotected)
     limits = Limits(max_connection_idle, max_connection_age)
-    given = Options(host, port, port_file, drain_timeout, threads, tls, tokens, limits)
+    given = Options(host, port, port_file, drain_timeout, threads, tls, tokens, limits, channelz)
     if servicers:
         _refuse_of_engine(context)
         open_app = partial(_servicers_app, servicers)

@@ -61,6 +61,9 @@ Reload = Annotated[
         "--reload", help="Start anew when code or protos below this folder are saved; gen first."
     ),
 ]
+Channelz = Annotated[
+    bool, typer.Option("--channelz", help="Show connections and calls (scope admin, with tokens).")
+]
 AllowUnprotected = Annotated[
     bool,
     typer.Option("--allow-unprotected", help="Let other machines in without TLS or tokens."),

@@ -48,9 +48,15 @@ class Limits:
 NO_LIMITS: Final = Limits()
 
 
-def make_server(interceptors: Interceptors, limits: Limits) -> grpc.aio.Server:
-    """A server without services or addresses, and what stands around each of its calls."""
-    return grpc.aio.server(options=_OPTIONS + _times(limits), interceptors=(interceptors,))
+def make_server(
+    interceptors: Interceptors, limits: Limits, *, channelz: bool = False
+) -> grpc.aio.Server:
+    """A server without services or addresses, and what stands around each of its calls.
+
+    With `channelz` it keeps count of its connections, for the service of that name.
+    """
+    options = (*_OPTIONS, *_times(limits), ("grpc.enable_channelz", int(channelz)))
+    return grpc.aio.server(options=options, interceptors=(interceptors,))
 
 
 def _times(limits: Limits) -> tuple[tuple[str, int], ...]:

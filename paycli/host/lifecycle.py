@@ -47,6 +47,7 @@ class Options:
     tls: TlsFiles | None = None
     tokens: Path | None = None
     limits: Limits = NO_LIMITS
+    channelz: bool = False
 
 
 OnReady = Callable[[Sequence[str], Sequence[str]], None]  # addresses, names of services
@@ -60,14 +61,14 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
     interceptors.add((calls, *_guards(options), errors_to_statuses))
-    server = make_server(interceptors, options.limits)
+    server = make_server(interceptors, options.limits, channelz=options.channelz)
     addresses = bind(server, options.host, options.port, options.tls)
     _forget_port(options.port_file)
     control = _Control(stop, options.drain_timeout_s)
     async with open_app(control) as app:
         try:
             interceptors.add((*app.interceptors, in_threads(Threads(options.threads))))
-            _add_services(server, app, control.health)
+            _add_services(server, app, control.health, options)
             names = [service.name for service in app.services]
             await control.health.begin(names)
             await server.start()
@@ -114,12 +115,19 @@ class _Control:
 
 
 def _add_services(
-    server: grpc.aio.Server, app: App, health_servicer: health.HealthServicer
+    server: grpc.aio.Server, app: App, health_servicer: health.HealthServicer, options: Options
 ) -> None:
+    names = [health.NAME]
     for service in app.services:
         service.add_to(server)
+        names.append(service.name)
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
-    reflection.add_to(server, [*(service.name for service in app.services), health.NAME])
+    if options.channelz:
+        from paycli.host import channelz  # an extra
+
+        channelz.add_to(server)
+        names.append(channelz.NAME)
+    reflection.add_to(server, names)
 
 
 async def _drain(

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 import pytest
+from grpc_channelz.v1 import channelz_pb2, channelz_pb2_grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
@@ -255,6 +256,19 @@ def test_health_is_open_and_reflection_is_not(tokens: Tokens) -> None:
         assert refusal_of(raised.value).code == "UNAUTHENTICATED"
         (found,) = reflection.ServerReflectionInfo(iter([ask]), metadata=bearer(tokens.reads))
         assert found.list_services_response.service
+
+
+def test_channelz_is_for_administrators(start_server: StartServer, tmp_path: Path) -> None:
+    path = tmp_path / "tokens"
+    admin, other = new_token(path, "ada", "admin"), new_token(path, "bob")
+    server = start_server("--tokens", str(path), "--channelz")
+    with grpc.insecure_channel(server.target) as channel:
+        stub = channelz_pb2_grpc.ChannelzStub(channel)
+        ask = channelz_pb2.GetServersRequest()
+        assert stub.GetServers(ask, metadata=bearer(admin)).server[0].data.calls_started
+        with pytest.raises(grpc.RpcError) as raised:
+            stub.GetServers(ask, metadata=bearer(other))
+    assert refusal_of(raised.value).code == "PERMISSION_DENIED"
 
 
 def test_the_file_is_read_again_and_a_mistake_changes_nothing(tokens: Tokens) -> None:

@@ -22,6 +22,7 @@ from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import NO_LIMITS, Limits, bind, make_server
 from paycli.host.interceptors import Interceptor, Interceptors
 from paycli.host.sync_methods import in_threads
+from paycli.host.systemd import notify
 from paycli.host.threads import Threads
 from paycli.host.tls import TlsFiles
 
@@ -74,8 +75,10 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             await server.start()
             with _port_file(options.port_file, addresses):
                 on_ready(addresses, names)
+                notify("READY=1", f"STATUS=Listening on {' and '.join(addresses)}")
                 await stop.wait()
             stop.clear()
+            notify("STOPPING=1")
             app.drain()
             await control.health.drain()
             await _drain(server, calls, options.drain_timeout_s, stop)

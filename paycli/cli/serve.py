@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import options, output, serve_observed
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
-    from paycli.host.app import App, Control
+    from paycli.host.app import App, Control, OpenApp
 
 READY = "Payment Processing Service ready!"
 
@@ -56,31 +56,51 @@ def serve(
     allow_unprotected: Annotated[
         bool, typer.Option("--allow-unprotected", help="Let other machines in without TLS.")
     ] = False,
+    log_calls: serve_observed.LogCalls = False,
+    log_format: serve_observed.LogFormatOption = serve_observed.LogFormat.TEXT,
+    metrics_host: serve_observed.MetricsHost = "localhost",
+    metrics_port: serve_observed.MetricsPort = None,
 ) -> None:
     """Run a durable payment service; SIGTERM or Ctrl-C stops it."""
-    import logging
     from functools import partial
 
-    from paycli.host.grpc_transport import is_loopback
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
 
+    host = _address("--host", host, allow_unprotected=allow_unprotected)
+    metrics_host = _address("--metrics-host", metrics_host, allow_unprotected=allow_unprotected)
+    watch = serve_observed.Watch(log_calls=log_calls)
+    with serve_observed.logging_as(log_format) as say:
+        open_app: OpenApp = partial(
+            _payment_app, store, authorization_ttl, processor_timeout, watch
+        )
+        if metrics_port is not None:
+            open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
+        where = Options(host, port, port_file, drain_timeout, watch.calls)
+        _run(serve_app(where, open_app, partial(_say_ready, say, watch.places)))
+
+
+def _address(option: str, host: str, *, allow_unprotected: bool) -> str:
+    from paycli.host.ports import is_loopback
+
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
     if not host:
-        raise InputError("--host is empty; leave it out to listen on localhost.")
+        raise InputError(f"{option} is empty; leave it out to listen on localhost.")
     if not allow_unprotected and not is_loopback(host):
         raise InputError(
             f"{host} lets other machines in without TLS or tokens. Listen on localhost, or add "
             "--allow-unprotected if a proxy or a closed network protects the server."
         )
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    open_app = partial(_payment_app, store, authorization_ttl, processor_timeout)
-    _run(serve_app(Options(host, port, port_file, drain_timeout), open_app, _say_ready))
+    return host
 
 
 @asynccontextmanager
 async def _payment_app(
-    store_url: str, authorization_ttl_s: float, processor_timeout_s: float, control: Control
+    store_url: str,
+    authorization_ttl_s: float,
+    processor_timeout_s: float,
+    watch: serve_observed.Watch,
+    control: Control,
 ) -> AsyncIterator[App]:
     """The payment service with all that it needs. Raises StoreError, also when the store broke."""
     from paycli.engine.engine import Engine
@@ -88,19 +108,21 @@ async def _payment_app(
     from paycli.engine.upkeep import upkeep
     from paycli.payments.store import Health
     from paycli.servicers.app import PaymentApp
-    from paycli.storage.stores import open_store
+    from paycli.storage.stores import open_store, place_of
 
     broken = False
 
     def store_is(health: Health) -> None:
         nonlocal broken
         broken = health is Health.BROKEN
+        if watch.commits is not None:
+            watch.commits.health(health)
         if broken:
             control.give_up()
         else:
             control.report(serving=health is Health.SERVING)
 
-    store = open_store(store_url, store_is)
+    store = open_store(store_url, store_is, watch.commits)
     engine = Engine(
         store,
         Simulator(),
@@ -109,6 +131,7 @@ async def _payment_app(
     )
     try:
         async with upkeep(store, engine):
+            watch.places.append(f"Payments are kept in {place_of(store_url)}")
             yield PaymentApp(engine, store)
     finally:
         await engine.close()
@@ -117,8 +140,9 @@ async def _payment_app(
         raise StoreError("The store failed, as said above; start the server again.")
 
 
-def _say_ready(addresses: Sequence[str]) -> None:
-    output.progress(f"Listening on {' and '.join(addresses)}")
+def _say_ready(say: serve_observed.Say, places: Sequence[str], addresses: Sequence[str]) -> None:
+    for each in (*places, f"Listening on {' and '.join(addresses)}"):
+        say(each)
     output.result(READY)
 
 

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import ipaddress
-import os
-import socket
-from collections.abc import Sequence
 from typing import Final
 
 import grpc
 
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
+from paycli.host.ports import address_of, addresses_of, free_port, why_not
 
-LOCALHOST: Final = "localhost"
-_LOOPBACK: Final = ("127.0.0.1", "::1")
-_PORT_TRIES: Final = 20
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it silently
@@ -45,70 +37,19 @@ def make_server(interceptors: Interceptors) -> grpc.aio.Server:
     return grpc.aio.server(options=_OPTIONS, interceptors=(interceptors,))
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach the host."""
-    if host == LOCALHOST:
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 def bind(server: grpc.aio.Server, host: str, port: int) -> list[str]:
     """Bind host:port and return the addresses; `localhost` is both loopbacks on one port.
 
     Port 0 picks a free one. Raises StartError with one sentence when it cannot.
     """
-    hosts = [host] if host != LOCALHOST else [ip for ip in _LOOPBACK if _can_bind(ip)]
-    port = port or _free_port(hosts)
-    return [_bind_one(server, each, port) for each in hosts]
+    port = port or free_port(host)
+    return [_bind_one(server, each, port) for each in addresses_of(host)]
 
 
 def _bind_one(server: grpc.aio.Server, host: str, port: int) -> str:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = address_of(host, port)
     try:
         server.add_insecure_port(address)
     except RuntimeError as problem:  # it does not say why: ask the system again
-        raise StartError(f"Cannot listen on {address}: {_why_not(host, port)}") from problem
+        raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
     return address
-
-
-def _why_not(host: str, port: int) -> str:
-    try:
-        _listen(host, port).close()
-    except socket.gaierror:
-        return "the host is not known. Give --host an address of this machine."
-    except OSError as problem:
-        if problem.errno == errno.EADDRINUSE:
-            return "another program listens there. Stop it, or choose another --port (0: any)."
-        return f"{os.strerror(problem.errno or 0)}. Choose another --host or --port."
-    return "the port was taken for a moment. Try again."
-
-
-def _can_bind(host: str) -> bool:
-    try:
-        _listen(host, 0).close()
-    except OSError:  # no IPv6 (or IPv4) on this machine
-        return False
-    return True
-
-
-def _free_port(hosts: Sequence[str]) -> int:
-    """A port that is free on all hosts at this moment."""
-    for _ in range(_PORT_TRIES):
-        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
-            first = stack.enter_context(_listen(hosts[0], 0))
-            port = int(first.getsockname()[1])
-            for host in hosts[1:]:
-                stack.enter_context(_listen(host, port))
-            return port
-    for host in hosts:
-        if not _can_bind(host):
-            raise StartError(f"Cannot listen on {host}: {_why_not(host, 0)}")
-    raise StartError("No port is free on all addresses. Choose one with --port.")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    return socket.create_server(address[:2], family=family)

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2_grpc
 from paycli.errors import StartError
 from paycli.host import health, reflection
 from paycli.host.app import App, OpenApp
+from paycli.host.calls import CallObserver, observed
 from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import bind, make_server
@@ -30,12 +31,13 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen, and how to stop."""
+    """Where to listen, how to stop, and who watches the calls."""
 
     host: str
     port: int
     port_file: Path | None
     drain_timeout_s: float
+    observers: Sequence[CallObserver] = ()
 
 
 async def serve(
@@ -47,6 +49,8 @@ async def serve(
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
+    if options.observers:
+        interceptors.add((observed(options.observers),))
     interceptors.add((calls, errors_to_statuses))
     server = make_server(interceptors)
     addresses = bind(server, options.host, options.port)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
-from paycli.payments.store import OnHealth, Store
+from paycli.payments.store import CommitObserver, OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
@@ -16,15 +16,16 @@ _SQLITE: Final = "sqlite:///"
 _MEMORY: Final = ":memory:"
 
 
-def open_store(url: str, on_health: OnHealth) -> Store:
+def open_store(url: str, on_health: OnHealth, observer: CommitObserver | None = None) -> Store:
     """Open the store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
 
-    `on_health` hears of each change after that. Raises InputError and StoreError.
+    `on_health` hears of each change after that, `observer` of each commit. Raises InputError and
+    StoreError.
     """
     path = _path_of(url)
     from paycli.storage.sqlite.store import SqliteStore
 
-    return SqliteStore(None if path == Path(_MEMORY) else path, on_health)
+    return SqliteStore(None if path == Path(_MEMORY) else path, on_health, observer)
 
 
 def migrate_store(url: str) -> tuple[int, int]:
@@ -71,6 +72,12 @@ def store_status(url: str) -> Status:
     from paycli.storage.sqlite.status import status
 
     return status(_file_of(url))
+
+
+def place_of(url: str) -> str:
+    """Where a store keeps its payments, for people. Raises InputError."""
+    path = _path_of(url)
+    return "memory, gone at the stop" if path == Path(_MEMORY) else str(path.absolute())
 
 
 def _file_of(url: str) -> Path:

@@ -20,7 +20,7 @@ from paycli.payments.batch import Outcome, Receipt
 from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
-from paycli.payments.store import OnHealth
+from paycli.payments.store import CommitObserver, OnHealth
 from paycli.storage.failures import CommitFailed, CommitLost
 from paycli.storage.group_commit import GroupCommit
 from paycli.storage.sqlite import reads
@@ -38,7 +38,9 @@ _Read = TypeVar("_Read")
 class SqliteStore:
     """A `payments.store.Store` in one SQLite file."""
 
-    def __init__(self, path: Path | None, on_health: OnHealth) -> None:
+    def __init__(
+        self, path: Path | None, on_health: OnHealth, observer: CommitObserver | None = None
+    ) -> None:
         """`path` None keeps everything in memory. Raises StoreError."""
         self._file = SqliteFile(path)
         connection = self._file.connect()
@@ -58,7 +60,7 @@ class SqliteStore:
             self._pages = ThreadPoolExecutor(_PAGE_READERS, "sqlite pages")
             self._look_ups = ThreadPoolExecutor(1, "sqlite look-ups")
             self._writer = WriterProcess(path, self._file.lock)
-        self._group = GroupCommit(self._commit, on_health)
+        self._group = GroupCommit(self._commit, on_health, observer)
 
     async def execute(
         self, command: Create | Change | Declined, timeout_s: float | None = None

@@ -1,0 +1,107 @@
+"""The way of log lines out of the process: whoever reads them never holds a call up.
+
+A pipe whose reader is slow makes its writer wait. So a thread of its own writes, some lines at once;
+when too many wait, lines are dropped, and the log says how many.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Final
+
+_WAITING_MAX: Final = 20_000
+_GATHER_S: Final = 0.02
+_GOODBYE_S: Final = 2.0
+
+
+@contextmanager
+def logging_to(descriptor: int, form: logging.Formatter, level: int) -> Iterator[None]:
+    """All logs of the process go there in this form until the block ends."""
+    writer = LogWriter(descriptor)
+    writer.setFormatter(form)
+    root = logging.getLogger()
+    before = root.level
+    root.addHandler(writer)
+    root.setLevel(level)
+    try:
+        yield
+    finally:
+        root.removeHandler(writer)
+        root.setLevel(before)
+        writer.close()
+
+
+class LogWriter(logging.Handler):
+    """A handler that never waits and never raises."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._lines: deque[str] = deque()
+        self._dropped = 0
+        self._closed = False
+        self._awake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="log writer", daemon=True)
+        self._thread.start()
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Take a record; without the lock of other handlers, for a deque needs none."""
+        try:
+            line = self.format(record)
+        except Exception as problem:  # noqa: BLE001 - no call fails because of its log
+            line = f"a log line could not be written: {problem!r}"
+        if len(self._lines) >= _WAITING_MAX:
+            self._dropped += 1
+        else:
+            self._lines.append(line)
+        if not self._awake.is_set():
+            self._awake.set()
+        return True
+
+    def close(self) -> None:
+        """Write what is waiting, if somebody takes it soon."""
+        self._closed = True
+        self._awake.set()
+        self._thread.join(_GOODBYE_S)
+        super().close()
+
+    def _run(self) -> None:
+        while not self._closed or self._lines:
+            self._awake.wait()
+            self._awake.clear()
+            if not self._closed:
+                time.sleep(
+                    _GATHER_S
+                )  # a thread that wakes for each line takes turns with the calls
+            self._write(self._taken())
+
+    def _taken(self) -> str:
+        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        if self._dropped:
+            lines.append(self._said_of_dropped())
+        return "".join(f"{line}\n" for line in lines)
+
+    def _said_of_dropped(self) -> str:
+        dropped, self._dropped = self._dropped, 0
+        said = logging.makeLogRecord(
+            {
+                "name": __name__,
+                "levelno": logging.WARNING,
+                "levelname": "WARNING",
+                "msg": "%d log lines were dropped: whoever reads them is too slow",
+                "args": (dropped,),
+            }
+        )
+        return self.format(said)
+
+    def _write(self, text: str) -> None:
+        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        with suppress(OSError):  # nobody is there to read
+            while left:
+                left = left[os.write(self._descriptor, left) :]

@@ -1,0 +1,102 @@
+"""Addresses of this machine, and ports that are free there."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import ipaddress
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from paycli.errors import StartError
+
+LOCALHOST: Final = "localhost"
+_LOOPBACK: Final = ("127.0.0.1", "::1")
+_PORT_TRIES: Final = 20
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach the host."""
+    if host == LOCALHOST:
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def addresses_of(host: str) -> list[str]:
+    """The host itself; `localhost` is both loopbacks, if this machine has both."""
+    return [host] if host != LOCALHOST else [ip for ip in _LOOPBACK if _can_bind(ip)]
+
+
+@contextmanager
+def listening(host: str, port: int, *, prefix: str = "") -> Iterator[list[socket.socket]]:
+    """Sockets that listen on all addresses of a host, port 0 on a free one. Raises StartError.
+
+    `prefix` begins the names of the options that chose host and port.
+    """
+    with contextlib.ExitStack() as stack:
+        port = port or free_port(host)
+        sockets = []
+        for each in addresses_of(host):
+            try:
+                sockets.append(stack.enter_context(_listen(each, port)))
+            except OSError as problem:
+                raise StartError(
+                    f"Cannot listen on {address_of(each, port)}: {why_not(each, port, prefix=prefix)}"
+                ) from problem
+        yield sockets
+
+
+def address_of(host: str, port: int) -> str:
+    """As it is written: 127.0.0.1:50051, [::1]:50051."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def free_port(host: str) -> int:
+    """A port that is free on all addresses of a host at this moment. Raises StartError."""
+    hosts = addresses_of(host)
+    for _ in range(_PORT_TRIES):
+        with contextlib.ExitStack() as stack, contextlib.suppress(OSError):
+            first = stack.enter_context(_listen(hosts[0], 0))
+            port = int(first.getsockname()[1])
+            for each in hosts[1:]:
+                stack.enter_context(_listen(each, port))
+            return port
+    for each in hosts:
+        if not _can_bind(each):
+            raise StartError(f"Cannot listen on {each}: {why_not(each, 0)}")
+    raise StartError("No port is free on all addresses. Choose one with --port.")
+
+
+def why_not(host: str, port: int, *, prefix: str = "") -> str:
+    """Why nobody can listen there, and what to do with the options, whose names begin so."""
+    host_option, port_option = f"--{prefix}host", f"--{prefix}port"
+    try:
+        _listen(host, port).close()
+    except socket.gaierror:
+        return f"the host is not known. Give {host_option} an address of this machine."
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            return (
+                f"another program listens there. Stop it, or choose another {port_option} (0: any)."
+            )
+        return f"{os.strerror(problem.errno or 0)}. Choose another {host_option} or {port_option}."
+    return "the port was taken for a moment. Try again."
+
+
+def _can_bind(host: str) -> bool:
+    try:
+        _listen(host, 0).close()
+    except OSError:  # no IPv6 (or IPv4) on this machine
+        return False
+    return True
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    return socket.create_server(address[:2], family=family)

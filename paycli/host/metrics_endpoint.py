@@ -1,12 +1,12 @@
 """The address that a Prometheus scrapes: GET /metrics over HTTP/1.1, and nothing else.
 
-A connection gets one answer, a few seconds and a few kilobytes, and only so many are open at a time.
+A connection gets one answer, a few seconds and a few kilobytes. Of too many the oldest is ended, so
+that those who say nothing do not keep out who asks.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -37,44 +37,47 @@ async def metrics_endpoint(
     """Answer scrapers until the block ends; its value are the addresses. Raises StartError."""
     endpoint = _Endpoint(registry)
     with listening(host, port, prefix="metrics-") as sockets:
-        async with contextlib.AsyncExitStack() as stack:
-            for each in sockets:
-                server = await asyncio.start_server(
-                    endpoint.answer, sock=each, limit=_REQUEST_BYTES_MAX
-                )
-                await stack.enter_async_context(_closing(server))
+        servers = [
+            await asyncio.start_server(endpoint.answer, sock=each, limit=_REQUEST_BYTES_MAX)
+            for each in sockets
+        ]
+        try:
             yield [address_of(*each.getsockname()[:2]) for each in sockets]
-
-
-@asynccontextmanager
-async def _closing(server: asyncio.Server) -> AsyncIterator[None]:
-    """As `async with server`, which would wait for who is still connected."""
-    try:
-        yield
-    finally:
-        server.close()
+        finally:
+            for server in servers:
+                server.close()
+            await endpoint.close()
 
 
 class _Endpoint:
     def __init__(self, registry: CollectorRegistry) -> None:
         self._registry = registry
-        self._connections = 0
+        self._open: dict[asyncio.Task[None], asyncio.WriteTransport] = {}  # the oldest first
+
+    async def close(self) -> None:
+        """End what is open."""
+        for transport in self._open.values():
+            transport.abort()
+        if self._open:
+            await asyncio.wait(self._open)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Answer one request and close the connection."""
-        self._connections += 1
+        task = asyncio.current_task()
+        assert task is not None
+        self._open[task] = writer.transport
+        if len(self._open) > _CONNECTIONS_MAX:
+            next(iter(self._open.values())).abort()
         try:
-            if self._connections <= _CONNECTIONS_MAX:
-                async with asyncio.timeout(_TIMEOUT_S):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(_bytes_of(self._answer_to(head.decode("latin-1"))))
-                    await writer.drain()
-                    writer.close()
-                    await writer.wait_closed()
+            async with asyncio.timeout(_TIMEOUT_S):
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(_bytes_of(self._answer_to(head.decode("latin-1"))))
+                writer.close()
+                await writer.wait_closed()
         except (OSError, EOFError, asyncio.LimitOverrunError, TimeoutError):
             pass  # who does not keep to this is no Prometheus, and gets no answer
         finally:
-            self._connections -= 1
+            del self._open[task]
             writer.transport.abort()
 
     def _answer_to(self, head: str) -> _Answer:

@@ -12,7 +12,7 @@ import grpc
 import pytest
 
 from paycli.errors import PaymentNotFound
-from paycli.host.calls import Call, observed
+from paycli.host.calls import Call, CallObserver, observed
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
@@ -146,9 +146,10 @@ class Endings:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Endings]:
+async def serving(*observers: CallObserver) -> AsyncIterator[Endings]:
+    """A server with these methods, and what watches its calls besides these."""
     observer, interceptors = Observer(), Interceptors()
-    interceptors.add((observed([observer]), errors_to_statuses))
+    interceptors.add((observed([*observers, observer]), errors_to_statuses))
     server = make_server(interceptors)
     handlers: dict[str, Any] = {
         **{each.__name__: grpc.unary_unary_rpc_method_handler(each) for each in SINGLE},

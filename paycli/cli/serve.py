@@ -69,15 +69,14 @@ def serve(
 
     host = _address("--host", host, allow_unprotected=allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, allow_unprotected=allow_unprotected)
-    watch = serve_observed.Watch(log_calls=log_calls)
-    with serve_observed.logging_as(log_format) as say:
+    with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         open_app: OpenApp = partial(
             _payment_app, store, authorization_ttl, processor_timeout, watch
         )
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
         where = Options(host, port, port_file, drain_timeout, watch.calls)
-        _run(serve_app(where, open_app, partial(_say_ready, say, watch.places)))
+        _run(serve_app(where, open_app, partial(_say_ready, watch)))
 
 
 def _address(option: str, host: str, *, allow_unprotected: bool) -> str:
@@ -140,9 +139,9 @@ async def _payment_app(
         raise StoreError("The store failed, as said above; start the server again.")
 
 
-def _say_ready(say: serve_observed.Say, places: Sequence[str], addresses: Sequence[str]) -> None:
-    for each in (*places, f"Listening on {' and '.join(addresses)}"):
-        say(each)
+def _say_ready(watch: serve_observed.Watch, addresses: Sequence[str]) -> None:
+    for each in (*watch.places, f"Listening on {' and '.join(addresses)}"):
+        watch.say(each)
     output.result(READY)
 
 

@@ -47,25 +47,30 @@ MetricsHost = Annotated[
     str, typer.Option(help="Address that offers the metrics; default: loopback.")
 ]
 
+
 Say = Callable[[str], None]
 
 
 @contextmanager
-def logging_as(form: LogFormat) -> Iterator[Say]:
-    """Logs go to stderr in this form until the block ends; its value says what a start has to say.
+def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
+    """Logs go to stderr in this form until the block ends.
 
-    As JSON also the error that ends it, so that stderr has objects only.
+    As JSON also what a start has to say, and the error that ends it: stderr has objects only.
     """
     import logging
 
+    from paycli.host.call_log import CallLog
     from paycli.host.log_lines import JsonLines, TextLines
     from paycli.host.log_writer import logging_to
 
     lines = JsonLines() if form is LogFormat.JSON else TextLines()
     log = logging.getLogger("paycli.serve")
-    with logging_to(sys.stderr.fileno(), lines, logging.INFO):
+    with logging_to(sys.stderr.fileno(), lines, logging.INFO) as writer:
+        watch = Watch(log.info if form is LogFormat.JSON else output.progress)
+        if log_calls:
+            watch.calls.append(CallLog(lines, writer.put))
         try:
-            yield log.info if form is LogFormat.JSON else output.progress
+            yield watch
         except PaycliError as problem:
             if form is not LogFormat.JSON:
                 raise
@@ -74,16 +79,13 @@ def logging_as(form: LogFormat) -> Iterator[Say]:
 
 
 class Watch:
-    """What watches calls and commits, as the options say; `places` is what a start has to name."""
+    """What watches calls and commits; `places` is what a start has to name, and `say` how."""
 
-    def __init__(self, *, log_calls: bool) -> None:
+    def __init__(self, say: Say) -> None:
+        self.say = say
         self.calls: list[CallObserver] = []
         self.commits: CommitMetrics | None = None
         self.places: list[str] = []
-        if log_calls:
-            from paycli.host.call_log import CallLog
-
-            self.calls.append(CallLog())
 
     def with_metrics(self, host: str, port: int, open_app: OpenApp) -> OpenApp:
         """The app, with metrics of it offered as long as it is open."""

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-from contextvars import ContextVar
+import time
+from collections.abc import Callable
 from typing import Final
 
-from paycli.host.calls import Call
+from paycli.host.calls import Call, be_current
+from paycli.host.log_lines import Lines
 
-# The attribute of a log record that holds its fields, for whoever writes them.
-FIELDS: Final = "fields"
-
-_log = logging.getLogger("paycli.calls")  # what it is called in the README
-_current: ContextVar[Call | None] = ContextVar("call", default=None)
+# What the README calls it.
+LOGGER: Final = "paycli.calls"
 
 
 class CallLog:
     """A `host.calls.CallObserver`."""
 
+    def __init__(self, lines: Lines, put: Callable[[str], None]) -> None:
+        """Lines go to `put` directly: a record of `logging` costs more than all that is in it."""
+        self._lines = lines
+        self._put = put
+
     def started(self, call: Call) -> None:
         """Lines that the call itself logs have its request id, and it can be noted of."""
-        _current.set(call)  # in the task of the call, which ends with it
+        be_current(call)
         call.notes["peer"] = call.context.peer().replace("%5B", "[").replace("%5D", "]")
 
     def ended(self, call: Call) -> None:
-        """Log the line."""
+        """Write the line."""
         fields = {
             "method": call.method.name,
             "code": call.code.name,
@@ -32,26 +35,4 @@ class CallLog:
             "request_id": call.request_id,
             **call.notes,
         }
-        # As _log.info, which looks for the line of code that called it with each line.
-        record = _log.makeRecord(
-            _log.name, logging.INFO, "", 0, "call ended", (), None, extra={FIELDS: fields}
-        )
-        _log.handle(record)
-
-
-def is_noted() -> bool:
-    """Whether this is a call that gets a line."""
-    return _current.get() is not None
-
-
-def note(**fields: object) -> None:
-    """Put these into the line of the call that this is, if it gets one. No personal data."""
-    call = _current.get()
-    if call is not None:
-        call.notes.update(fields)
-
-
-def request_id() -> str:
-    """The request id of the call that this is; "" when it is none, or gets no line."""
-    call = _current.get()
-    return call.request_id if call is not None else ""
+        self._put(self._lines.line(time.time(), "INFO", LOGGER, "call ended", fields))

@@ -1,55 +1,105 @@
-"""Log records as lines: as text for people, or as JSON for machines."""
+"""Lines of a log: as text for people, or as JSON for machines. One is made in some microseconds."""
 
 from __future__ import annotations
 
 import json
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
 
-from paycli.host.call_log import FIELDS, request_id
+from paycli.host.calls import request_id
 
 _encode: Final = json.JSONEncoder(default=str).encode
+
+Fields = Mapping[str, Any]
+
+
+class Lines(Protocol):
+    """How a line is written."""
+
+    def line(self, seconds: float, level: str, logger: str, message: str, fields: Fields) -> str:
+        """The line of a moment (as of `time.time`)."""
+        ...
+
+    def format(self, record: logging.LogRecord) -> str:
+        """That of a log record, with its traceback."""
+        ...
 
 
 class TextLines(logging.Formatter):
     """Time, level and message, the fields as key=value; a traceback takes lines of its own."""
 
     def __init__(self) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(message)s")
+        super().__init__()
+        self._clock = _Clock("%Y-%m-%d %H:%M:%S", time.localtime)
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """As a formatter does, and the fields."""
-        said = super().formatMessage(record)
-        return " ".join(
-            [said, *(f"{key}={_word(value)}" for key, value in _fields(record).items())]
-        )
+    def line(
+        self,
+        seconds: float,
+        level: str,
+        logger: str,  # noqa: ARG002 - says nothing to people
+        message: str,
+        fields: Fields,
+    ) -> str:
+        """See `Lines.line`."""
+        words = [f" {key}={_word(value)}" for key, value in fields.items()]
+        begin, milliseconds = self._clock(seconds)
+        return f"{begin},{milliseconds} {level} {message}{''.join(words)}"
+
+    def format(self, record: logging.LogRecord) -> str:
+        """See `Lines.format`."""
+        said = (record.created, record.levelname, record.name, record.getMessage())
+        line = self.line(*said, _of_call())
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
 
 class JsonLines(logging.Formatter):
     """One JSON object a line, ASCII: time (RFC 3339, UTC), level, logger, message and the fields."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._clock = _Clock("%Y-%m-%dT%H:%M:%S", time.gmtime)
+
+    def line(self, seconds: float, level: str, logger: str, message: str, fields: Fields) -> str:
+        """See `Lines.line`."""
+        begin, milliseconds = self._clock(seconds)
+        words = [f', "{key}": {_json(value)}' for key, value in fields.items()]
+        return (
+            f'{{"time": "{begin}.{milliseconds}Z", "level": "{level}", "logger": {_encode(logger)}, '
+            f'"message": {_encode(message)}{"".join(words)}}}'
+        )
+
     def format(self, record: logging.LogRecord) -> str:
-        """The object."""
-        line: dict[str, Any] = {
-            "time": _rfc3339(record.created),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-            **_fields(record),
-        }
+        """See `Lines.format`."""
+        fields = _of_call()
         if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return _encode(line)
+            fields["traceback"] = self.formatException(record.exc_info)
+        said = (record.created, record.levelname, record.name, record.getMessage())
+        return self.line(*said, fields)
 
 
-def _fields(record: logging.LogRecord) -> Mapping[str, object]:
-    """Those of its own, or whose call it tells of."""
-    fields: Mapping[str, object] | None = getattr(record, FIELDS, None)
-    if fields is None:
-        fields = {"request_id": of_call} if (of_call := request_id()) else {}
-    return fields
+class _Clock:
+    """Moments as text and milliseconds; the text stays the same for a second."""
+
+    def __init__(self, form: str, zone: Callable[[float], time.struct_time]) -> None:
+        self._form = form
+        self._zone = zone
+        self._last = (-1, "")
+
+    def __call__(self, seconds: float) -> tuple[str, str]:
+        whole = int(seconds)
+        last, text = self._last
+        if last != whole:
+            text = time.strftime(self._form, self._zone(whole))
+            self._last = whole, text
+        return text, f"{int((seconds - whole) * 1000):03}"
+
+
+def _of_call() -> dict[str, str]:
+    """What a line says of the call that it comes from."""
+    of_call = request_id()
+    return {"request_id": of_call} if of_call else {}
 
 
 def _word(value: object) -> str:
@@ -59,6 +109,5 @@ def _word(value: object) -> str:
     return text if plain else _encode(text)
 
 
-def _rfc3339(seconds: float) -> str:
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds % 1 * 1000):03d}Z"
+def _json(value: object) -> str:
+    return repr(value) if type(value) in (int, float) else _encode(value)

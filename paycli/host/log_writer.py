@@ -15,22 +15,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from paycli.host.log_lines import Lines
+
 _WAITING_MAX: Final = 20_000
 _GATHER_S: Final = 0.02
 _GOODBYE_S: Final = 2.0
 
 
 @contextmanager
-def logging_to(descriptor: int, form: logging.Formatter, level: int) -> Iterator[None]:
-    """All logs of the process go there in this form until the block ends."""
-    writer = LogWriter(descriptor)
-    writer.setFormatter(form)
+def logging_to(descriptor: int, lines: Lines, level: int) -> Iterator[LogWriter]:
+    """All logs of the process go there as these lines until the block ends."""
+    writer = LogWriter(descriptor, lines)
     root = logging.getLogger()
     before = root.level
     root.addHandler(writer)
     root.setLevel(level)
     try:
-        yield
+        yield writer
     finally:
         root.removeHandler(writer)
         root.setLevel(before)
@@ -40,9 +41,10 @@ def logging_to(descriptor: int, form: logging.Formatter, level: int) -> Iterator
 class LogWriter(logging.Handler):
     """A handler that never waits and never raises."""
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, lines: Lines) -> None:
         super().__init__()
         self._descriptor = descriptor
+        self._form = lines
         self._lines: deque[str] = deque()
         self._dropped = 0
         self._closed = False
@@ -53,16 +55,20 @@ class LogWriter(logging.Handler):
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record; without the lock of other handlers, for a deque needs none."""
         try:
-            line = self.format(record)
+            line = self._form.format(record)
         except Exception as problem:  # noqa: BLE001 - no call fails because of its log
             line = f"a log line could not be written: {problem!r}"
+        self.put(line)
+        return True
+
+    def put(self, line: str) -> None:
+        """Take a line that is written already."""
         if len(self._lines) >= _WAITING_MAX:
             self._dropped += 1
         else:
             self._lines.append(line)
         if not self._awake.is_set():
             self._awake.set()
-        return True
 
     def close(self) -> None:
         """Write what is waiting, if somebody takes it soon."""
@@ -89,16 +95,8 @@ class LogWriter(logging.Handler):
 
     def _said_of_dropped(self) -> str:
         dropped, self._dropped = self._dropped, 0
-        said = logging.makeLogRecord(
-            {
-                "name": __name__,
-                "levelno": logging.WARNING,
-                "levelname": "WARNING",
-                "msg": "%d log lines were dropped: whoever reads them is too slow",
-                "args": (dropped,),
-            }
-        )
-        return self.format(said)
+        said = f"{dropped} log lines were dropped: whoever reads them is too slow"
+        return self._form.line(time.time(), "WARNING", __name__, said, {})
 
     def _write(self, text: str) -> None:
         left = memoryview(text.encode("utf-8", "backslashreplace"))

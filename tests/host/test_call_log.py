@@ -18,7 +18,8 @@ import pytest
 
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.host.call_log import CallLog, note
+from paycli.host.call_log import CallLog
+from paycli.host.calls import note
 from paycli.host.log_lines import JsonLines, TextLines
 from paycli.host.log_writer import LogWriter, logging_to
 from tests.conftest import Server, StartServer, run_paycli
@@ -195,7 +196,7 @@ def test_what_nobody_reads_is_dropped_and_counted() -> None:
 
 def test_a_log_that_cannot_be_written_harms_nobody() -> None:
     reader, writer = os.pipe()
-    handler = LogWriter(writer)
+    handler = LogWriter(writer, TextLines())
     handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
     assert next(lines_from(reader)).startswith("a log line could not be written: TypeError(")
     handler.handle(logging.makeLogRecord({"msg": "nobody hears this"}))
@@ -206,13 +207,14 @@ def test_a_log_that_cannot_be_written_harms_nobody() -> None:
 def logged(behaviour: Any, tmp_path: Path) -> list[dict[str, Any]]:
     """What a server logs of a call, as objects."""
 
-    async def call() -> None:
-        async with calls.serving(CallLog()) as endings:
+    async def call(log: CallLog) -> None:
+        async with calls.serving(log) as endings:
             await calls.ended(endings.call(behaviour))
             await endings.end()
 
-    with (tmp_path / "log").open("wb") as file, logging_to(file.fileno(), JsonLines(), 20):
-        asyncio.run(call())
+    lines = JsonLines()
+    with (tmp_path / "log").open("wb") as file, logging_to(file.fileno(), lines, 20) as writer:
+        asyncio.run(call(CallLog(lines, writer.put)))
     return [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
 
 

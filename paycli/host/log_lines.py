@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
 from paycli.host.calls import request_id
@@ -43,9 +44,11 @@ class TextLines(logging.Formatter):
         fields: Fields,
     ) -> str:
         """See `Lines.line`."""
-        words = [f" {key}={_word(value)}" for key, value in fields.items()]
+        words = "".join([f" {key}={value}" for key, value in fields.items()])
+        if not _is_plain(words, blanks=len(fields)):
+            words = "".join([f" {key}={_word(value)}" for key, value in fields.items()])
         begin, milliseconds = self._clock(seconds)
-        return f"{begin},{milliseconds} {level} {message}{''.join(words)}"
+        return f"{begin},{milliseconds} {level} {message}{words}"
 
     def format(self, record: logging.LogRecord) -> str:
         """See `Lines.format`."""
@@ -105,9 +108,15 @@ def _of_call() -> dict[str, str]:
 def _word(value: object) -> str:
     """A value that ends at the next blank, and never ends the line."""
     text = str(value)
-    plain = text.isprintable() and text and " " not in text and '"' not in text
-    return text if plain else _encode(text)
+    return text if text and _is_plain(text, blanks=0) else _encode(text)
+
+
+def _is_plain(text: str, *, blanks: int) -> bool:
+    """Whether it has nothing to escape; all words of a line are looked at as cheaply as one."""
+    return text.isprintable() and '"' not in text and text.count(" ") == blanks
 
 
 def _json(value: object) -> str:
+    if isinstance(value, str):
+        return encode_basestring_ascii(value)
     return repr(value) if type(value) in (int, float) else _encode(value)

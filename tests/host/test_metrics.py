@@ -41,6 +41,10 @@ class Scraped:
             for sample in family.samples
         ]
 
+    def names(self) -> list[tuple[str, set[str]]]:
+        """The name of each sample, and the names of its labels."""
+        return [(sample.name, set(sample.labels)) for sample in self._samples]
+
     def value(self, name: str, **labels: str) -> float:
         """Of the one sample of this name with these labels; 0 if there is none."""
         found = [

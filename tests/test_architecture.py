@@ -65,6 +65,7 @@ ONLY_IN = {
     "apsw": {"storage"},
     "sqlite3": set(),
     "asyncpg": {"storage"},
+    "opentelemetry": {"host"},
     "prometheus_client": {"host", "storage"},
 }
 PURE = {"payments", "errors"}

@@ -109,7 +109,7 @@ def test_the_keys_of_log_lines(start_server: StartServer) -> None:
     logged = {key for line in server.stderr().splitlines() for key in json.loads(line)}
     documented = [key for keys, *_ in rows(KEYS) for key in names(keys)]
     assert len(documented) == len(set(documented))
-    assert logged | {"incident", "traceback"} == set(documented)
+    assert logged | {"incident", "traceback", "trace_id"} == set(documented)
 
 
 def test_commands_and_their_options_exist() -> None:

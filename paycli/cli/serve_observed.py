@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
     from paycli.host.app import App, Control, OpenApp
     from paycli.host.calls import CallObserver
     from paycli.storage.commit_metrics import CommitMetrics
+
+
+_TRACES_TO: Final = (
+    "OTEL_EXPORTER_OTLP_ENDPOINT",
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+    "OTEL_TRACES_EXPORTER",
+)
 
 
 class LogFormat(StrEnum):
@@ -67,15 +75,38 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
     log = logging.getLogger("paycli.serve")
     with logging_to(sys.stderr.fileno(), lines, logging.INFO) as writer:
         watch = Watch(log.info if form is LogFormat.JSON else output.progress)
-        if log_calls:
-            watch.calls.append(CallLog(lines, writer.put))
         try:
-            yield watch
+            with _traces(os.environ) as traces:
+                watch.calls += traces
+                if log_calls:
+                    watch.calls.append(CallLog(lines, writer.put))
+                yield watch
         except PaycliError as problem:
             if form is not LogFormat.JSON:
                 raise
             log.critical("%s", problem)
             raise typer.Exit(problem.exit_code) from problem
+
+
+@contextmanager
+def _traces(environment: Mapping[str, str]) -> Iterator[Sequence[CallObserver]]:
+    """Those that OpenTelemetry's environment variables ask for, which may be meant for others."""
+    if (
+        not any(map(environment.get, _TRACES_TO))
+        or environment.get("OTEL_TRACES_EXPORTER") == "none"
+    ):
+        yield ()
+    elif find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        import logging
+
+        missing = "there are no traces without OpenTelemetry: pip install 'paycli[otel]'"
+        logging.getLogger("paycli.serve").warning(missing)
+        yield ()
+    else:
+        from paycli.host.traces import tracing
+
+        with tracing() as traces:
+            yield (traces,)
 
 
 class Watch:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
+import grpc
+
 from paycli.host.calls import Call, be_current
-from paycli.host.log_lines import Lines
+from paycli.host.log_lines import Lines, MakeLine
 
 # What the README calls it.
 LOGGER: Final = "paycli.calls"
+
+_End = tuple[str, grpc.StatusCode, float, str]
 
 
 class CallLog:
     """A `host.calls.CallObserver`."""
 
-    def __init__(self, lines: Lines, put: Callable[[str], None]) -> None:
-        """Lines go to `put` directly: a record of `logging` costs more than all that is in it."""
+    def __init__(self, lines: Lines, put: Callable[[MakeLine], None]) -> None:
+        """Lines go to `put`, which makes them later: many at once take a quarter of the time each."""
         self._lines = lines
         self._put = put
 
@@ -27,12 +32,17 @@ class CallLog:
         call.notes["peer"] = call.context.peer().replace("%5B", "[").replace("%5D", "]")
 
     def ended(self, call: Call) -> None:
-        """Write the line."""
+        """Let the line be written; nothing of grpc's is kept for it."""
+        end = (call.method.name, call.code, call.seconds, call.request_id)
+        self._put(partial(self._line, time.time(), end, call.notes))
+
+    def _line(self, now: float, end: _End, notes: dict[str, object]) -> str:
+        method, code, seconds, request_id = end
         fields = {
-            "method": call.method.name,
-            "code": call.code.name,
-            "duration_ms": round(call.seconds * 1000, 3),
-            "request_id": call.request_id,
-            **call.notes,
+            "method": method,
+            "code": code.name,
+            "duration_ms": round(seconds * 1000, 3),
+            "request_id": request_id,
+            **notes,
         }
-        self._put(self._lines.line(time.time(), "INFO", LOGGER, "call ended", fields))
+        return self._lines.line(now, "INFO", LOGGER, "call ended", fields)

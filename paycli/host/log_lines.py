@@ -14,6 +14,7 @@ from paycli.host.calls import request_id
 _encode: Final = json.JSONEncoder(default=str).encode
 
 Fields = Mapping[str, Any]
+MakeLine = Callable[[], str]
 
 
 class Lines(Protocol):

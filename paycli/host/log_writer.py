@@ -13,9 +13,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Final
 
-from paycli.host.log_lines import Lines
+from paycli.host.log_lines import Lines, MakeLine
 
 _WAITING_MAX: Final = 20_000
 # A thread that wakes for each line takes turns with the calls: a tenth of their rate, at 50 a second.
@@ -46,7 +47,7 @@ class LogWriter(logging.Handler):
         super().__init__()
         self._descriptor = descriptor
         self._form = lines
-        self._lines: deque[str] = deque()
+        self._lines: deque[MakeLine] = deque()
         self._dropped = 0
         self._closed = False
         self._awake = threading.Event()
@@ -55,15 +56,12 @@ class LogWriter(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Take a record; without the lock of other handlers, for a deque needs none."""
-        try:
-            line = self._form.format(record)
-        except Exception as problem:  # noqa: BLE001 - no call fails because of its log
-            line = f"a log line could not be written: {problem!r}"
-        self.put(line)
+        line = _made(partial(self._form.format, record))  # now, while it is known whose it is
+        self.put(lambda: line)
         return True
 
-    def put(self, line: str) -> None:
-        """Take a line that is written already."""
+    def put(self, line: MakeLine) -> None:
+        """Take a line that is made when it is written."""
         if len(self._lines) >= _WAITING_MAX:
             self._dropped += 1
         else:
@@ -89,7 +87,7 @@ class LogWriter(logging.Handler):
             self._write(self._taken())
 
     def _taken(self) -> str:
-        lines = [self._lines.popleft() for _ in range(len(self._lines))]
+        lines = [_made(self._lines.popleft()) for _ in range(len(self._lines))]
         if self._dropped:
             lines.append(self._said_of_dropped())
         return "".join(f"{line}\n" for line in lines)
@@ -104,3 +102,10 @@ class LogWriter(logging.Handler):
         with suppress(OSError):  # nobody is there to read
             while left:
                 left = left[os.write(self._descriptor, left) :]
+
+
+def _made(line: MakeLine) -> str:
+    try:
+        return line()
+    except Exception as problem:  # noqa: BLE001 - no call fails because of its log
+        return f"a log line could not be written: {problem!r}"

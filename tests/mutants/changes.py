@@ -650,7 +650,7 @@ CHANGES: Final = (
         "observed: a call waits for whoever reads the log",
         "host/log_writer.py",
         "            self._lines.append(line)\n",
-        '            self._write(f"{line}\\n")\n',
+        '            self._write(f"{line()}\\n")\n',
         "tests/host/test_call_log.py",
     ),
     Change(

@@ -17,3 +17,6 @@ DECLINE_REASON: Final = "decline-reason"
 # Of an answer that is given again.
 REPLAYED: Final = "idempotency-replayed"
 TRUE: Final = "true"
+
+# What a caller calls this call, for its logs and the server's.
+REQUEST_ID: Final = "x-request-id"

@@ -66,6 +66,8 @@ ONLY_IN = {
     "apsw": {"storage"},
     "sqlite3": set(),
     "asyncpg": {"storage"},
+    "opentelemetry": {"host"},
+    "prometheus_client": {"host", "storage"},
 }
 PURE = {"payments", "errors", "addresses"}
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}

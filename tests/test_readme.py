@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -16,8 +17,12 @@ from paycli.cli.app import COMMANDS, EXIT_BUG, EXIT_INTERRUPTED
 from paycli.cli.options import EXIT_CODES
 from paycli.engine import simulator
 from paycli.errors import PaycliError, PaymentError
+from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import StartServer, run_paycli
+from tests.host.test_metrics import free_port, scrape
+from tests.wire import client_of, creation, refused
 
+KEYS = "| key | in which lines | value |"
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paycli"
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -75,6 +80,39 @@ def test_the_simulator() -> None:
     assert [each.replace("...", "…") for each in told] == [name for (name,) in documented]
     for reason in simulator.DECLINE_REASONS:
         assert [f"sim_decline_{reason.lower()}"] in documented
+
+
+def test_the_metrics(start_server: StartServer) -> None:
+    port = free_port()
+    server = start_server("--metrics-port", str(port))
+    with client_of(server.target) as client:
+        client.pay("order-1")
+    documented = {
+        names(metric)[0]: set(names(labels))
+        for metric, labels, _ in rows("| metric | labels | what it is |")
+    }
+    offered: dict[str, set[str]] = {}
+    for name, labels in scrape(port).names():
+        if name.startswith(("grpc_", "paycli_")):
+            offered.setdefault(re.sub("_(bucket|sum|count)$", "", name), set()).update(labels)
+    assert {name: labels - {"le"} for name, labels in offered.items()} == documented
+
+
+def test_the_keys_of_log_lines(start_server: StartServer) -> None:
+    server = start_server("--log-calls", "--log-format", "json")
+    with client_of(server.target) as client:
+        client.pay("order-1")
+        paid = client.create()
+        client.get(client.refund(paid.name).name.partition("/refunds")[0])
+        client.payments.GetRefund(pb.GetRefundRequest(name=f"{paid.name}/refunds/2"))
+        client.batch(creation())
+        with refused("PAYMENT_NOT_FOUND"):
+            client.get("payments/none")
+    assert server.stop() == 0
+    logged = {key for line in server.stderr().splitlines() for key in json.loads(line)}
+    documented = [key for keys, *_ in rows(KEYS) for key in names(keys)]
+    assert len(documented) == len(set(documented))
+    assert logged | {"incident", "traceback", "trace_id"} == set(documented)
 
 
 def test_commands_and_their_options_exist() -> None:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from paycli.cli import options, output, serve_options
+from paycli.cli import options, output, serve_observed, serve_options
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from paycli.host.app import App, Control
+    from paycli.host.app import App, Control, OpenApp
     from paycli.host.tls import TlsFiles
 
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
@@ -43,30 +43,38 @@ def serve(
     max_connection_age: serve_options.MaxConnectionAge = None,
     channelz: serve_options.Channelz = False,
     allow_unprotected: serve_options.AllowUnprotected = False,
+    log_calls: serve_observed.LogCalls = False,
+    log_format: serve_observed.LogFormatOption = serve_observed.LogFormat.TEXT,
+    metrics_host: serve_observed.MetricsHost = "localhost",
+    metrics_port: serve_observed.MetricsPort = None,
 ) -> None:
     """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
-    import logging
-
     from paycli.host.grpc_transport import Limits
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
 
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None
-    host = _address(host, may_be_public=protected or allow_unprotected)
-    limits = Limits(max_connection_idle, max_connection_age)
-    given = Options(host, port, port_file, drain_timeout, threads, tls, tokens, limits, channelz)
+    host = _address("--host", host, may_be_public=protected or allow_unprotected)
+    metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
     if servicers:
         _refuse_of_engine(context)
-        open_app = partial(_servicers_app, servicers)
-    else:
-        open_app = partial(_payment_app, store, authorization_ttl, processor_timeout)
     if reload:
         from paycli.cli.serve_reload import serve_and_reload
 
         raise typer.Exit(serve_and_reload(host, port))
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    _run(serve_app(given, open_app, _say_ready))
+    limits = Limits(max_connection_idle, max_connection_age)
+    where = (host, port, port_file, drain_timeout, threads, tls, tokens, limits, channelz)
+    with serve_observed.watching(log_format, log_calls=log_calls) as watch:
+        open_app: OpenApp = partial(
+            _payment_app, store, authorization_ttl, processor_timeout, watch
+        )
+        if servicers:
+            open_app = partial(_servicers_app, servicers)
+        if metrics_port is not None:
+            open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
+        given = Options(*where, observers=watch.calls)
+        _run(serve_app(given, open_app, partial(_say_ready, watch)))
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -79,12 +87,12 @@ def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> 
     return TlsFiles(certificate, key, client_ca)
 
 
-def _address(host: str, *, may_be_public: bool) -> str:
+def _address(option: str, host: str, *, may_be_public: bool) -> str:
     from paycli.addresses import is_loopback
 
     host = host.strip("[]").lower()  # as in an address, [::1]:50051
     if not host:
-        raise InputError("--host is empty; leave it out to listen on localhost.")
+        raise InputError(f"{option} is empty; leave it out to listen on localhost.")
     if not may_be_public and not is_loopback(host):
         raise InputError(
             f"{host} lets other machines in without TLS or tokens. Give --tls-cert and --tls-key, or "
@@ -112,7 +120,11 @@ async def _servicers_app(places: Sequence[str], _: Control) -> AsyncIterator[App
 
 @asynccontextmanager
 async def _payment_app(
-    store_url: str, authorization_ttl_s: float, processor_timeout_s: float, control: Control
+    store_url: str,
+    authorization_ttl_s: float,
+    processor_timeout_s: float,
+    watch: serve_observed.Watch,
+    control: Control,
 ) -> AsyncIterator[App]:
     """The payment service with all that it needs. Raises StoreError, also when the store broke."""
     from paycli.engine.engine import Engine
@@ -120,20 +132,22 @@ async def _payment_app(
     from paycli.engine.upkeep import upkeep
     from paycli.payments.store import Health
     from paycli.servicers.app import PaymentApp
-    from paycli.storage.stores import open_store
+    from paycli.storage.stores import open_store, place_of
 
     broken = False
 
     def store_is(health: Health) -> None:
         nonlocal broken
         broken = health is Health.BROKEN
+        if watch.commits is not None:
+            watch.commits.health(health)
         if broken:
             control.give_up()
         else:
             control.report(serving=health is Health.SERVING)
 
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(store_url, store_is))
+        store = await stack.enter_async_context(open_store(store_url, store_is, watch.commits))
         engine = Engine(
             store,
             Simulator(),
@@ -142,14 +156,18 @@ async def _payment_app(
         )
         stack.push_async_callback(engine.close)
         await stack.enter_async_context(upkeep(store, engine))
+        watch.places.append(f"Payments are kept in {place_of(store_url)}")
         yield PaymentApp(engine, store)
     if broken:
         raise StoreError("The store failed, as said above; start the server again.")
 
 
-def _say_ready(addresses: Sequence[str], services: Sequence[str]) -> None:
+def _say_ready(
+    watch: serve_observed.Watch, addresses: Sequence[str], services: Sequence[str]
+) -> None:
     """The line of the seed's server for all that serve its contract, another one for others."""
-    output.progress(f"Listening on {' and '.join(addresses)}")
+    for each in (*watch.places, f"Listening on {' and '.join(addresses)}"):
+        watch.say(each)
     whose = "Payment Processing Service" if _PAYMENTS in services else " and ".join(services)
     output.result(f"{whose} ready!")
 

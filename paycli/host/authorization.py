@@ -9,10 +9,11 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
+from paycli.host.calls import note
 from paycli.host.interceptors import Context, Interceptor, Method
 from paycli.host.scopes import Scope
 from paycli.host.statuses import abort
-from paycli.host.tokens import Tokens, caller
+from paycli.host.tokens import Tokens
 
 _HEADER: Final = "authorization"
 _BEARER: Final = "bearer "
@@ -91,7 +92,7 @@ def _unread(method: Method) -> Method:
 
 async def _check(context: Context, tokens: Tokens, scope: Scope, method: str) -> None:
     try:
-        caller.set(_caller(context, tokens, scope, method))
+        note(caller=_caller(context, tokens, scope, method))
     except PaymentError as refusal:
         await abort(context, refusal)
 

@@ -9,7 +9,7 @@ import grpc
 
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
-from paycli.host.ports import addresses_of, free_port, why_not
+from paycli.host.ports import addresses_of, free_port, why_not, with_port
 from paycli.host.tls import TlsFiles, server_credentials
 
 _METADATA_BYTES_MAX: Final = 16 * 1024
@@ -49,7 +49,7 @@ NO_LIMITS: Final = Limits()
 
 
 def make_server(
-    interceptors: Interceptors, limits: Limits, *, channelz: bool = False
+    interceptors: Interceptors, limits: Limits = NO_LIMITS, *, channelz: bool = False
 ) -> grpc.aio.Server:
     """A server without services or addresses, and what stands around each of its calls.
 
@@ -78,7 +78,7 @@ def bind(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None = N
 
 
 def _bind_one(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None) -> str:
-    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = with_port(host, port)
     try:
         if tls is None:
             server.add_insecure_port(address)

@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2_grpc
 from paycli.errors import StartError
 from paycli.host import health, reflection
 from paycli.host.app import App, OpenApp
+from paycli.host.calls import CallObserver, observed
 from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.grpc_transport import NO_LIMITS, Limits, bind, make_server
@@ -37,7 +38,7 @@ class Options:
     """Where to listen, whom to let in, and how to stop.
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
-    reaches the server may call it.
+    reaches the server may call it; `observers` watch all calls, refused ones among them.
     """
 
     host: str
@@ -49,6 +50,7 @@ class Options:
     tokens: Path | None = None
     limits: Limits = NO_LIMITS
     channelz: bool = False
+    observers: Sequence[CallObserver] = ()
 
 
 OnReady = Callable[[Sequence[str], Sequence[str]], None]  # addresses, names of services
@@ -61,6 +63,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
+    if options.observers:
+        interceptors.add((observed(options.observers),))
     interceptors.add((calls, *_guards(options), errors_to_statuses))
     server = make_server(interceptors, options.limits, channelz=options.channelz)
     addresses = bind(server, options.host, options.port, options.tls)

@@ -6,6 +6,8 @@ import contextlib
 import errno
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 from paycli.addresses import address_of, is_localhost
@@ -20,6 +22,30 @@ def addresses_of(host: str) -> list[str]:
     if is_localhost(host):
         return [ip for ip in _LOOPBACK if _can_bind(ip)]
     return [str(address_of(host) or host)]
+
+
+@contextmanager
+def listening(host: str, port: int, *, prefix: str = "") -> Iterator[list[socket.socket]]:
+    """Sockets that listen on all addresses of a host, port 0 on a free one. Raises StartError.
+
+    `prefix` begins the names of the options that chose host and port.
+    """
+    with contextlib.ExitStack() as stack:
+        port = port or free_port(host)
+        sockets = []
+        for each in addresses_of(host):
+            try:
+                sockets.append(stack.enter_context(_listen(each, port)))
+            except OSError as problem:
+                raise StartError(
+                    f"Cannot listen on {with_port(each, port)}: {why_not(each, port, prefix=prefix)}"
+                ) from problem
+        yield sockets
+
+
+def with_port(host: str, port: int) -> str:
+    """As it is written: 127.0.0.1:50051, [::1]:50051."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def free_port(host: str) -> int:
@@ -38,16 +64,19 @@ def free_port(host: str) -> int:
     raise StartError("No port is free on all addresses. Choose one with --port.")
 
 
-def why_not(host: str, port: int) -> str:
-    """Why nobody can listen there, and what to do."""
+def why_not(host: str, port: int, *, prefix: str = "") -> str:
+    """Why nobody can listen there, and what to do with the options, whose names begin so."""
+    host_option, port_option = f"--{prefix}host", f"--{prefix}port"
     try:
         _listen(host, port).close()
     except socket.gaierror:
-        return "the host is not known. Give --host an address of this machine."
+        return f"the host is not known. Give {host_option} an address of this machine."
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            return "another program listens there. Stop it, or choose another --port (0: any)."
-        return f"{os.strerror(problem.errno or 0)}. Choose another --host or --port."
+            return (
+                f"another program listens there. Stop it, or choose another {port_option} (0: any)."
+            )
+        return f"{os.strerror(problem.errno or 0)}. Choose another {host_option} or {port_option}."
     return "the port was taken for a moment. Try again."
 
 

@@ -8,12 +8,16 @@ import grpc
 from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
-from paycli.errors import InvalidPayment, PaymentError, StateForbids
+from paycli.errors import InvalidPayment, PaymentError, ServerFault, StateForbids
+from paycli.host.calls import note
 from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError) -> NoReturn:
     """End the call with the status, the sentence and the machine-readable details of `error`."""
+    note(reason=error.reason)
+    if isinstance(error, ServerFault):
+        note(incident=error.incident)
     details = ((STATUS_DETAILS, status_of(error).SerializeToString()),)
     await context.abort(_code(error), error.message, details)
     raise AssertionError("abort returned")

@@ -17,7 +17,6 @@ import re
 import secrets
 import time
 from collections.abc import Mapping
-from contextvars import ContextVar
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,8 +30,6 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASH: Final = re.compile(r"[0-9a-f]{64}")
 _OTHERS: Final = 0o077
 _LOOK_EACH_S: Final = 1.0
-
-caller: ContextVar[str] = ContextVar("caller", default="")
 
 
 class Token(NamedTuple):

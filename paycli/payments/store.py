@@ -23,6 +23,16 @@ class Health(StrEnum):
 OnHealth = Callable[[Health], None]
 
 
+class CommitObserver(Protocol):
+    """Who measures how a store commits; it is quick and raises nothing."""
+
+    def opened(self, waiting: Callable[[], int]) -> None:
+        """The store is open; `waiting` says how many commands wait for a commit at the moment."""
+
+    def committed(self, commands: int, seconds: float) -> None:
+        """So many are on disk, so long after their batch was sent there."""
+
+
 class Store(Protocol):
     """Keeps payments and their journal for ever.
 

@@ -11,6 +11,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2, payments_pb2_grpc
 from paycli.host.app import Service
 from paycli.payments.store import Store
 from paycli.servicers.bounds import bounded
+from paycli.servicers.call_notes import noted
 from paycli.servicers.payments import PaymentsServicer
 from paycli.servicers.seed import SeedServicer
 
@@ -21,7 +22,7 @@ _PAYMENTS: Final = payments_pb2.DESCRIPTOR.services_by_name["Payments"].full_nam
 class PaymentApp:
     """A `host.app.App`. Engine and store are its maker's to close."""
 
-    interceptors = (bounded,)
+    interceptors = (bounded, noted)
 
     def __init__(self, engine: Engine, store: Store) -> None:
         self._payments = PaymentsServicer(engine, store)

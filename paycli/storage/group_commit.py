@@ -32,7 +32,7 @@ from paycli.errors import (
 )
 from paycli.payments.batch import Outcome
 from paycli.payments.commands import Change, Command, Create, Declined, Intend, Resume
-from paycli.payments.store import Health, OnHealth
+from paycli.payments.store import CommitObserver, Health, OnHealth
 from paycli.storage.crowd import Crowd
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 
@@ -72,11 +72,15 @@ class GroupCommit:
     """Feeds one `commit` with batches; belongs to the event loop that it was made in."""
 
     def __init__(
-        self, commit: Callable[[Sequence[Command]], Awaitable[Outcomes]], on_health: OnHealth
+        self,
+        commit: Callable[[Sequence[Command]], Awaitable[Outcomes]],
+        on_health: OnHealth,
+        observer: CommitObserver | None = None,
     ) -> None:
         """`commit` raises CommitRefused, CommitLost or CommitFailed."""
         self._commit = commit
         self._on_health = on_health
+        self._observer = observer
         self._loop = asyncio.get_running_loop()
         self._queue: deque[_Waiting] = deque()
         self._count = 0
@@ -90,6 +94,8 @@ class GroupCommit:
         self._task = self._loop.create_task(self._run(), name="group commit")
         self._task.add_done_callback(partial(self._ended, ()))
         self._heart = self._loop.create_task(self._beat(), name="group commit heartbeat")
+        if observer is not None:
+            observer.opened(lambda: self._count)
 
     def submit(
         self, commands: Sequence[Command], timeout_s: float | None
@@ -217,10 +223,13 @@ class GroupCommit:
 
     async def _carry_out(self, batch: list[_Waiting]) -> None:
         slow = self._loop.call_later(_SLOW_S, self._pause, "The store has not answered for 5 s.")
+        began = self._loop.time()
         try:
             outcomes = await self._commit([one for each in batch for one in each.commands])
         finally:
             slow.cancel()
+        if self._observer is not None and outcomes:
+            self._observer.committed(len(outcomes), self._loop.time() - began)
         start = 0
         for commands, _, _, future in batch:
             if not future.done():  # else the caller gave up meanwhile

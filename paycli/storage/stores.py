@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
-from paycli.payments.store import OnHealth, Store
+from paycli.payments.store import CommitObserver, OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
@@ -19,16 +19,19 @@ _MEMORY: Final = ":memory:"
 
 
 @asynccontextmanager
-async def open_store(url: str, on_health: OnHealth) -> AsyncIterator[Store]:
+async def open_store(
+    url: str, on_health: OnHealth, observer: CommitObserver | None = None
+) -> AsyncIterator[Store]:
     """The store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
 
-    It is open until the block ends; what waits then is committed. `on_health` hears of each change.
+    It is open until the block ends; what waits then is committed. `on_health` hears of each change,
+    `observer` of each commit.
     Raises InputError and StoreError when it cannot be opened.
     """
     path = _path_of(url)
     from paycli.storage.sqlite.store import open_sqlite
 
-    async with open_sqlite(None if path == Path(_MEMORY) else path, on_health) as store:
+    async with open_sqlite(None if path == Path(_MEMORY) else path, on_health, observer) as store:
         yield store
 
 
@@ -76,6 +79,12 @@ def store_status(url: str) -> Status:
     from paycli.storage.sqlite.status import status
 
     return status(_file_of(url))
+
+
+def place_of(url: str) -> str:
+    """Where a store keeps its payments, for people. Raises InputError."""
+    path = _path_of(url)
+    return "memory, gone at the stop" if path == Path(_MEMORY) else str(path.absolute())
 
 
 def _file_of(url: str) -> Path:

@@ -31,7 +31,7 @@ from paycli.engine.simulator import Simulator
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import NO_LIMITS, bind, make_server
+from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
 from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
@@ -88,7 +88,7 @@ class Service:
             self.open.push_async_callback(engine.close)
             interceptors = Interceptors()
             interceptors.add([errors_to_statuses])
-            server = make_server(interceptors, NO_LIMITS)
+            server = make_server(interceptors)
             servicer = PaymentsServicer(engine, store)
             payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, server)
             (address,) = bind(server, "127.0.0.1", 0)

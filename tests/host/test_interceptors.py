@@ -17,7 +17,7 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import NO_LIMITS, bind, make_server
+from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
 from tests.conftest import Server
 from tests.wire import Refusal, client_of, refusal_of
@@ -53,7 +53,7 @@ async def _faults() -> dict[str, Refusal]:
     """What comes of each method of the faulty servicer, behind a port."""
     interceptors = Interceptors()
     interceptors.add([errors_to_statuses])
-    server = make_server(interceptors, NO_LIMITS)
+    server = make_server(interceptors)
     payments_pb2_grpc.add_PaymentsServicer_to_server(Faulty(), server)
     (address,) = bind(server, "127.0.0.1", 0)
     await server.start()

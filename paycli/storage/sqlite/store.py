@@ -21,7 +21,7 @@ from paycli.payments.batch import Outcome, Receipt
 from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
-from paycli.payments.store import OnHealth
+from paycli.payments.store import CommitObserver, OnHealth
 from paycli.storage.failures import CommitFailed, CommitLost
 from paycli.storage.group_commit import GroupCommit
 from paycli.storage.sqlite import reads
@@ -37,13 +37,15 @@ _Read = TypeVar("_Read")
 
 
 @asynccontextmanager
-async def open_sqlite(path: Path | None, on_health: OnHealth) -> AsyncIterator[SqliteStore]:
+async def open_sqlite(
+    path: Path | None, on_health: OnHealth, observer: CommitObserver | None = None
+) -> AsyncIterator[SqliteStore]:
     """The store of a file, until the block ends; None keeps everything in memory. Raises StoreError.
 
     The file is opened on the loop, a long WAL too: before there is a store, nobody is served.
     """
     with closing(SqliteFile(path)) as file:
-        store = SqliteStore(file, on_health)
+        store = SqliteStore(file, on_health, observer)
         try:
             yield store
         finally:
@@ -53,7 +55,9 @@ async def open_sqlite(path: Path | None, on_health: OnHealth) -> AsyncIterator[S
 class SqliteStore:
     """A `payments.store.Store` in one SQLite file."""
 
-    def __init__(self, file: SqliteFile, on_health: OnHealth) -> None:
+    def __init__(
+        self, file: SqliteFile, on_health: OnHealth, observer: CommitObserver | None = None
+    ) -> None:
         """The file is its maker's to close. Raises StoreError."""
         self._file = file
         connection = file.connect()
@@ -73,7 +77,7 @@ class SqliteStore:
             self._pages = ThreadPoolExecutor(_PAGE_READERS, "sqlite pages")
             self._look_ups = ThreadPoolExecutor(1, "sqlite look-ups")
             self._writer = WriterProcess(file.path, file.lock)
-        self._group = GroupCommit(self._commit, on_health)
+        self._group = GroupCommit(self._commit, on_health, observer)
 
     async def execute(
         self, command: Create | Change | Declined, timeout_s: float | None = None

@@ -24,6 +24,7 @@ EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 _STDERR = 2
 _COMPLETION: Final = ("--install-completion", "--show-completion")
+_SECRETS: Final = ("--token", "-H")  # what follows these
 _SHELLS: Final = ("bash", "zsh", "fish", "powershell", "pwsh")
 
 # What each command's own help says too: `paycli --help` shows it without loading any of them.
@@ -168,8 +169,13 @@ def _misplaced(arguments: list[str]) -> str:
     at = next((n for n, each in enumerate(arguments) if each in COMMANDS), 0)
     if not at or not arguments[0].startswith("-"):
         return ""
-    mended = shlex.join(["paycli", *arguments[at:], *arguments[:at]])
+    options = ["…" if _is_secret(arguments, n) else each for n, each in enumerate(arguments[:at])]
+    mended = shlex.join(["paycli", *arguments[at:], *options])
     return f"Options stand after the command: {mended}"
+
+
+def _is_secret(arguments: list[str], at: int) -> bool:
+    return arguments[at].startswith("--token=") or (at > 0 and arguments[at - 1] in _SECRETS)
 
 
 def _command_line(arguments: list[str]) -> str:

@@ -62,7 +62,7 @@ def serve(
     if reload:
         from paycli.cli.serve_reload import serve_and_reload
 
-        raise typer.Exit(serve_and_reload(host, port))
+        raise typer.Exit(serve_and_reload(host, port, drain_timeout))
     limits = Limits(max_connection_idle, max_connection_age)
     where = (host, port, port_file, drain_timeout, threads, tls, tokens, limits, channelz)
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:

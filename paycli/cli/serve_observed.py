@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from enum import StrEnum
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from paycli.storage.commit_metrics import CommitMetrics
 
 
+_STDERR: Final = 2  # sys.stderr may be closed; this is open, if only to nowhere
 _TRACES_TO: Final = (
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
@@ -73,7 +73,7 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
 
     lines = JsonLines() if form is LogFormat.JSON else TextLines()
     log = logging.getLogger("paycli.serve")
-    with logging_to(sys.stderr.fileno(), lines, logging.INFO) as writer:
+    with logging_to(_STDERR, lines, logging.INFO) as writer:
         watch = Watch(log.info if form is LogFormat.JSON else output.progress)
         try:
             with _traces(os.environ) as traces:

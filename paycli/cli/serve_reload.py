@@ -5,19 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from paycli.cli import output
 from paycli.errors import PaycliError
 from paycli.host.ports import free_port
 from paycli.host.reload import Reloader
 
+_GRACE_S: Final = 5.0
 
-def serve_and_reload(host: str, port: int) -> int:
+
+def serve_and_reload(host: str, port: int, drain_timeout_s: float) -> int:
     """Serve until a signal; returns the exit code of the last server. Port 0 is picked once."""
-    own = [each for each in sys.argv[1:] if each != "--reload"]
-    port = port or free_port(host)
-    command = [sys.executable, "-m", "paycli", *own, "--port", str(port)]
-    return Reloader(command, _generate, output.progress).run(Path())
+    command = [sys.executable, "-P", "-m", "paycli", "serve"]
+    command += ["--port", str(port or free_port(host)), *_without_port(sys.argv[2:])]
+    patience_s = drain_timeout_s + _GRACE_S
+    return Reloader(command, _generate, output.progress, patience_s).run(Path())
+
+
+def _without_port(given: Sequence[str]) -> list[str]:
+    """What was said on the command line but for --port and --reload, down to a `--`."""
+    end = given.index("--") if "--" in given else len(given)
+    kept: list[str] = []
+    for number, each in enumerate(given[:end]):
+        is_port = each == "--port" or each.startswith("--port=")
+        is_its_value = number > 0 and given[number - 1] == "--port"
+        if not (is_port or is_its_value or each == "--reload"):
+            kept.append(each)
+    return [*kept, *given[end:]]
 
 
 def _generate(changed: Sequence[str]) -> bool:

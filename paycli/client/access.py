@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, NoReturn
 
 from paycli.errors import InputError
+from paycli.wire_names import IDEMPOTENCY_KEY
 
 Header = tuple[str, str]
 
@@ -68,6 +69,8 @@ def access_of(
         _refuse_unfit_pair(certificate, key)
     given = [_header(each) for each in headers]
     if token is not None:
+        if any(name == _AUTHORIZATION for name, _ in given):
+            raise InputError("Give either --token or -H 'authorization: …'; a call has one.")
         given.append((_AUTHORIZATION, f"Bearer {_token(token)}"))
     encrypted = False if about_tls else plaintext
     return Access(encrypted, ca, certificate, key, server_name or "", tuple(given))
@@ -78,6 +81,8 @@ def _header(text: str) -> Header:
     name, value = name.strip().lower(), value.strip()
     if not colon or not _NAME.fullmatch(name):
         raise InputError("-H takes 'name: value', with a name of a-z, 0-9, '.', '_' and '-'.")
+    if name == IDEMPOTENCY_KEY:
+        raise InputError(f"-H {name}: a payment's key is given with --idempotency-key KEY.")
     if name.startswith("grpc-") or name.endswith("-bin") or not _VALUE.fullmatch(value):
         raise InputError(
             f"-H {name}: gRPC's own names, bytes (-bin) and other letters than ASCII "

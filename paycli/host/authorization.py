@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -20,7 +21,7 @@ _BEARER: Final = "bearer "
 # Whoever only asks whether the server lives, as load balancers do, has no token.
 _OPEN: Final = "/grpc.health.v1.Health/"
 _ADMIN: Final = "/grpc.channelz."
-_READING: Final = ("Get", "List", "Watch", "Search", "BatchGet")  # AIP-131, 132, 231; ours
+_READING: Final = re.compile(r"(Get|List|Watch|Search|BatchGet)([A-Z0-9]|$)")  # AIP-131, 132, 231
 
 
 def authorized(tokens: Tokens) -> Interceptor:
@@ -38,7 +39,7 @@ def authorized(tokens: Tokens) -> Interceptor:
 def scope_of(method: str) -> Scope | None:
     """The scope that a method, by its path, asks for; None for none.
 
-    One that its proto calls NO_SIDE_EFFECTS, or an AIP's name for such, reads; all others write.
+    What its proto says of side effects counts, else an AIP's name for what reads; all others write.
     """
     if method.startswith(_OPEN):
         return None
@@ -47,17 +48,19 @@ def scope_of(method: str) -> Scope | None:
     if method.startswith("/grpc.reflection."):
         return Scope.READ
     service, _, name = method.removeprefix("/").partition("/")
-    reads = name.startswith(_READING) or _has_no_side_effects(service, name)
-    return Scope.READ if reads else Scope.WRITE
+    level = _idempotency_level(service, name)
+    if level == MethodOptions.IDEMPOTENCY_UNKNOWN:
+        return Scope.READ if _READING.match(name) else Scope.WRITE
+    return Scope.READ if level == MethodOptions.NO_SIDE_EFFECTS else Scope.WRITE
 
 
-def _has_no_side_effects(service: str, name: str) -> bool:
+def _idempotency_level(service: str, name: str) -> int:
     try:
         found = descriptor_pool.Default().FindMethodByName(f"{service}.{name}")
     except KeyError:
-        return False
+        return MethodOptions.IDEMPOTENCY_UNKNOWN
     level: int = found.GetOptions().idempotency_level
-    return level == MethodOptions.NO_SIDE_EFFECTS
+    return level
 
 
 def _single(method: Method, tokens: Tokens, scope: Scope) -> Method:

@@ -119,7 +119,7 @@ async def _fail(context: Context, method: str, problem: Exception) -> NoReturn:
 async def _keep_own_code(context: Context, method: str, problem: Exception) -> None:
     """End the call with the code that the method set before it failed, as classic servicers do."""
     code = context.code()
-    if code in (None, grpc.StatusCode.OK):
+    if not isinstance(code, grpc.StatusCode) or code is grpc.StatusCode.OK:
         return
     if not isinstance(problem, NotImplementedError):  # which generated code says of itself
         _log.error("%s failed with %s", method, code.name, exc_info=problem)

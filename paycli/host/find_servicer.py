@@ -72,6 +72,8 @@ def _load(place: str) -> object:
             thing = getattr(thing, name)
         except AttributeError:
             raise InputError(_no_such_name(place, name, thing)) from None
+        except Exception as problem:  # noqa: BLE001 - whatever their code does
+            _fail(f"{place} cannot be looked up", problem)
     return thing
 
 
@@ -176,7 +178,8 @@ def _generated_bases(made: type) -> Iterator[tuple[type, Callable[..., None]]]:
     for base in made.__mro__:
         module = sys.modules.get(base.__module__)
         add_to_server = getattr(module, f"add_{base.__name__}_to_server", None)
-        if callable(add_to_server):
+        # Whoever extends it under its own name has the function too, imported.
+        if callable(add_to_server) and add_to_server.__module__ == base.__module__:
             yield base, add_to_server
 
 

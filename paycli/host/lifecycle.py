@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ from paycli.host.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
+_PATIENCE: Final = 2  # signals
 
 _log = logging.getLogger(__name__)
 
@@ -165,13 +168,22 @@ async def _quiet(calls: CallsInFlight) -> None:
 
 
 def _stop_signals() -> asyncio.Event:
+    """The first signal stops, the second hurries, the third ends whatever hangs by then."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    heard = itertools.count(1)
+
+    def hear(number: int, _: object) -> None:
+        if next(heard) > _PATIENCE:
+            os._exit(128 + number)
+
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it
         numbers.append(signal.SIGHUP)
-    for number in numbers:
-        loop.add_signal_handler(number, stop.set)
+    for each in numbers:
+        loop.add_signal_handler(each, stop.set)  # which wakes the loop, whoever hears it first
+        signal.signal(each, hear)
+        signal.siginterrupt(each, False)
     return stop
 
 

@@ -5,9 +5,11 @@ Polling works on every file system, network shares too.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import Final
 _SUFFIXES: Final = (".py", ".proto")
 _POLL_S: Final = 0.25
 _REST: Final = 40  # times as long as a look took: at most some 2 % of a core
+_PR_SET_PDEATHSIG: Final = 1
 _NOT_OURS: Final = {"node_modules", "__pycache__", "site-packages"}
 
 _Mark = tuple[int, int, int]
@@ -28,16 +31,15 @@ class Sources:
         self._folder = folder
         self._seen = self._look()
 
-    def changes(self) -> list[str]:
-        """What was saved, added or removed since the last call; waits until saving is over."""
+    def changes(self, is_over: Callable[[], bool]) -> list[str]:
+        """What was saved, added or removed since the last call; waits until saving, or all, is over."""
         before, self._seen = self._seen, self._look()
         if before == self._seen:
             return []
-        while True:
+        last: dict[str, _Mark] = {}
+        while last != self._seen and not is_over():
             time.sleep(_POLL_S)
             last, self._seen = self._seen, self._look()
-            if last == self._seen:
-                break
         names = before.keys() | self._seen.keys()
         return sorted(name for name in names if before.get(name) != self._seen.get(name))
 
@@ -77,8 +79,13 @@ class Reloader:
         command: Sequence[str],
         prepare: Callable[[Sequence[str]], bool],
         say: Callable[[str], None],
+        patience_s: float,
     ) -> None:
-        """`prepare` gets what changed, and says whether a new server is worth starting."""
+        """`prepare` gets what changed, and says whether a new server is worth starting.
+
+        A server that has not stopped after `patience_s` is killed.
+        """
+        self._patience_s = patience_s
         self._command = command
         self._prepare = prepare
         self._say = say
@@ -94,19 +101,27 @@ class Reloader:
         self._start()
         while self._stop is None:
             started = time.process_time()
-            changed = sources.changes()
+            changed = sources.changes(self._is_over)
             if changed:
                 self._say(_listed(changed))
                 if self._prepare(changed):
                     self._restart()
-                sources.changes()  # what was made of it is no news
+                sources.changes(self._is_over)  # what was made of it is no news
             self._tell_of_an_end()
-            time.sleep(max(_POLL_S, _REST * (time.process_time() - started)))
+            self._rest(max(_POLL_S, _REST * (time.process_time() - started)))
         return self._end(self._stop)
+
+    def _rest(self, seconds: float) -> None:
+        until = time.monotonic() + seconds
+        while self._stop is None and time.monotonic() < until:
+            time.sleep(_POLL_S / 5)
 
     def _note(self, number: int, _: object) -> None:
         self._stop = number
         self._signals += 1
+
+    def _is_over(self) -> bool:
+        return self._stop is not None
 
     def _restart(self) -> None:
         self._end(signal.SIGTERM)
@@ -115,7 +130,7 @@ class Reloader:
 
     def _start(self) -> None:
         # A group of its own: what is typed on the terminal reaches it through us, and once.
-        self._server = subprocess.Popen(self._command, process_group=0)
+        self._server = subprocess.Popen(self._command, process_group=0, preexec_fn=_end_with_us)
 
     def _tell_of_an_end(self) -> None:
         if self._server is not None and self._server.poll() is not None and self._stop is None:
@@ -127,13 +142,23 @@ class Reloader:
         """Stop the server as it would be without us; another signal hurries it."""
         if self._server is None:
             return 0
-        sent = 0
+        sent, until = 0, time.monotonic() + self._patience_s
         while (code := self._server.poll()) is None:
             if sent < max(1, self._signals):
                 sent += 1
                 self._server.send_signal(self._stop or number)
+            if time.monotonic() > until:
+                self._say("The server hangs, and is killed.")
+                self._server.kill()
+                until += self._patience_s
             time.sleep(_POLL_S / 5)
         return code
+
+
+def _end_with_us() -> None:
+    """In the server: get SIGTERM when whoever started it is gone, even by kill -9. Linux alone can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _listed(changed: Sequence[str]) -> str:

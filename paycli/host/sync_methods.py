@@ -11,15 +11,15 @@ import contextlib
 import inspect
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import aclosing, nullcontext
-from typing import Any, Final, NoReturn, Self, TypeVar
+from contextlib import aclosing
+from functools import partial
+from typing import Any, Final, Self
 
 import grpc
 
 from paycli.host.interceptors import Behaviour, Context, Interceptor, Method
 from paycli.host.threads import Threads
 
-_Answer = TypeVar("_Answer")
 _END: Final = object()
 
 
@@ -54,35 +54,58 @@ def _stream(method: Method, threads: Threads) -> Behaviour:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         given = _given(method, request)
         with SyncContext(context) as seen:
-            responses = await threads.run(behaviour, given, seen)
-            if not isinstance(responses, AsyncIterator):
-                responses = _taken_in_turn(iter(responses), threads)
-            closing = (
-                aclosing(responses) if isinstance(responses, AsyncGenerator) else nullcontext()
-            )
-            async with closing:
+            async with aclosing(_responses(partial(behaviour, given, seen), threads)) as responses:
                 async for response in responses:
                     yield response
 
     return call
 
 
-async def _taken_in_turn(responses: Iterator[Any], threads: Threads) -> AsyncGenerator[Any, None]:
-    """Each response by a thread that is free; a generator is closed, for what it has to let go of."""
-    step: asyncio.Future[Any] | None = None
+async def _responses(start: Callable[[], Any], threads: Threads) -> AsyncGenerator[Any, None]:
+    """What a method streams, all of it by one thread: a lock or a connection is that thread's."""
+    loop = asyncio.get_running_loop()
+    handed: asyncio.Queue[Any] = asyncio.Queue(1)
+    left = threading.Event()
+
+    def hand_over(response: Any) -> bool:
+        if not left.is_set():
+            asyncio.run_coroutine_threadsafe(handed.put(response), loop).result()
+        return not left.is_set()
+
+    giving = asyncio.ensure_future(threads.run(_give, start, hand_over))
+    giving.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        while True:
-            step = asyncio.ensure_future(threads.run(next, responses, _END))
-            response = await asyncio.shield(step)
-            if response is _END:
-                return
-            yield response
+        while not (giving.done() and handed.empty()):
+            taking = asyncio.ensure_future(handed.get())
+            await asyncio.wait((taking, giving), return_when=asyncio.FIRST_COMPLETED)
+            if taking.done():
+                yield taking.result()
+            else:
+                taking.cancel()
+        if (hidden := giving.result()) is not None:
+            async for response in hidden:
+                yield response
     finally:
-        if step is not None and not step.done():
-            await asyncio.wait((step,))  # while it is at work it cannot be closed
-        close: Callable[[], object] | None = getattr(responses, "close", None)
-        if close is not None:
-            await threads.run(close)
+        left.set()
+        while not handed.empty():  # the thread may wait for room
+            handed.get_nowait()
+
+
+def _give(start: Callable[[], Any], hand_over: Callable[[Any], bool]) -> AsyncIterator[Any] | None:
+    """In a thread: hand over each response, until nobody wants more."""
+    responses = start()
+    if isinstance(responses, AsyncIterator):  # a decorator hid that the method is async
+        return responses
+    each = iter(responses)
+    try:
+        for response in each:
+            if not hand_over(response):
+                break
+    finally:
+        close: Callable[[], object] | None = getattr(each, "close", None)
+        if close is not None:  # a generator may have something to let go of
+            close()
+    return None
 
 
 def _given(method: Method, request: Any) -> Any:
@@ -126,7 +149,10 @@ class SyncContext(grpc.ServicerContext):
             # Not in one of the method's threads: it may be what frees them.
             threading.Thread(target=callback, daemon=True).start()
 
-    def _wait_for(self, coroutine: Coroutine[Any, Any, _Answer]) -> _Answer:
+    def _wait_for(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        with contextlib.suppress(RuntimeError):
+            if asyncio.get_running_loop() is self._loop:  # an async method, hidden by a decorator
+                return coroutine  # which it awaits
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result()
 
     def is_active(self) -> bool:
@@ -169,8 +195,8 @@ class SyncContext(grpc.ServicerContext):
     def disable_next_message_compression(self) -> None:
         self._context.disable_next_message_compression()
 
-    def send_initial_metadata(self, initial_metadata: Any) -> None:
-        self._wait_for(self._send_initial_metadata(initial_metadata))
+    def send_initial_metadata(self, initial_metadata: Any) -> Any:
+        return self._wait_for(self._send_initial_metadata(initial_metadata))
 
     async def _send_initial_metadata(self, metadata: Any) -> None:
         await self._context.send_initial_metadata(tuple(metadata))
@@ -181,15 +207,15 @@ class SyncContext(grpc.ServicerContext):
     def trailing_metadata(self) -> Any:
         return self._context.trailing_metadata()
 
-    def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
-        self._wait_for(self._abort(code, details, ()))
-        raise AssertionError("abort returned")
+    def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> Any:
+        return self._wait_for(self._abort(code, details, trailing_metadata))
 
-    def abort_with_status(self, status: grpc.Status) -> NoReturn:
-        self._wait_for(self._abort(status.code, status.details, status.trailing_metadata or ()))
-        raise AssertionError("abort returned")
+    def abort_with_status(self, status: grpc.Status) -> Any:
+        return self.abort(status.code, status.details, status.trailing_metadata or ())
 
     async def _abort(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
+        if code is grpc.StatusCode.OK:  # as grpc.server has it
+            code, details = grpc.StatusCode.UNKNOWN, ""
         await self._context.abort(code, details, tuple(metadata))
 
     def set_code(self, code: grpc.StatusCode) -> None:

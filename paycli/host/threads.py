@@ -53,7 +53,8 @@ def _work(jobs: SimpleQueue[_Job]) -> None:
         answer, call, over = jobs.get()
         result, problem = None, None
         try:
-            result = call()
+            if not answer.cancelled():  # nobody waits for work that was not begun
+                result = call()
         except BaseException as raised:  # noqa: BLE001 - it is the caller's
             problem = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
@@ -69,8 +70,10 @@ def _hand_over(
     over()
     if answer.done():  # cancelled
         return
-    if isinstance(problem, StopIteration):  # which no future takes
-        problem = RuntimeError("StopIteration was raised by the method itself")
+    if isinstance(problem, StopIteration) or not isinstance(problem, Exception | None):
+        # No future takes the one, and the others (SystemExit) would end the loop for all.
+        said = RuntimeError(f"{type(problem).__name__} was raised by the method itself")
+        problem = said.with_traceback(problem.__traceback__)
     if problem is not None:
         answer.set_exception(problem)
     else:

@@ -6,6 +6,7 @@ that does not fit is said once, and the one before it stays in use.
 
 from __future__ import annotations
 
+import base64
 import logging
 import ssl
 from dataclasses import dataclass
@@ -18,6 +19,13 @@ from paycli.errors import InputError
 
 _log = logging.getLogger(__name__)
 
+# By the beginning of a PKCS#8 key, as object identifiers.
+_UNFIT_KEYS: Final = {
+    "Ed25519": bytes.fromhex("06032b6570"),
+    "Ed448": bytes.fromhex("06032b6571"),
+    "RSA-PSS": bytes.fromhex("06092a864886f70d01010a"),
+    "P-521": bytes.fromhex("06052b81040023"),
+}
 _STEPS: Final = 4  # a handshake needs fewer turns
 
 
@@ -74,6 +82,7 @@ class _Certificates:
         files = self._files
         certificate, key = _content(files.certificate), _content(files.key)
         client_ca = _content(files.client_ca) if files.client_ca is not None else None
+        _refuse_unfit_key(files.key, key)
         _refuse_unfit_pair(files)
         if files.client_ca is not None:
             _refuse_unfit_authority(files.client_ca)
@@ -114,6 +123,20 @@ def _refuse_unfit_pair(files: TlsFiles) -> None:
         raise InputError(f"{files.certificate}: {problem.verify_message}.") from problem
     except ssl.SSLError as problem:
         raise InputError(f"{files.certificate} serves nobody: {problem.reason}.") from problem
+
+
+def _refuse_unfit_key(key: Path, content: bytes) -> None:
+    """gRPC's own TLS knows fewer kinds than Python's."""
+    body = b"".join(content.partition(b"PRIVATE KEY-----")[2].partition(b"-----END")[0].split())
+    try:
+        kind = base64.b64decode(body, validate=True)
+    except ValueError:
+        return  # which is said by whoever loads it
+    for name, oid in _UNFIT_KEYS.items():
+        if oid in kind[:64] or (name == "P-521" and oid in kind):
+            raise InputError(
+                f"{key}: gRPC serves no {name} keys; take RSA, or EC on P-256 or P-384."
+            )
 
 
 def _refuse_encrypted(key: Path) -> NoReturn:

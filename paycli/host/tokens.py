@@ -5,7 +5,7 @@
     office  read,write   81b637d8fcd2c6da6359e6963113a117...
 
 A token is 32 random bytes, so a plain hash of it tells nothing. The file is read again when it changes;
-one with a mistake is said once, and the one before it stays in use.
+a mistake is said once, lets in nobody new, and keeps out whose line is gone.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import hmac
 import logging
 import re
 import secrets
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,9 +81,10 @@ class Tokens:
             return
         self._mark = mark
         try:
-            self._tokens = _read(self._path)
+            self._tokens = _read(self._path, nobody=True)
         except InputError as problem:
-            _log.warning("the tokens stay as they were: %s", problem)
+            self._tokens = _still_there(self._tokens, self._path)
+            _log.warning("no token is added: %s", problem)
         else:
             _log.info("%d tokens are taken from %s", len(self._tokens), self._path)
 
@@ -99,8 +101,23 @@ def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def _read(path: Path) -> Mapping[str, Token]:
+def _still_there(tokens: Mapping[str, Token], path: Path) -> Mapping[str, Token]:
+    """Those whose line is in a file that has a mistake elsewhere: who was taken out stays out."""
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            return tokens
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:  # it is gone, perhaps for a moment
+        return tokens
+    said = {word for line in lines if not line.lstrip().startswith("#") for word in line.split()}
+    return {hashed: token for hashed, token in tokens.items() if hashed in said}
+
+
+def _read(path: Path, *, nobody: bool = False) -> Mapping[str, Token]:
+    """The tokens of a file, of which there may be none if `nobody`."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe may never end
+            raise InputError(f"{path} is no file.")
         if path.stat().st_mode & _OTHERS:
             raise InputError(f"{path} may be read by others; run 'chmod 600 {path}'.")
         lines = path.read_text(encoding="utf-8").splitlines()
@@ -116,7 +133,7 @@ def _read(path: Path) -> Mapping[str, Token]:
             if hashed in tokens:
                 raise DocumentError(path, f"{tokens[hashed].name} has the same token.", number)
             tokens[hashed] = token
-    if not tokens:
+    if not tokens and not nobody:
         raise InputError(f"{path} has no token; make one with 'paycli serve token NAME'.")
     return tokens
 

@@ -278,18 +278,23 @@ def test_the_file_is_read_again_and_a_mistake_changes_nothing(tokens: Tokens) ->
     time.sleep(1.1)
     refused = pay(target, PAYCLI_TOKEN=tokens.both)
     assert (refused.returncode, "The token of the call is nobody's." in refused.stderr) == (4, True)
-    tokens.path.write_text("a mistake\n")
+    tokens.path.write_text(f"a mistake\n{lines[2]}\n")  # and without the auditor
     time.sleep(1.1)
     assert pay(target, PAYCLI_TOKEN=tokens.writes).returncode == 0
+    refused = pay(target, PAYCLI_TOKEN=tokens.reads)
+    assert "The token of the call is nobody's." in refused.stderr
     added = tokens.path.with_name("added")
     late = new_token(added, "late")
     added.replace(tokens.path)
     time.sleep(1.1)
     assert pay(target, PAYCLI_TOKEN=late).returncode == 0
     assert pay(target, PAYCLI_TOKEN=tokens.writes).returncode == 4
+    tokens.path.write_text("# nobody\n")
+    time.sleep(1.1)
+    assert pay(target, PAYCLI_TOKEN=late).returncode == 4
     tokens.server.stop()
     said = tokens.server.stderr()
-    assert "the tokens stay as they were" in said
+    assert "no token is added" in said
     assert tokens.both not in said
 
 

@@ -684,7 +684,7 @@ CHANGES: Final = (
     Change(
         "serve: the code that a method set is forgotten",
         "host/errors_to_statuses.py",
-        "    if code in (None, grpc.StatusCode.OK):\n",
+        "    if not isinstance(code, grpc.StatusCode) or code is grpc.StatusCode.OK:\n",
         "    if True:\n",
         "tests/host/test_servicers.py",
     ),

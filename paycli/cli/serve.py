@@ -57,6 +57,8 @@ def serve(
     protected = tls is not None or tokens is not None
     host = _address("--host", host, may_be_public=protected or allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
+    if tokens is not None and tls is None:
+        _warn_of_readable_tokens(host)
     if servicers:
         _refuse_of_engine(context)
     if reload:
@@ -99,6 +101,13 @@ def _address(option: str, host: str, *, may_be_public: bool) -> str:
             "--tokens; or --allow-unprotected if a proxy or a closed network protects the server."
         )
     return host
+
+
+def _warn_of_readable_tokens(host: str) -> None:
+    from paycli.addresses import is_loopback
+
+    if not is_loopback(host):
+        output.progress("Warning: without TLS, whoever is on the way can read the tokens.")
 
 
 def _refuse_of_engine(context: typer.Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
@@ -17,6 +18,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
+from paycli.host.authorization import scope_of
+from paycli.host.scopes import Scope
 from tests.certificates import Authority, Pair
 from tests.conftest import Server, StartServer, run_paycli
 from tests.wire import refusal_of
@@ -108,8 +111,13 @@ def unfit(
 ) -> dict[str, tuple[list[str], str]]:
     """Files that cannot be used, and what is said of them."""
     other, expired = authority.sign("other"), authority.sign("old", days=-1)
+    line: list[str | Path]
+    ed25519 = Pair(tmp_path / "ed25519.pem", tmp_path / "ed25519.key")
+    line = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-subj", "/CN=localhost"]
+    line += ["-keyout", ed25519.key, "-out", ed25519.certificate]
+    subprocess.run(line, check=True, capture_output=True)
     encrypted, no_pem = tmp_path / "encrypted.key", tmp_path / "no.pem"
-    line: list[str | Path] = [
+    line = [
         "openssl",
         "ec",
         "-in",
@@ -141,6 +149,10 @@ def unfit(
             ["--tls-cert", str(missing), "--tls-key", key],
             f"{missing} cannot be read: No such file or directory.",
         ),
+        "a kind that gRPC has not": (
+            [*tls(ed25519)],
+            f"{ed25519.key}: gRPC serves no Ed25519 keys; take RSA, or EC on P-256 or P-384.",
+        ),
         "no authority": (
             [*tls(localhost), "--client-ca", str(no_pem)],
             f"{no_pem} holds no certificate of an authority.",
@@ -150,7 +162,16 @@ def unfit(
 
 @pytest.mark.parametrize(
     "kind",
-    ["one of two", "not a pair", "expired", "encrypted", "no PEM", "missing", "no authority"],
+    [
+        "one of two",
+        "not a pair",
+        "expired",
+        "encrypted",
+        "no PEM",
+        "missing",
+        "a kind that gRPC has not",
+        "no authority",
+    ],
 )
 def test_files_that_do_not_fit_are_refused_at_the_start(
     kind: str, unfit: dict[str, tuple[list[str], str]], tmp_path: Path
@@ -335,6 +356,41 @@ def test_a_token_without_a_file_is_shown_with_its_line(tmp_path: Path) -> None:
     assert made.stdout.startswith("paycli_")
     refused = run_paycli("serve", "token", "a b")
     assert (refused.returncode, refused.stdout) == (2, "")
+
+
+@pytest.mark.parametrize(
+    ("method", "scope"),
+    [
+        ("/a.B/GetThing", Scope.READ),
+        ("/a.B/List", Scope.READ),
+        ("/a.B/Getaway", Scope.WRITE),
+        ("/a.B/ListenAndCharge", Scope.WRITE),
+        ("/a.B/DeleteThing", Scope.WRITE),
+        ("/payment.PaymentService/ProcessPayment", Scope.WRITE),
+        ("/grpc.health.v1.Health/Watch", None),
+        ("/grpc.channelz.v1.Channelz/GetServers", Scope.ADMIN),
+    ],
+)
+def test_a_name_reads_by_its_first_word(method: str, scope: Scope | None) -> None:
+    assert scope_of(method) == scope
+
+
+def test_a_pipe_in_the_place_of_the_file_holds_up_nobody(tokens: Tokens) -> None:
+    tokens.path.unlink()
+    os.mkfifo(tokens.path, 0o600)
+    time.sleep(1.1)
+    assert pay(tokens.server.target, PAYCLI_TOKEN=tokens.writes).returncode == 0
+
+
+def test_the_key_of_a_payment_is_no_header(tmp_path: Path) -> None:
+    said = pay("localhost:1", "-H", "idempotency-key: k")
+    assert (said.returncode, said.stdout) == (2, "")
+    assert "--idempotency-key" in said.stderr
+    said = pay("localhost:1", "-H", "authorization: Bearer a", "--token", "b")
+    assert said.returncode == 2
+    said = run_paycli("--token", "hidden", "-H", "a: hidden", "pay", "--amount", "5")
+    assert said.returncode == 2
+    assert "hidden" not in said.stderr
 
 
 def test_secrets_are_not_said_again_and_go_nowhere_in_the_clear(tmp_path: Path) -> None:

@@ -131,6 +131,45 @@ def test_a_proto_is_generated_first_and_a_wrong_one_leaves_the_server(reloading:
     assert not [line for line in reloading.said if "draining" in line]
 
 
+def test_kill_9_takes_the_server_along(reloading: Reloading) -> None:
+    port = reloading.port()
+    reloading.process.kill()
+    reloading.process.wait(20)
+    reloading.wait_for("draining")
+    until = time.monotonic() + 20
+    while time.monotonic() < until:
+        run = run_paycli("pay", "--amount", "1", "--target", f"localhost:{port}", "--timeout", "2")
+        if run.returncode == 3:
+            return
+    raise AssertionError("the server goes on")
+
+
+def test_a_stop_is_heard_while_files_are_saved(reloading: Reloading) -> None:
+    reloading.port()
+    over = threading.Event()
+
+    def save() -> None:
+        while not over.wait(0.05):
+            (reloading.folder / "saved.py").write_text(f"# {time.monotonic()}\n")
+
+    saving = threading.Thread(target=save)
+    saving.start()
+    try:
+        time.sleep(1)
+        reloading.process.terminate()
+        assert reloading.process.wait(15) == 0
+    finally:
+        over.set()
+        saving.join()
+
+
+def test_what_lies_there_is_not_taken_for_pythons_own(reloading: Reloading) -> None:
+    port = reloading.port()
+    (reloading.folder / "random.py").write_text("raise SystemExit('not me')\n")
+    reloading.wait_for("random.py changed.")
+    assert reloading.port() == port
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_stop_stops_the_server_too(reloading: Reloading, number: signal.Signals) -> None:
     port = reloading.port()

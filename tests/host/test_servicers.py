@@ -78,6 +78,10 @@ class Sync(every_pb2_grpc.EveryServicer):
             return Told(text=str(0 < context.time_remaining() <= 20))
         if what == "state":
             return Told(text=f"{context.is_active()} {context.peer()[:3]}")
+        if what == "exits":
+            raise SystemExit(3)
+        if what == "aborts with OK":
+            context.abort(grpc.StatusCode.OK, "fine")
         if what == "cancelled":
             context.cancel()
             time.sleep(0.2)
@@ -91,6 +95,12 @@ class Sync(every_pb2_grpc.EveryServicer):
         return Told(text=what)
 
     def Many(self, request, context):
+        if request.text == "lock":
+            with threading.RLock():
+                for number in range(20):
+                    yield Told(text=f"{number} {threading.get_ident() == begun}" if number else "")
+                    begun = threading.get_ident() if not number else begun
+            return
         try:
             for number in range(3):
                 yield Told(text=f"{request.text}{number}")
@@ -128,6 +138,19 @@ class Async(every_pb2_grpc.EveryServicer):
 
 def hidden(method):
     return lambda *given: method(*given)
+
+
+class Refuses(every_pb2_grpc.EveryServicer):
+    async def refuse(self, request, context):
+        await context.send_initial_metadata((("a", "1"),))
+        await context.abort(grpc.StatusCode.ABORTED, request.text)
+
+    One = hidden(refuse)
+    Many = Sum = Talk = Sync.Many
+
+
+class EveryServicer(every_pb2_grpc.EveryServicer):
+    One, Many, Sum, Talk = Async.One, Async.Many, Async.Sum, Async.Talk
 
 
 class Decorated(Async):
@@ -209,6 +232,7 @@ WORDS = (
     "deadline",
     "state",
     "cancelled",
+    "aborts with OK",
     "plain",
 )
 
@@ -288,7 +312,7 @@ def test_a_client_sees_what_it_sees_of_the_plain_server(project: Path) -> None:
     assert expected["talk"] == ["A", "B"]
 
 
-@pytest.mark.parametrize("name", ["Async", "Decorated"])
+@pytest.mark.parametrize("name", ["Async", "Decorated", "EveryServicer"])
 def test_methods_may_be_async_in_each_of_their_ways(project: Path, name: str) -> None:
     with serving(project, f"servicer:{name}") as (_, target):
         seen = seen_by_client(project, target, "plain")
@@ -296,6 +320,79 @@ def test_methods_may_be_async_in_each_of_their_ways(project: Path, name: str) ->
     assert seen["many"] == ["x0", "x1", "x2"]
     assert seen["sum"] == "a+b"
     assert seen["talk"] == ["A", "B"]
+
+
+def asked(project: Path, target: str, program: str) -> str:
+    """What a program prints that has a stub of the server."""
+    begin = "import sys, grpc, every_pb2_grpc, concurrent.futures as f\nfrom every_pb2 import Ask\n"
+    begin += "stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))\n"
+    run = subprocess.run(
+        [sys.executable, "-c", begin + program, target],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+ONE = """
+def one(text, **given):
+    try:
+        return stub.One(Ask(text=text), timeout=10, **given).text
+    except grpc.RpcError as problem:
+        return problem.code().name
+"""
+
+
+def test_what_ends_python_ends_a_call_alone(project: Path) -> None:
+    with serving(project, "servicer:Sync") as (_, target):
+        said = asked(project, target, ONE + "print(one('exits'), one('plain'))")
+    assert said == "INTERNAL plain\n"
+
+
+def test_a_hidden_async_method_may_refuse(project: Path) -> None:
+    with serving(project, "servicer:Refuses") as (_, target):
+        assert asked(project, target, ONE + "print(one('x'), one('y'))") == "ABORTED ABORTED\n"
+
+
+def test_a_stream_stays_in_one_thread(project: Path) -> None:
+    program = """
+def many(_):
+    return [each.text for each in stub.Many(Ask(text="lock"))][1:]
+with f.ThreadPoolExecutor(8) as pool:
+    print(all(told == [f"{n} True" for n in range(1, 20)] for told in pool.map(many, range(8))))
+"""
+    with serving(project, "servicer:Sync") as (_, target):
+        assert asked(project, target, program) == "True\n"
+
+
+def test_work_that_nobody_waits_for_is_not_begun(project: Path) -> None:
+    program = """
+import time
+calls = [stub.One.future(Ask(), timeout=0.5) for _ in range(30)]
+for call in calls:
+    call.exception()
+began = time.monotonic()
+stub.One(Ask(), timeout=20)
+print(time.monotonic() - began < 1.5)
+"""
+    with serving(project, "servicer:Counted", "--threads", "1") as (_, target):
+        assert asked(project, target, program) == "True\n"
+
+
+def test_the_third_signal_ends_what_hangs(project: Path) -> None:
+    (project / "hangs.py").write_text(
+        "import contextlib, time, servicer\n\n\n@contextlib.contextmanager\ndef hanging():\n"
+        "    yield servicer.Sync()\n    time.sleep(1000)\n"
+    )
+    with serving(project, "hangs:hanging") as (process, _):
+        for _ in range(3):
+            process.send_signal(signal.SIGTERM)
+            time.sleep(1.5)
+        assert process.wait(10) == 128 + signal.SIGTERM
 
 
 def test_a_thread_notices_that_its_caller_left(project: Path) -> None:

@@ -21,6 +21,7 @@ from paycli.host.interceptors import Behaviour, Context, Interceptor, Method
 from paycli.host.threads import Threads
 
 _END: Final = object()
+_CUT_OFF_S: Final = 0.005
 
 
 def in_threads(threads: Threads) -> Interceptor:
@@ -39,8 +40,8 @@ def _single(method: Method, threads: Threads) -> Behaviour:
     behaviour: Callable[[Any, Any], Any] = method.behaviour
 
     async def call(request: Any, context: Context) -> Any:
-        given = _given(method, request)
         with SyncContext(context) as seen:
+            given = _given(method, request, seen)
             answer = await threads.run(behaviour, given, seen)
             # A decorator may hide that the method is async.
             return await answer if inspect.isawaitable(answer) else answer
@@ -52,8 +53,8 @@ def _stream(method: Method, threads: Threads) -> Behaviour:
     behaviour: Callable[[Any, Any], Any] = method.behaviour
 
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        given = _given(method, request)
         with SyncContext(context) as seen:
+            given = _given(method, request, seen)
             async with aclosing(_responses(partial(behaviour, given, seen), threads)) as responses:
                 async for response in responses:
                     yield response
@@ -108,15 +109,16 @@ def _give(start: Callable[[], Any], hand_over: Callable[[Any], bool]) -> AsyncIt
     return None
 
 
-def _given(method: Method, request: Any) -> Any:
-    return _Requests(request) if method.request_streaming else request
+def _given(method: Method, request: Any, context: SyncContext) -> Any:
+    return _Requests(request, context) if method.request_streaming else request
 
 
 class _Requests(Iterator[Any]):
     """The requests of a stream, for a thread that waits for each."""
 
-    def __init__(self, requests: AsyncIterator[Any]) -> None:
+    def __init__(self, requests: AsyncIterator[Any], context: SyncContext) -> None:
         self._requests = requests
+        self._context = context
         self._loop = asyncio.get_running_loop()
 
     def __next__(self) -> Any:
@@ -126,7 +128,15 @@ class _Requests(Iterator[Any]):
         return request
 
     async def _next(self) -> Any:
-        return await anext(self._requests, _END)
+        request = await anext(self._requests, _END)
+        if request is _END and await self._is_cut_off():
+            raise grpc.RpcError("the caller left in the middle of its requests")
+        return request
+
+    async def _is_cut_off(self) -> bool:
+        """To grpc, requests that break off end like all others; that the call is over, it tells next."""
+        await asyncio.sleep(_CUT_OFF_S)
+        return not self._context.is_active()
 
 
 class SyncContext(grpc.ServicerContext):

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -91,11 +92,19 @@ def test_the_metrics(start_server: StartServer) -> None:
         names(metric)[0]: set(names(labels))
         for metric, labels, _ in rows("| metric | labels | what it is |")
     }
+    until = time.monotonic() + 10  # a call is counted once it is over, a moment after its answer
+    while (offered := metrics_of(port)) != documented and time.monotonic() < until:
+        time.sleep(0.05)
+    assert offered == documented
+
+
+def metrics_of(port: int) -> dict[str, set[str]]:
+    """Our metrics with their labels, as they are offered now."""
     offered: dict[str, set[str]] = {}
     for name, labels in scrape(port).names():
         if name.startswith(("grpc_", "paycli_")):
             offered.setdefault(re.sub("_(bucket|sum|count)$", "", name), set()).update(labels)
-    assert {name: labels - {"le"} for name, labels in offered.items()} == documented
+    return {name: labels - {"le"} for name, labels in offered.items()}
 
 
 def test_the_keys_of_log_lines(start_server: StartServer) -> None:

@@ -65,17 +65,17 @@ def serve(
         from paycli.cli.serve_reload import serve_and_reload
 
         raise typer.Exit(serve_and_reload(host, port, drain_timeout))
+    where = (host, port, port_file, drain_timeout, threads)
     limits = Limits(max_connection_idle, max_connection_age)
-    where = (host, port, port_file, drain_timeout, threads, tls, tokens, limits, channelz)
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         open_app: OpenApp = partial(
             _payment_app, store, authorization_ttl, processor_timeout, watch
         )
         if servicers:
-            open_app = partial(_servicers_app, servicers)
+            open_app = _servicers_app(servicers)
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
-        given = Options(*where, observers=watch.calls)
+        given = Options(*where, tls, tokens, limits, channelz, watch.calls)
         _run(serve_app(given, open_app, partial(_say_ready, watch)))
 
 
@@ -119,12 +119,10 @@ def _refuse_of_engine(context: typer.Context) -> None:
             raise InputError(f"{option} is of paycli's own payment service; leave it out.")
 
 
-@asynccontextmanager
-async def _servicers_app(places: Sequence[str], _: Control) -> AsyncIterator[App]:
+def _servicers_app(places: Sequence[str]) -> OpenApp:
     from paycli.host.servicer_app import open_servicers
 
-    async with open_servicers(places) as app:
-        yield app
+    return partial(open_servicers, places)
 
 
 @asynccontextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from google.protobuf import descriptor_pool
@@ -11,7 +10,7 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 
 from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
 from paycli.host.calls import note
-from paycli.host.interceptors import Context, Interceptor, Method
+from paycli.host.interceptors import Context, Interceptor, Method, preceded
 from paycli.host.scopes import Scope
 from paycli.host.statuses import abort
 from paycli.host.tokens import Tokens
@@ -31,7 +30,15 @@ def authorized(tokens: Tokens) -> Interceptor:
         scope = scope_of(method.name)
         if scope is None:
             return method
-        return (_stream if method.yields else _single)(method, tokens, scope)
+        # Strangers get nothing read; a stream's requests are read when the method asks for them.
+        read = None if method.request_streaming else method.read
+
+        async def check(request: Any, context: Context) -> Any:
+            await _check(context, tokens, scope, method.name)
+            return read(request) if read is not None else request
+
+        checked = preceded(method, check)
+        return checked._replace(read=None) if read is not None else checked
 
     return around
 
@@ -61,36 +68,6 @@ def _idempotency_level(service: str, name: str) -> int:
         return MethodOptions.IDEMPOTENCY_UNKNOWN
     level: int = found.GetOptions().idempotency_level
     return level
-
-
-def _single(method: Method, tokens: Tokens, scope: Scope) -> Method:
-    behaviour, read = method.behaviour, method.read
-
-    async def call(request: Any, context: Context) -> Any:
-        await _check(context, tokens, scope, method.name)
-        if read is not None and not method.request_streaming:
-            request = read(request)
-        return await behaviour(request, context)
-
-    return _unread(method)._replace(behaviour=call)
-
-
-def _stream(method: Method, tokens: Tokens, scope: Scope) -> Method:
-    behaviour, read = method.behaviour, method.read
-
-    async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        await _check(context, tokens, scope, method.name)
-        if read is not None and not method.request_streaming:
-            request = read(request)
-        async for response in behaviour(request, context):
-            yield response
-
-    return _unread(method)._replace(behaviour=call)
-
-
-def _unread(method: Method) -> Method:
-    """Strangers get nothing read; a stream's requests are read when the method asks for them."""
-    return method if method.request_streaming else method._replace(read=None)
 
 
 async def _check(context: Context, tokens: Tokens, scope: Scope, method: str) -> None:

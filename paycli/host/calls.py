@@ -12,15 +12,14 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Protocol
 
 import grpc
 
-from paycli.host.interceptors import Context, Interceptor, Method
+from paycli.host.interceptors import Context, Interceptor, Method, preceded
 from paycli.wire_names import REQUEST_ID
 
 _PROCESS: Final = secrets.token_hex(4)
@@ -84,28 +83,17 @@ def observed(observers: Sequence[CallObserver]) -> Interceptor:
         for each in observers:
             each.ended(call)
 
-    def begin(method: Method, context: Context) -> None:
-        call = Call(method, context)
-        for each in observers:
-            each.started(call)
-        task = asyncio.current_task()
-        assert task is not None
-        task.add_done_callback(partial(ended, call))
-
     def around(method: Method) -> Method:
-        behaviour = method.behaviour
+        async def begin(request: Any, context: Context) -> Any:
+            call = Call(method, context)
+            for each in observers:
+                each.started(call)
+            task = asyncio.current_task()
+            assert task is not None
+            task.add_done_callback(partial(ended, call))
+            return request
 
-        async def single(request: Any, context: Context) -> Any:
-            begin(method, context)
-            return await behaviour(request, context)
-
-        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-            begin(method, context)
-            async with aclosing(behaviour(request, context)) as responses:
-                async for response in responses:
-                    yield response
-
-        return method._replace(behaviour=stream if method.yields else single)
+        return preceded(method, begin)
 
     return around
 

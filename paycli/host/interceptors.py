@@ -7,7 +7,8 @@ handler, and what it puts around the behaviour runs with each call.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -41,6 +42,21 @@ class Method(NamedTuple):
 
 
 Interceptor = Callable[[Method], Method]
+
+
+def preceded(method: Method, first: Callable[[Any, Context], Awaitable[Any]]) -> Method:
+    """The method with something done at the beginning of each call; `first` returns the request for it."""
+    behaviour = method.behaviour
+
+    async def single(request: Any, context: Context) -> Any:
+        return await behaviour(await first(request, context), context)
+
+    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with aclosing(behaviour(await first(request, context), context)) as responses:
+            async for response in responses:
+                yield response
+
+    return method._replace(behaviour=stream if method.yields else single)
 
 
 class Interceptors(grpc.aio.ServerInterceptor):

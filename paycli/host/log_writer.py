@@ -81,9 +81,7 @@ class LogWriter(logging.Handler):
             self._awake.wait()
             self._awake.clear()
             if not self._closed:
-                time.sleep(
-                    _GATHER_S
-                )  # a thread that wakes for each line takes turns with the calls
+                time.sleep(_GATHER_S)
             self._write(self._taken())
 
     def _taken(self) -> str:

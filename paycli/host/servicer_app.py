@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from paycli.host.app import App
+from paycli.host.app import App, Control
 from paycli.host.find_servicer import Servicer, find_servicers
 from paycli.host.interceptors import Interceptor
 
@@ -23,7 +23,7 @@ class ServicerApp:
 
 
 @asynccontextmanager
-async def open_servicers(places: Sequence[str]) -> AsyncIterator[App]:
+async def open_servicers(places: Sequence[str], _: Control) -> AsyncIterator[App]:
     """The app of the servicers at these places, such as `module:Servicer`. Raises InputError."""
     async with AsyncExitStack() as stack:
         yield ServicerApp(await find_servicers(places, stack))

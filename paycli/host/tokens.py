@@ -116,9 +116,10 @@ def _still_there(tokens: Mapping[str, Token], path: Path) -> Mapping[str, Token]
 def _read(path: Path, *, nobody: bool = False) -> Mapping[str, Token]:
     """The tokens of a file, of which there may be none if `nobody`."""
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # reading a pipe may never end
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):  # reading a pipe may never end
             raise InputError(f"{path} is no file.")
-        if path.stat().st_mode & _OTHERS:
+        if mode & _OTHERS:
             raise InputError(f"{path} may be read by others; run 'chmod 600 {path}'.")
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as problem:

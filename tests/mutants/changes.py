@@ -628,14 +628,14 @@ CHANGES: Final = (
     Change(
         "tokens: strangers have their requests read",
         "host/authorization.py",
-        "    return method if method.request_streaming else method._replace(read=None)\n",
-        "    return method._replace(read=method.read)\n",
+        "        read = None if method.request_streaming else method.read\n",
+        "        read = None\n",
         "tests/host/test_protection.py",
     ),
     Change(
         "tokens: a file that others may read is taken",
         "host/tokens.py",
-        "        if path.stat().st_mode & _OTHERS:\n",
+        "        if mode & _OTHERS:\n",
         "        if False:\n",
         "tests/host/test_protection.py",
     ),

@@ -628,8 +628,8 @@ CHANGES: Final = (
     Change(
         "tokens: strangers have their requests read",
         "host/authorization.py",
-        "        read = None if method.request_streaming else method.read\n",
-        "        read = None\n",
+        "        return checked._replace(read=None) if read is not None else checked\n",
+        "        return checked\n",
         "tests/host/test_protection.py",
     ),
     Change(

@@ -75,7 +75,7 @@ class Sync(every_pb2_grpc.EveryServicer):
         if what == "unimplemented":
             return super().One(request, context)
         if what == "deadline":
-            return Told(text=str(0 < context.time_remaining() <= 20))
+            return Told(text=str(10 < context.time_remaining() < 30))
         if what == "state":
             return Told(text=f"{context.is_active()} {context.peer()[:3]}")
         if what == "exits":

@@ -47,14 +47,23 @@ ARROWS = {
     "__main__": {"cli"},
     "__init__": set(),
 }
-# The rooms of the toolchain: who may import whom inside it.
-ROOMS = {
-    "protos": set(),
-    "stubs": {"protos"},
-    "gen": {"protos", "stubs"},
-    "rules": {"protos"},
-    "lint": {"protos", "rules"},
-    "breaking": {"protos", "rules"},
+# The rooms of the large folders: who may import whom inside it.
+ROOMS: dict[str, dict[str, set[str]]] = {
+    "toolchain": {
+        "protos": set(),
+        "stubs": {"protos"},
+        "gen": {"protos", "stubs"},
+        "rules": {"protos"},
+        "lint": {"protos", "rules"},
+        "breaking": {"protos", "rules"},
+    },
+    "host": {
+        "transport": {"interceptors"},
+        "observation": {"interceptors", "transport"},
+        "protection": {"interceptors", "observation", "statuses"},
+        "hosting": {"app", "interceptors"},
+        "processes": set(),
+    },
 }
 BOTTOM = {"errors", "wire_names", "addresses", "documents", "placeholders"}
 
@@ -120,13 +129,15 @@ def test_imports_point_one_way(path: Path) -> None:
             assert top in sys.stdlib_module_names, f"{path.name} must stay pure: {name}"
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_rooms_of_the_toolchain_import_one_way(room: str) -> None:
-    for path in (PACKAGE / "toolchain" / room).rglob("*.py"):
+@pytest.mark.parametrize(
+    ("folder", "room"), [(folder, room) for folder, rooms in ROOMS.items() for room in rooms]
+)
+def test_rooms_import_one_way(folder: str, room: str) -> None:
+    for path in (PACKAGE / folder / room).rglob("*.py"):
         for name in imports(path):
-            top, _, rest = name.partition("paycli.toolchain.")
+            top, _, rest = name.partition(f"paycli.{folder}.")
             if not top and rest:
-                assert rest.split(".")[0] in ROOMS[room] | {room}, f"{path} imports {name}"
+                assert rest.split(".")[0] in ROOMS[folder][room] | {room}, f"{path} imports {name}"
 
 
 def test_no_backend_is_known_above_its_folder() -> None:
@@ -148,9 +159,13 @@ def test_the_map_is_drawn_of_the_arrows() -> None:
     drawn = {folder: set(may.split(", ")) - {"nothing"} for folder, may in rows}
     folders = {name for name in ARROWS if (PACKAGE / name).is_dir()}
     assert drawn == {name: ARROWS[name] for name in folders} | {"generated": set()}
-    rows = re.findall(r"^\| `toolchain/(\w+)` \|[^|]*\| ([^|]*) \|$", text, re.MULTILINE)
-    assert {room: set(may.split(", ")) - {"nothing"} for room, may in rows} == ROOMS
-    assert ROOMS.keys() == {path.parent.name for path in PACKAGE.glob("toolchain/*/__init__.py")}
+    for folder, rooms in ROOMS.items():
+        row = rf"^\| `{folder}/(\w+)` \|[^|]*\| ([^|]*) \|$"
+        rows = re.findall(row, text, re.MULTILINE)
+        assert {room: set(may.split(", ")) - {"nothing"} for room, may in rows} == rooms
+        assert rooms.keys() == {
+            path.parent.name for path in PACKAGE.glob(f"{folder}/*/__init__.py")
+        }
 
 
 def test_each_folder_says_what_belongs_in_it() -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from paycli.host.app import App, Control, OpenApp
-    from paycli.host.tls import TlsFiles
+    from paycli.host.transport.tls import TlsFiles
 
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
 _PAYMENTS: Final = "payment.PaymentService"
@@ -49,9 +49,9 @@ def serve(
     metrics_port: serve_observed.MetricsPort = None,
 ) -> None:
     """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
-    from paycli.host.grpc_transport import Limits
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
+    from paycli.host.transport.grpc_transport import Limits
 
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None
@@ -80,7 +80,7 @@ def serve(
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
-    from paycli.host.tls import TlsFiles
+    from paycli.host.transport.tls import TlsFiles
 
     if certificate is None and key is None and client_ca is None:
         return None
@@ -120,7 +120,7 @@ def _refuse_of_engine(context: typer.Context) -> None:
 
 
 def _servicers_app(places: Sequence[str]) -> OpenApp:
-    from paycli.host.servicer_app import open_servicers
+    from paycli.host.hosting.servicer_app import open_servicers
 
     return partial(open_servicers, places)
 

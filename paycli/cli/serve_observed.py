@@ -16,7 +16,7 @@ from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
     from paycli.host.app import App, Control, OpenApp
-    from paycli.host.calls import CallObserver
+    from paycli.host.observation.calls import CallObserver
     from paycli.storage.commit_metrics import CommitMetrics
 
 
@@ -67,9 +67,9 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
     """
     import logging
 
-    from paycli.host.call_log import CallLog
-    from paycli.host.log_lines import JsonLines, TextLines
-    from paycli.host.log_writer import logging_to
+    from paycli.host.observation.call_log import CallLog
+    from paycli.host.observation.log_lines import JsonLines, TextLines
+    from paycli.host.observation.log_writer import logging_to
 
     lines = JsonLines() if form is LogFormat.JSON else TextLines()
     log = logging.getLogger("paycli.serve")
@@ -103,7 +103,7 @@ def _traces(environment: Mapping[str, str]) -> Iterator[Sequence[CallObserver]]:
         logging.getLogger("paycli.serve").warning(missing)
         yield ()
     else:
-        from paycli.host.traces import tracing
+        from paycli.host.observation.traces import tracing
 
         with tracing() as traces:
             yield (traces,)
@@ -124,8 +124,8 @@ class Watch:
             raise InputError(
                 "--metrics-port needs the package prometheus-client: pip install 'paycli[metrics]'"
             )
-        from paycli.host.metrics import CallMetrics, process_registry
-        from paycli.host.metrics_endpoint import metrics_endpoint
+        from paycli.host.observation.metrics import CallMetrics, process_registry
+        from paycli.host.observation.metrics_endpoint import metrics_endpoint
         from paycli.storage.commit_metrics import CommitMetrics
 
         registry = process_registry()

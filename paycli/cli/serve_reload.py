@@ -9,8 +9,8 @@ from typing import Final
 
 from paycli.cli import output
 from paycli.errors import PaycliError
-from paycli.host.ports import free_port
-from paycli.host.reload import Reloader
+from paycli.host.processes.reload import Reloader
+from paycli.host.transport.ports import free_port
 
 _GRACE_S: Final = 5.0
 

@@ -10,7 +10,7 @@ import typer
 
 from paycli.cli import output
 from paycli.errors import InputError
-from paycli.host.scopes import Scope
+from paycli.host.protection.scopes import Scope
 
 _OWN: Final = 0o600
 
@@ -27,7 +27,7 @@ def serve_token(
     ] = None,
 ) -> None:
     """Make a token for clients of `serve --tokens FILE`; it is shown once, and only its hash is kept."""
-    from paycli.host.tokens import make_token
+    from paycli.host.protection.tokens import make_token
 
     token, line = make_token(name, frozenset(scopes or (Scope.READ, Scope.WRITE)))
     if tokens is None:

@@ -19,15 +19,15 @@ from grpc_health.v1 import health_pb2_grpc
 from paycli.errors import StartError
 from paycli.host import health, reflection
 from paycli.host.app import App, OpenApp
-from paycli.host.calls import CallObserver, observed
 from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import NO_LIMITS, Limits, bind, make_server
+from paycli.host.hosting.sync_methods import in_threads
+from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
-from paycli.host.sync_methods import in_threads
-from paycli.host.systemd import notify
-from paycli.host.threads import Threads
-from paycli.host.tls import TlsFiles
+from paycli.host.observation.calls import CallObserver, observed
+from paycli.host.processes.systemd import notify
+from paycli.host.transport.grpc_transport import NO_LIMITS, Limits, bind, make_server
+from paycli.host.transport.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
@@ -97,8 +97,8 @@ def _guards(options: Options) -> list[Interceptor]:
     if options.tokens is None:
         return []
     # start-up time: most servers on a laptop have none
-    from paycli.host.authorization import authorized
-    from paycli.host.tokens import Tokens
+    from paycli.host.protection.authorization import authorized
+    from paycli.host.protection.tokens import Tokens
 
     return [authorized(Tokens(options.tokens))]
 

@@ -9,7 +9,7 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import error_details_pb2, status_pb2
 
 from paycli.errors import InvalidPayment, PaymentError, ServerFault, StateForbids
-from paycli.host.calls import note
+from paycli.host.observation.calls import note
 from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 

@@ -10,8 +10,8 @@ from google.type.money_pb2 import Money
 
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.host.calls import is_noted, note
 from paycli.host.interceptors import Context, Method
+from paycli.host.observation.calls import is_noted, note
 
 _Notes = dict[str, object]
 

@@ -31,8 +31,8 @@ from paycli.engine.simulator import Simulator
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
+from paycli.host.transport.grpc_transport import bind, make_server
 from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
 

@@ -18,10 +18,10 @@ import pytest
 
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.host.call_log import CallLog
-from paycli.host.calls import note
-from paycli.host.log_lines import JsonLines, TextLines
-from paycli.host.log_writer import LogWriter, logging_to
+from paycli.host.observation.call_log import CallLog
+from paycli.host.observation.calls import note
+from paycli.host.observation.log_lines import JsonLines, TextLines
+from paycli.host.observation.log_writer import LogWriter, logging_to
 from tests.conftest import Server, StartServer, run_paycli
 from tests.host import test_calls as calls
 from tests.wire import Client, client_of

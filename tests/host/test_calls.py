@@ -12,10 +12,10 @@ import grpc
 import pytest
 
 from paycli.errors import PaymentNotFound
-from paycli.host.calls import Call, CallObserver, observed
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
+from paycli.host.observation.calls import Call, CallObserver, observed
+from paycli.host.transport.grpc_transport import bind, make_server
 
 Code = grpc.StatusCode
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -109,7 +109,7 @@ STREAMS = (
 
 
 class Observer:
-    """A `host.calls.CallObserver` that keeps what it saw."""
+    """A `host.observation.calls.CallObserver` that keeps what it saw."""
 
     def __init__(self) -> None:
         self.began: list[str] = []

@@ -17,8 +17,8 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.grpc_transport import bind, make_server
 from paycli.host.interceptors import Interceptors
+from paycli.host.transport.grpc_transport import bind, make_server
 from tests.conftest import Server
 from tests.wire import Refusal, client_of, refusal_of
 

@@ -19,7 +19,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 
 from paycli.generated import payment_pb2
-from paycli.host.metrics import code_name
+from paycli.host.observation.metrics import code_name
 from tests.conftest import Server, StartServer, run_paycli
 from tests.processes import children_of
 from tests.wire import client_of

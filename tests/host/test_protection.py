@@ -18,8 +18,8 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from paycli.generated import payment_pb2, payment_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from paycli.host.authorization import scope_of
-from paycli.host.scopes import Scope
+from paycli.host.protection.authorization import scope_of
+from paycli.host.protection.scopes import Scope
 from tests.certificates import Authority, Pair
 from tests.conftest import Server, StartServer, run_paycli
 from tests.wire import refusal_of

@@ -570,7 +570,7 @@ REFUSED = {
 FINDER = """
 import asyncio, contextlib, json, sys
 from paycli.errors import InputError
-from paycli.host.find_servicer import find_servicers
+from paycli.host.hosting.find_servicer import find_servicers
 
 async def find(*places):
     async with contextlib.AsyncExitStack() as stack:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from json.encoder import encode_basestring_ascii
 from typing import Any, Final, Protocol
 
-from paycli.host.calls import request_id
+from paycli.host.observation.calls import request_id
 
 _encode: Final = json.JSONEncoder(default=str).encode
 

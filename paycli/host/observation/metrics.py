@@ -10,8 +10,8 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from paycli.host.calls import Call
 from paycli.host.interceptors import Method
+from paycli.host.observation.calls import Call
 
 _METHOD: Final = ("grpc_type", "grpc_service", "grpc_method")
 _TYPES: Final = {
@@ -42,7 +42,7 @@ def process_registry() -> CollectorRegistry:
 
 
 class CallMetrics:
-    """A `host.calls.CallObserver`: rate, errors and duration."""
+    """A `host.observation.calls.CallObserver`: rate, errors and duration."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._started = Counter(

@@ -17,8 +17,8 @@ from typing import Any, Final, Self
 
 import grpc
 
+from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Behaviour, Context, Interceptor, Method
-from paycli.host.threads import Threads
 
 _END: Final = object()
 _CUT_OFF_S: Final = 0.005

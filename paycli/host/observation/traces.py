@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from paycli.errors import InputError
-from paycli.host.calls import Call
+from paycli.host.observation.calls import Call
 
 _EXPORTERS: Final = "opentelemetry_traces_exporter"
 _GOODBYE_S: Final = 2.0
@@ -54,7 +54,7 @@ def tracing() -> Iterator[CallTraces]:
 
 
 class CallTraces:
-    """A `host.calls.CallObserver`."""
+    """A `host.observation.calls.CallObserver`."""
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Final
 
-from paycli.host.log_lines import Lines, MakeLine
+from paycli.host.observation.log_lines import Lines, MakeLine
 
 _WAITING_MAX: Final = 20_000
 # A thread that wakes for each line takes turns with the calls: a tenth of their rate, at 50 a second.

@@ -9,8 +9,8 @@ from typing import Final
 
 import grpc
 
-from paycli.host.calls import Call, be_current
-from paycli.host.log_lines import Lines, MakeLine
+from paycli.host.observation.calls import Call, be_current
+from paycli.host.observation.log_lines import Lines, MakeLine
 
 # What the README calls it.
 LOGGER: Final = "paycli.calls"
@@ -19,7 +19,7 @@ _End = tuple[str, grpc.StatusCode, float, str]
 
 
 class CallLog:
-    """A `host.calls.CallObserver`."""
+    """A `host.observation.calls.CallObserver`."""
 
     def __init__(self, lines: Lines, put: Callable[[MakeLine], None]) -> None:
         """Lines go to `put`, which makes them later: many at once take a quarter of the time each."""

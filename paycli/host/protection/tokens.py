@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from paycli.errors import DocumentError, InputError
-from paycli.host.scopes import Scope
+from paycli.host.protection.scopes import Scope
 
 _log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ import grpc
 
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
-from paycli.host.ports import addresses_of, free_port, why_not, with_port
-from paycli.host.tls import TlsFiles, server_credentials
+from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
+from paycli.host.transport.tls import TlsFiles, server_credentials
 
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 
-from paycli.host.ports import listening, with_port
+from paycli.host.transport.ports import listening, with_port
 
 _PATH: Final = "/metrics"
 _CONNECTIONS_MAX: Final = 16

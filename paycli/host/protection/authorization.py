@@ -9,11 +9,11 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
-from paycli.host.calls import note
 from paycli.host.interceptors import Context, Interceptor, Method, preceded
-from paycli.host.scopes import Scope
+from paycli.host.observation.calls import note
+from paycli.host.protection.scopes import Scope
+from paycli.host.protection.tokens import Tokens
 from paycli.host.statuses import abort
-from paycli.host.tokens import Tokens
 
 _HEADER: Final = "authorization"
 _BEARER: Final = "bearer "

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from paycli.host.app import App, Control
-from paycli.host.find_servicer import Servicer, find_servicers
+from paycli.host.hosting.find_servicer import Servicer, find_servicers
 from paycli.host.interceptors import Interceptor
 
 

@@ -1,0 +1,1 @@
+"""Somebody's own servicers: found, checked, and their methods run."""

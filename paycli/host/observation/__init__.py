@@ -1,0 +1,1 @@
+"""What watches calls: their end, log lines, metrics, traces."""

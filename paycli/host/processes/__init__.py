@@ -1,0 +1,1 @@
+"""The server as a process among others: started anew, and what systemd hears."""

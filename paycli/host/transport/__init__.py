@@ -1,0 +1,1 @@
+"""A server on the wire: what makes it, its addresses, TLS."""

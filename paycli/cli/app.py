@@ -16,7 +16,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from paycli import __version__
-from paycli.cli import options, output
+from paycli.cli import options, output, settings
 from paycli.cli.groups import CommandGroup
 from paycli.errors import InputError, PaycliError
 
@@ -43,8 +43,8 @@ COMMANDS: Final = {
 class _Commands(CommandGroup):
     """Loads the command that is run; Typer takes long to work out the options of all of them."""
 
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+    def __init__(self, **given: Any) -> None:
+        super().__init__(**given)
         for name, summary in COMMANDS.items():
             self.add_command(TyperCommand(name, help=summary))
 
@@ -78,7 +78,9 @@ def load_command(name: str) -> Any:
     if not isinstance(made, typer.Typer):
         function, made = made, typer.Typer(add_completion=False, rich_markup_mode=None)
         made.command(name, epilog=options.EXIT_CODES)(function)
-    return get_command(made)
+    command = get_command(made)
+    settings.configure(name, command)
+    return command
 
 
 app = typer.Typer(

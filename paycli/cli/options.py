@@ -35,10 +35,14 @@ def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> An
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]
-Timeout = Annotated[float, seconds("Seconds to wait for an answer.")]
+Timeout = Annotated[float, seconds("Seconds to wait for an answer.", envvar="PAYCLI_TIMEOUT")]
 Plaintext = Annotated[
     bool | None,
-    typer.Option("--plaintext/--tls", help="Default: plaintext on loopback, TLS elsewhere."),
+    typer.Option(
+        "--plaintext/--tls",
+        envvar="PAYCLI_PLAINTEXT",
+        help="Default: plaintext on loopback, TLS elsewhere.",
+    ),
 ]
 Ca = Annotated[
     Path | None,
@@ -52,7 +56,10 @@ Key = Annotated[
     Path | None, typer.Option("--key", envvar="PAYCLI_KEY", metavar="PEM", help="Its key.")
 ]
 ServerName = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The name in the server's certificate.")
+    str | None,
+    typer.Option(
+        envvar="PAYCLI_SERVER_NAME", metavar="NAME", help="The name in the server's certificate."
+    ),
 ]
 Token = Annotated[
     str | None,

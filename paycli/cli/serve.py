@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from paycli.cli import options, output, serve_observed, serve_options
+from paycli.cli import options, output, serve_observed, serve_options, settings
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -47,8 +47,12 @@ def serve(
     log_format: serve_observed.LogFormatOption = serve_observed.LogFormat.TEXT,
     metrics_host: serve_observed.MetricsHost = "localhost",
     metrics_port: serve_observed.MetricsPort = None,
+    print_config: serve_options.PrintConfig = False,
 ) -> None:
     """Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it."""
+    if print_config:
+        output.result(settings.explained(context))
+        raise typer.Exit
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
     from paycli.host.transport.grpc_transport import Limits

@@ -16,14 +16,11 @@ Servicers = Annotated[
         help="Servicers of your own, found from here. Default: paycli's payment service.",
     ),
 ]
-Host = Annotated[
-    str, typer.Option(envvar="PAYCLI_HOST", help="Address to listen on; default: loopback.")
-]
+Host = Annotated[str, typer.Option(help="Address to listen on; default: loopback.")]
 Port = Annotated[
     int,
     typer.Option(
         "--port",  # named, since typer 0.27 takes the name of a metavar that is equal but for case
-        envvar="PAYCLI_PORT",
         metavar="PORT",
         min=0,
         max=65535,
@@ -31,9 +28,7 @@ Port = Annotated[
     ),
 ]
 PortFile = Annotated[Path | None, typer.Option(help="Write the port here once calls are accepted.")]
-Store = Annotated[
-    str, typer.Option(envvar="PAYCLI_STORE", help="sqlite:///FILE or sqlite:///:memory:")
-]
+Store = Annotated[str, typer.Option(help="sqlite:///FILE or sqlite:///:memory:")]
 DrainTimeout = Annotated[
     float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
 ]
@@ -41,7 +36,6 @@ AuthorizationTtl = Annotated[
     float,
     options.seconds(
         "Seconds after which an authorization that was not captured is given back.",
-        envvar="PAYCLI_AUTHORIZATION_TTL",
     ),
 ]
 ProcessorTimeout = Annotated[float, options.seconds("Seconds that the processor gets to answer.")]
@@ -70,15 +64,12 @@ AllowUnprotected = Annotated[
 ]
 TlsCert = Annotated[
     Path | None,
-    typer.Option(envvar="PAYCLI_TLS_CERT", metavar="PEM", help="Certificate; renewals are seen."),
+    typer.Option(metavar="PEM", help="Certificate; renewals are seen."),
 ]
-TlsKey = Annotated[
-    Path | None, typer.Option(envvar="PAYCLI_TLS_KEY", metavar="PEM", help="Its key.")
-]
+TlsKey = Annotated[Path | None, typer.Option(metavar="PEM", help="Its key.")]
 ClientCa = Annotated[
     Path | None,
     typer.Option(
-        envvar="PAYCLI_CLIENT_CA",
         metavar="PEM",
         help="Who signs the certificates clients must show.",
     ),
@@ -86,10 +77,13 @@ ClientCa = Annotated[
 Tokens = Annotated[
     Path | None,
     typer.Option(
-        envvar="PAYCLI_TOKENS",
         metavar="FILE",
         help="Who may call; 'paycli serve token NAME' makes a line of it.",
     ),
+]
+PrintConfig = Annotated[
+    bool,
+    typer.Option("--print-config", help="Show each setting and where it comes from, and end."),
 ]
 MaxConnectionIdle = Annotated[
     float | None, options.seconds("Seconds after which a connection without calls ends.")

@@ -28,7 +28,11 @@ def smoke(
     *,
     target: Annotated[
         str | None,
-        typer.Option(metavar="HOST:PORT", help="The service to prove. Default: one of our own."),
+        typer.Option(
+            envvar="PAYCLI_SMOKE_TARGET",
+            metavar="HOST:PORT",
+            help="The service to prove. Default: one of our own.",
+        ),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write JUnit XML here, however the run ends.")

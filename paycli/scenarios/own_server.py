@@ -98,6 +98,7 @@ def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Pope
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=_environment(),
                 preexec_fn=begin,
             )
     except OSError as problem:
@@ -107,6 +108,12 @@ def _start(arguments: list[str], log: Path, stack: ExitStack) -> subprocess.Pope
             os.close(terminal)
     stack.callback(_stop, process)
     return process
+
+
+def _environment() -> dict[str, str]:
+    """Ours without settings, which are for a server of the user's."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PAYCLI_")}
+    return {**kept, "PAYCLI_CONFIG": os.devnull}
 
 
 def _terminal(stack: ExitStack) -> int | None:

@@ -20,3 +20,6 @@ TRUE: Final = "true"
 
 # What a caller calls this call, for its logs and the server's.
 REQUEST_ID: Final = "x-request-id"
+
+# When a refused call may be tried again, for clients that retry by themselves (gRFC A6).
+RETRY_PUSHBACK: Final = "grpc-retry-pushback-ms"

@@ -60,7 +60,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "host": {
         "transport": {"interceptors"},
         "observation": {"interceptors", "transport"},
-        "protection": {"interceptors", "observation", "statuses"},
+        "protection": {"calls_in_flight", "interceptors", "observation", "statuses"},
         "hosting": {"app", "interceptors"},
         "processes": set(),
     },

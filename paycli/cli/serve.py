@@ -39,6 +39,8 @@ def serve(
     tls_key: serve_options.TlsKey = None,
     client_ca: serve_options.ClientCa = None,
     tokens: serve_options.Tokens = None,
+    max_calls: serve_options.MaxCalls = 1000,
+    max_connections: serve_options.MaxConnections = 10_000,
     max_connection_idle: serve_options.MaxConnectionIdle = None,
     max_connection_age: serve_options.MaxConnectionAge = None,
     channelz: serve_options.Channelz = False,
@@ -70,16 +72,15 @@ def serve(
 
         raise typer.Exit(serve_and_reload(host, port, drain_timeout))
     where = (host, port, port_file, drain_timeout, threads)
-    limits = Limits(max_connection_idle, max_connection_age)
+    limits = Limits(max_connection_idle, max_connection_age, max_connections)
+    of_engine = (store, authorization_ttl, processor_timeout)
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
-        open_app: OpenApp = partial(
-            _payment_app, store, authorization_ttl, processor_timeout, watch
+        open_app = (
+            _servicers_app(servicers) if servicers else partial(_payment_app, watch, *of_engine)
         )
-        if servicers:
-            open_app = _servicers_app(servicers)
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
-        given = Options(*where, tls, tokens, limits, channelz, watch.calls)
+        given = Options(*where, tls, tokens, limits, max_calls, channelz, watch.calls)
         _run(serve_app(given, open_app, partial(_say_ready, watch)))
 
 
@@ -131,10 +132,10 @@ def _servicers_app(places: Sequence[str]) -> OpenApp:
 
 @asynccontextmanager
 async def _payment_app(
+    watch: serve_observed.Watch,
     store_url: str,
     authorization_ttl_s: float,
     processor_timeout_s: float,
-    watch: serve_observed.Watch,
     control: Control,
 ) -> AsyncIterator[App]:
     """The payment service with all that it needs. Raises StoreError, also when the store broke."""

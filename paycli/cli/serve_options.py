@@ -85,6 +85,15 @@ PrintConfig = Annotated[
     bool,
     typer.Option("--print-config", help="Show each setting and where it comes from, and end."),
 ]
+MaxCalls = Annotated[
+    int,
+    typer.Option(
+        metavar="N", min=1, help="Calls in flight, and streams, beyond which more are refused."
+    ),
+]
+MaxConnections = Annotated[
+    int, typer.Option(metavar="N", min=1, help="Connections at an address; more are closed.")
+]
 MaxConnectionIdle = Annotated[
     float | None, options.seconds("Seconds after which a connection without calls ends.")
 ]

@@ -26,6 +26,7 @@ from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
 from paycli.host.observation.calls import CallObserver, observed
 from paycli.host.processes.systemd import notify
+from paycli.host.protection.admission import admitted
 from paycli.host.transport.grpc_transport import NO_LIMITS, Limits, bind, make_server
 from paycli.host.transport.tls import TlsFiles
 
@@ -41,7 +42,8 @@ class Options:
     """Where to listen, whom to let in, and how to stop.
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
-    reaches the server may call it; `observers` watch all calls, refused ones among them.
+    reaches the server may call it; more than `calls_max` calls, or streams, at once are refused;
+    `observers` watch all calls, refused ones among them.
     """
 
     host: str
@@ -52,6 +54,7 @@ class Options:
     tls: TlsFiles | None = None
     tokens: Path | None = None
     limits: Limits = NO_LIMITS
+    calls_max: int = 1000
     channelz: bool = False
     observers: Sequence[CallObserver] = ()
 
@@ -68,7 +71,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     interceptors, calls = Interceptors(), CallsInFlight()
     if options.observers:
         interceptors.add((observed(options.observers),))
-    interceptors.add((calls, *_guards(options), errors_to_statuses))
+    interceptors.add((calls, admitted(calls, options.calls_max)))
+    interceptors.add((*_guards(options), errors_to_statuses))
     server = make_server(interceptors, options.limits, channelz=options.channelz)
     addresses = bind(server, options.host, options.port, options.tls)
     _forget_port(options.port_file)

@@ -10,7 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from paycli.errors import InvalidPayment, PaymentError, ServerFault, StateForbids
 from paycli.host.observation.calls import note
-from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
+from paycli.wire_names import ERROR_DOMAIN, RETRY_PUSHBACK, STATUS_DETAILS
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError) -> NoReturn:
@@ -18,8 +18,11 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError
     note(reason=error.reason)
     if isinstance(error, ServerFault):
         note(incident=error.incident)
-    details = ((STATUS_DETAILS, status_of(error).SerializeToString()),)
-    await context.abort(_code(error), error.message, details)
+    details: list[tuple[str, str | bytes]] = []
+    details.append((STATUS_DETAILS, status_of(error).SerializeToString()))
+    if error.retry_after_s is not None:
+        details.append((RETRY_PUSHBACK, str(round(error.retry_after_s * 1000))))
+    await context.abort(_code(error), error.message, tuple(details))
     raise AssertionError("abort returned")
 
 

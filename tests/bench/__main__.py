@@ -13,7 +13,7 @@ from pathlib import Path
 from paycli.cli import db
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import batch, hosted, processes, stored, unary
+from tests.bench import batch, hosted, overload, processes, stored, unary
 from tests.bench.ids import KINDS
 
 
@@ -51,6 +51,15 @@ def _hosted(folder: Path, _: int) -> None:
         row(what, found.load.rate_ratio, ">= 0.95", f"{rates}; {cpu}")
         start = f"{found.start_s * 1000:.0f} ms against {found.baseline_start_s * 1000:.0f} ms"
         row("  ready / ready", found.start_ratio, "<= 1.30", start)
+
+
+def _overload(_: Path, __: int) -> None:
+    with own_server() as server:
+        found = overload.measure(server.target)
+    rates = f"{found.goodput:,.0f}/s against {found.peak:,.0f}/s, after {found.answer_ms:.0f} ms"
+    row(f"goodput at {overload.TIMES} times the peak / peak", found.ratio, ">= 0.80", rates)
+    ends = ", ".join(f"{name} {share:.0%}" for name, share in found.refusals.items())
+    print(f"  the others end after {found.refusal_ms:.0f} ms: {ends}")  # noqa: T201 - a report
 
 
 def _batch(folder: Path, _: int) -> None:
@@ -120,6 +129,7 @@ def _breaking(folder: Path, _: int) -> None:
 SUBJECTS = {
     "unary": _unary,
     "hosted": _hosted,
+    "overload": _overload,
     "batch": _batch,
     "stored": _stored,
     "help": _help,

@@ -9,9 +9,11 @@ import grpc
 
 from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
+from paycli.host.transport.file_descriptors import file_descriptors
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
 from paycli.host.transport.tls import TlsFiles, server_credentials
 
+_OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it silently
@@ -25,6 +27,9 @@ _OPTIONS: Final = (
     # It counts calls that are over until Python has forgotten them, and resets calls of a client that
     # keeps to the limit.
     ("grpc.http.overload_protection", 0),
+    # Whoever connects and then says nothing, or too slowly, is gone after this.
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.http2.settings_timeout", 10_000),
     ("grpc.keepalive_time_ms", 60_000),  # finds half-open connections
     ("grpc.keepalive_timeout_ms", 20_000),
     # Load balancers ask clients to ping every 10 to 60 s, calls or not; grpc's own limit is 5 min,
@@ -38,11 +43,13 @@ _OPTIONS: Final = (
 class Limits:
     """How long a connection may be without calls, and how old it gets, in seconds; None for ever.
 
-    One that is over gets a GOAWAY, and its calls end.
+    One that is over gets a GOAWAY, and its calls end. Of more than `connections` at an address the
+    last are closed at once.
     """
 
     idle_s: float | None = None
     age_s: float | None = None
+    connections: int = 10_000
 
 
 NO_LIMITS: Final = Limits()
@@ -55,7 +62,9 @@ def make_server(
 
     With `channelz` it keeps count of its connections, for the service of that name.
     """
+    connections = min(limits.connections, file_descriptors() - _OTHER_FILES)
     options = (*_OPTIONS, *_times(limits), ("grpc.enable_channelz", int(channelz)))
+    options += (("grpc.max_allowed_incoming_connections", connections),)
     return grpc.aio.server(options=options, interceptors=(interceptors,))
 
 

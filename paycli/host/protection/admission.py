@@ -1,0 +1,45 @@
+"""The interceptor that refuses calls at once when the server has as many as it can do well.
+
+A call that would wait long is better told so while its caller can still do something else. Beyond what
+even a refusal costs, grpc's core itself ends calls (CANCELLED), before Python sees them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from paycli.errors import Overloaded, PaymentError
+from paycli.host.calls_in_flight import CallsInFlight
+from paycli.host.interceptors import Context, Interceptor, Method, preceded
+from paycli.host.statuses import abort
+
+# Whoever watches over the server asks most when it is busy.
+_ALWAYS = ("/grpc.health.v1.Health/", "/grpc.channelz.")
+
+
+def admitted(calls: CallsInFlight, limit: int) -> Interceptor:
+    """Refuse a call when more than `limit` are in flight, itself among them, before it is read.
+
+    Streams have a limit of their own, as high: they may stay for ever, and must keep nobody out.
+    """
+
+    def around(method: Method) -> Method:
+        if method.name.startswith(_ALWAYS):
+            return method
+        read = None if method.request_streaming else method.read
+        streams = method.response_streaming
+
+        async def check(request: Any, context: Context) -> Any:
+            if (calls.streams if streams else calls.count) > limit:
+                await abort(context, _refusal(limit, streams=streams))
+            return read(request) if read is not None else request
+
+        checked = preceded(method, check)
+        return checked._replace(read=None) if read is not None else checked
+
+    return around
+
+
+def _refusal(limit: int, *, streams: bool) -> PaymentError:
+    what = "streams" if streams else "calls"
+    return Overloaded(f"The server has {limit} {what} in flight; try again shortly.")

@@ -1,0 +1,125 @@
+"""Four times what the server can do, from callers that do not wait for answers.
+
+The peak is what it does for 64 callers in flight. Calls come by the clock (an open loop), have a deadline
+of a second, and count only when they were answered well within it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+from typing import NamedTuple
+
+from paycli.generated import payment_pb2
+from tests.bench import ids
+from tests.bench.frames import Answer, Connection, connected
+
+TIMES = 4
+DEADLINE_S = 1.0
+CONNECTIONS = 40
+ROUNDS = 5
+ROUND_S = 4.0
+IN_FLIGHT = 64
+
+_PATH = "/payment.PaymentService/ProcessPayment"
+_TICK_S = 0.002
+_REFUSED = {8: "RESOURCE_EXHAUSTED", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED", -1: "none"}
+
+
+class Overload(NamedTuple):
+    """Rates a second, medians in milliseconds; `refusals` are shares of what was offered."""
+
+    peak: float
+    goodput: float
+    ratio: float
+    answer_ms: float
+    refusal_ms: float
+    refusals: dict[str, float]
+
+
+def measure(target: str) -> Overload:
+    """Peak and overload in turn."""
+    rounds = []
+    for _ in range(ROUNDS):
+        peak = asyncio.run(_peak(target))
+        rounds.append((peak, *asyncio.run(_overload(target, TIMES * peak))))
+    peaks, answers, refusals, statuses = zip(*rounds, strict=True)
+    goodput = [len(each) / ROUND_S for each in answers]
+    total = sum(map(Counter.total, statuses))
+    return Overload(
+        median(peaks),
+        median(goodput),
+        median(good / peak for good, peak in zip(goodput, peaks, strict=True)),
+        median(itertools.chain(*answers)) * 1000,
+        median(itertools.chain(*refusals)) * 1000,
+        {name: sum(each[code] for each in statuses) / total for code, name in _REFUSED.items()},
+    )
+
+
+async def _peak(target: str) -> float:
+    """Answers a second to callers each of whom waits for the one before."""
+    loop, new_message, answered = asyncio.get_running_loop(), _messages(), 0
+    end = loop.time() + ROUND_S
+    connections: list[Connection] = []
+
+    def on_answer(of: int, answer: Answer) -> None:
+        nonlocal answered
+        assert answer.status == 0
+        if loop.time() < end:
+            answered += 1
+            connections[of].call(new_message(), loop.time())
+
+    connections += [await connected(target, _PATH, partial(on_answer, each)) for each in range(4)]
+    for number in range(IN_FLIGHT):
+        connections[number % 4].call(new_message(), loop.time())
+    for each in connections:
+        each.flush()
+    await asyncio.sleep(ROUND_S + DEADLINE_S)
+    for each in connections:
+        each.transport.close()
+    return answered / ROUND_S
+
+
+async def _overload(target: str, rate: float) -> tuple[list[float], list[float], Counter[int]]:
+    """Seconds of the good answers and of all other ends, and how often each status came."""
+    loop, new_message = asyncio.get_running_loop(), _messages()
+    good: list[float] = []
+    others: list[float] = []
+    statuses: Counter[int] = Counter()
+
+    def on_answer(answer: Answer) -> None:
+        statuses[answer.status] += 1
+        (good if answer.status == 0 else others).append(answer.seconds)
+
+    connections = [
+        await connected(target, _PATH, on_answer, DEADLINE_S) for _ in range(CONNECTIONS)
+    ]
+    begin, sent = loop.time(), 0
+    while (now := loop.time() - begin) < ROUND_S:
+        while sent < int(now * rate):
+            connections[sent % CONNECTIONS].call(new_message(), begin + sent / rate)
+            sent += 1
+        for each in connections:
+            each.flush()
+            each.give_up()
+        await asyncio.sleep(_TICK_S)
+    in_time = [seconds for seconds in good if seconds <= DEADLINE_S]
+    for each in connections:
+        each.transport.close()
+    await asyncio.sleep(DEADLINE_S)  # the next round finds nothing of this one
+    return in_time, others, statuses
+
+
+def _messages() -> Callable[[], bytes]:
+    new_id, numbers = ids.random(), itertools.count()
+
+    def new_message() -> bytes:
+        return payment_pb2.PaymentRequest(
+            order_id=new_id(next(numbers)), amount=12.34, currency="EUR", user_id="ada"
+        ).SerializeToString()
+
+    return new_message

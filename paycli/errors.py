@@ -11,6 +11,7 @@
     ├── RemoteError            1     the service answered with an error
     ├── StartError             1     a server or store cannot start
     │   └── StoreError         1     ... because of the store
+    │       └── StoreInUse     1     ... which another server has
     └── PaymentError           1     a rule of the domain said no; travels as a gRPC status
         ├── InvalidPayment     2     a field is wrong
         ├── KeyReused          1     same idempotency key, other payment
@@ -144,6 +145,10 @@ class StoreError(StartError):
     """The store cannot be opened: locked, not a database, not writable."""
 
     reason = "STORE_UNUSABLE"
+
+
+class StoreInUse(StoreError):
+    """Another server has the store."""
 
 
 class PaymentError(PaycliError):

@@ -186,7 +186,8 @@ def test_files_are_small_and_say_what_they_are(path: Path) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             assert node.end_lineno is not None
-            length = node.end_lineno - node.lineno + 1
+            # A command's parameters are a table of options, as long as it has options.
+            length = node.end_lineno - node.body[0].lineno + 1
             assert length <= FUNCTION_LINES_MAX, f"{path.name}: {node.name} has {length} lines"
 
 

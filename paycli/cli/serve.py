@@ -15,10 +15,15 @@ from paycli.errors import InputError, StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from paycli.cli.serve_workers import Started
     from paycli.host.app import App, Control, OpenApp
     from paycli.host.transport.tls import TlsFiles
 
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
+_NOT_WITH_WORKERS: Final = {
+    "reload": "one is for making a servicer, the other for running it",
+    "metrics_port": "each process counts its own calls, and a port shows one",
+}
 _PAYMENTS: Final = "payment.PaymentService"
 
 
@@ -35,6 +40,8 @@ def serve(
     processor_timeout: serve_options.ProcessorTimeout = 10.0,
     threads: serve_options.Threads = 10,
     reload: serve_options.Reload = False,
+    workers: serve_options.Workers = None,
+    worker: serve_options.Worker = None,
     tls_cert: serve_options.TlsCert = None,
     tls_key: serve_options.TlsKey = None,
     client_ca: serve_options.ClientCa = None,
@@ -55,33 +62,58 @@ def serve(
     if print_config:
         output.result(settings.explained(context))
         raise typer.Exit
+    from paycli.cli.serve_workers import GRACE_S, serve_with_workers
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
+    from paycli.host.processes.workers import Plan
     from paycli.host.transport.grpc_transport import Limits
 
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None
     host = _address("--host", host, may_be_public=protected or allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
-    if tokens is not None and tls is None:
+    _refuse_mixtures(context)
+    if tokens is not None and tls is None and worker is None:
         _warn_of_readable_tokens(host)
-    if servicers:
-        _refuse_of_engine(context)
     if reload:
         from paycli.cli.serve_reload import serve_and_reload
 
         raise typer.Exit(serve_and_reload(host, port, drain_timeout))
-    where = (host, port, port_file, drain_timeout, threads)
-    limits = Limits(max_connection_idle, max_connection_age, max_connections)
-    of_engine = (store, authorization_ttl, processor_timeout)
+    patience_s = drain_timeout + GRACE_S  # what a worker may take to stop
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
+        if workers is not None and worker is None:
+            plan = Plan(workers, patience_s, max_connection_age, exclusive=not servicers)
+            say_ready = partial(_say_ready, watch)
+            raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
         open_app = (
-            _servicers_app(servicers) if servicers else partial(_payment_app, watch, *of_engine)
+            _servicers_app(servicers)
+            if servicers
+            else partial(
+                _payment_app,
+                watch,
+                store,
+                authorization_ttl,
+                processor_timeout,
+                patience_s if worker else 0.0,  # the one before it may have the store
+            )
         )
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
-        given = Options(*where, tls, tokens, limits, max_calls, channelz, watch.calls)
-        _run(serve_app(given, open_app, partial(_say_ready, watch)))
+        given = Options(
+            host,
+            worker or port,
+            None if worker else port_file,
+            drain_timeout,
+            threads=threads,
+            tls=tls,
+            tokens=tokens,
+            limits=Limits(max_connection_idle, max_connection_age, max_connections),
+            calls_max=max_calls,
+            channelz=channelz,
+            reuse_port=worker is not None,
+            observers=watch.calls,
+        )
+        _run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -115,13 +147,31 @@ def _warn_of_readable_tokens(host: str) -> None:
         output.progress("Warning: without TLS, whoever is on the way can read the tokens.")
 
 
+def _refuse_mixtures(context: typer.Context) -> None:
+    """Options that would do nothing, or not what they say. Raises InputError."""
+    given = context.params
+    if given["servicers"]:
+        _refuse_of_engine(context)
+    elif (given["workers"] or 1) > 1:
+        raise InputError(
+            "The payment service keeps its payments in SQLite, which has one writer: --workers 1."
+        )
+    if given["workers"] and not given["worker"]:
+        for name, why in _NOT_WITH_WORKERS.items():
+            if given[name] not in (None, False):
+                raise InputError(f"--workers and {_option(name)} do not go together: {why}.")
+
+
 def _refuse_of_engine(context: typer.Context) -> None:
-    """Options that would do nothing for servicers of one's own; the environment may be for others."""
+    """Of servicers of one's own; the environment may be for others."""
     for name in _OF_ENGINE:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
-            option = f"--{name.replace('_', '-')}"
-            raise InputError(f"{option} is of paycli's own payment service; leave it out.")
+            raise InputError(f"{_option(name)} is of paycli's own payment service; leave it out.")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _servicers_app(places: Sequence[str]) -> OpenApp:
@@ -136,6 +186,7 @@ async def _payment_app(
     store_url: str,
     authorization_ttl_s: float,
     processor_timeout_s: float,
+    patience_s: float,
     control: Control,
 ) -> AsyncIterator[App]:
     """The payment service with all that it needs. Raises StoreError, also when the store broke."""
@@ -159,7 +210,9 @@ async def _payment_app(
             control.report(serving=health is Health.SERVING)
 
     async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(open_store(store_url, store_is, watch.commits))
+        store = await stack.enter_async_context(
+            open_store(store_url, store_is, watch.commits, patience_s)
+        )
         engine = Engine(
             store,
             Simulator(),
@@ -174,12 +227,27 @@ async def _payment_app(
         raise StoreError("The store failed, as said above; start the server again.")
 
 
-def _say_ready(
-    watch: serve_observed.Watch, addresses: Sequence[str], services: Sequence[str]
+def _tell(
+    watch: serve_observed.Watch,
+    addresses: Sequence[str],
+    services: Sequence[str],
+    *,
+    in_worker: bool,
 ) -> None:
+    from paycli.cli.serve_workers import Started, tell_supervisor
+
+    started = Started(watch.places, addresses, services)
+    if in_worker:
+        tell_supervisor(started)
+    else:
+        _say_ready(watch, started)
+
+
+def _say_ready(watch: serve_observed.Watch, started: Started) -> None:
     """The line of the seed's server for all that serve its contract, another one for others."""
-    for each in (*watch.places, f"Listening on {' and '.join(addresses)}"):
+    for each in (*started.places, f"Listening on {' and '.join(started.addresses)}"):
         watch.say(each)
+    services = started.services
     whose = "Payment Processing Service" if _PAYMENTS in services else " and ".join(services)
     output.result(f"{whose} ready!")
 

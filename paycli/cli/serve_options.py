@@ -62,6 +62,17 @@ AllowUnprotected = Annotated[
     bool,
     typer.Option("--allow-unprotected", help="Let other machines in without TLS or tokens."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        metavar="N",
+        min=1,
+        max=1000,
+        help="Processes on one port; one that ends is started again, SIGUSR2 renews all.",
+    ),
+]
+Worker = Annotated[int | None, typer.Option("--worker", metavar="PORT", hidden=True)]
 TlsCert = Annotated[
     Path | None,
     typer.Option(metavar="PEM", help="Certificate; renewals are seen."),

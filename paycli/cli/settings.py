@@ -40,7 +40,7 @@ SHARED: Final = (
 )
 
 _PREFIX: Final = "PAYCLI_"
-_OF_ONE_RUN: Final = {"help", "print_config", "reload"}
+_OF_ONE_RUN: Final = {"help", "print_config", "reload", "worker"}
 _SECRET: Final = {"token"}
 _PLAIN: Final = re.compile(r"[\w./-]*\w(:[\w./-]+)*")
 _WHERE: Final = "paycli.settings.where"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,6 @@ from typing import Final
 import grpc
 from grpc_health.v1 import health_pb2_grpc
 
-from paycli.errors import StartError
 from paycli.host import health, reflection
 from paycli.host.app import App, OpenApp
 from paycli.host.calls_in_flight import CallsInFlight
@@ -25,7 +23,9 @@ from paycli.host.hosting.sync_methods import in_threads
 from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
 from paycli.host.observation.calls import CallObserver, observed
-from paycli.host.processes.systemd import notify
+from paycli.host.processes.port_file import forget_port, port_file
+from paycli.host.processes.retirement import retire_on_signal
+from paycli.host.processes.systemd import BOUND, notify
 from paycli.host.protection.admission import admitted
 from paycli.host.transport.grpc_transport import NO_LIMITS, Limits, bind, make_server
 from paycli.host.transport.tls import TlsFiles
@@ -43,7 +43,7 @@ class Options:
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
     reaches the server may call it; more than `calls_max` calls, or streams, at once are refused;
-    `observers` watch all calls, refused ones among them.
+    with `reuse_port` others that do so listen there, too; `observers` watch all calls, refused ones among them.
     """
 
     host: str
@@ -56,6 +56,7 @@ class Options:
     limits: Limits = NO_LIMITS
     calls_max: int = 1000
     channelz: bool = False
+    reuse_port: bool = False
     observers: Sequence[CallObserver] = ()
 
 
@@ -73,9 +74,17 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
         interceptors.add((observed(options.observers),))
     interceptors.add((calls, admitted(calls, options.calls_max)))
     interceptors.add((*_guards(options), errors_to_statuses))
-    server = make_server(interceptors, options.limits, channelz=options.channelz)
+    server = make_server(
+        interceptors,
+        options.limits,
+        channelz=options.channelz,
+        reuse_port=options.reuse_port,
+    )
     addresses = bind(server, options.host, options.port, options.tls)
-    _forget_port(options.port_file)
+    notify(BOUND)
+    if options.reuse_port:
+        retire_on_signal(int(addresses[0].rpartition(":")[2]), options.limits.age_s, stop)
+    forget_port(options.port_file)
     control = _Control(stop, options.drain_timeout_s)
     async with open_app(control) as app:
         try:
@@ -84,7 +93,7 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             names = [service.name for service in app.services]
             await control.health.begin(names)
             await server.start()
-            with _port_file(options.port_file, addresses):
+            with port_file(options.port_file, addresses):
                 on_ready(addresses, names)
                 notify("READY=1", f"STATUS=Listening on {' and '.join(addresses)}")
                 await stop.wait()
@@ -189,43 +198,3 @@ def _stop_signals() -> asyncio.Event:
         signal.signal(each, hear)
         signal.siginterrupt(each, False)
     return stop
-
-
-def _forget_port(path: Path | None) -> None:
-    """Remove the port of a server that is gone, so that whoever waits for ours does not find it."""
-    if path is not None:
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as problem:
-            raise _no_port_file(path, problem) from problem
-
-
-@contextlib.contextmanager
-def _port_file(path: Path | None, addresses: Sequence[str]) -> Iterator[None]:
-    """The port in a file while the server takes calls, for whoever started it."""
-    if path is None:
-        yield
-        return
-    port = addresses[0].rpartition(":")[2] + "\n"
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        partial.write_text(port, encoding="ascii")
-        partial.replace(path)  # a reader never sees half a number
-    except OSError as problem:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise _no_port_file(path, problem) from problem
-    try:
-        yield
-    finally:
-        try:
-            if path.read_text(encoding="ascii") == port:  # not that of a later server
-                path.unlink()
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as problem:
-            _log.warning("the port file %s could not be removed: %s", path, problem)
-
-
-def _no_port_file(path: Path, problem: OSError) -> StartError:
-    return StartError(f"Cannot write the port file {path}: {problem.strerror}.")

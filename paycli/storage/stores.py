@@ -20,18 +20,22 @@ _MEMORY: Final = ":memory:"
 
 @asynccontextmanager
 async def open_store(
-    url: str, on_health: OnHealth, observer: CommitObserver | None = None
+    url: str,
+    on_health: OnHealth,
+    observer: CommitObserver | None = None,
+    patience_s: float = 0.0,
 ) -> AsyncIterator[Store]:
     """The store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
 
     It is open until the block ends; what waits then is committed. `on_health` hears of each change,
-    `observer` of each commit.
+    `observer` of each commit. A store that takes one server is waited for as long as `patience_s`.
     Raises InputError and StoreError when it cannot be opened.
     """
     path = _path_of(url)
     from paycli.storage.sqlite.store import open_sqlite
 
-    async with open_sqlite(None if path == Path(_MEMORY) else path, on_health, observer) as store:
+    where = None if path == Path(_MEMORY) else path
+    async with open_sqlite(where, on_health, observer, patience_s) as store:
         yield store
 
 

@@ -5,20 +5,19 @@ Polling works on every file system, network shares too.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from paycli.host.processes.parent import end_with_parent
+
 _SUFFIXES: Final = (".py", ".proto")
 _POLL_S: Final = 0.25
 _REST: Final = 40  # times as long as a look took: at most some 2 % of a core
-_PR_SET_PDEATHSIG: Final = 1
 _NOT_OURS: Final = {"node_modules", "__pycache__", "site-packages"}
 
 _Mark = tuple[int, int, int]
@@ -130,7 +129,7 @@ class Reloader:
 
     def _start(self) -> None:
         # A group of its own: what is typed on the terminal reaches it through us, and once.
-        self._server = subprocess.Popen(self._command, process_group=0, preexec_fn=_end_with_us)
+        self._server = subprocess.Popen(self._command, process_group=0, preexec_fn=end_with_parent)
 
     def _tell_of_an_end(self) -> None:
         if self._server is not None and self._server.poll() is not None and self._stop is None:
@@ -153,12 +152,6 @@ class Reloader:
                 until += self._patience_s
             time.sleep(_POLL_S / 5)
         return code
-
-
-def _end_with_us() -> None:
-    """In the server: get SIGTERM when whoever started it is gone, even by kill -9. Linux alone can."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _listed(changed: Sequence[str]) -> str:

@@ -7,12 +7,13 @@ import os
 import socket
 from typing import Final
 
-_SOCKET: Final = "NOTIFY_SOCKET"
+SOCKET: Final = "NOTIFY_SOCKET"
+BOUND: Final = "X_BOUND=1"  # the addresses are ours; what begins with X_ is for our own supervisor
 
 
 def notify(*news: str) -> None:
     """Tell such as `READY=1`. Who does not hear it is no reason to stop."""
-    path = os.environ.get(_SOCKET, "")
+    path = os.environ.get(SOCKET, "")
     if not path.startswith(("/", "@")):
         return
     address = f"\0{path[1:]}" if path.startswith("@") else path  # a name that no folder has

@@ -16,7 +16,6 @@ from paycli.host.transport.tls import TlsFiles, server_credentials
 _OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
-    ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it silently
     ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     # Below the hard limit grpc refuses by chance; both at the same place, it does not.
     ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
@@ -56,15 +55,21 @@ NO_LIMITS: Final = Limits()
 
 
 def make_server(
-    interceptors: Interceptors, limits: Limits = NO_LIMITS, *, channelz: bool = False
+    interceptors: Interceptors,
+    limits: Limits = NO_LIMITS,
+    *,
+    channelz: bool = False,
+    reuse_port: bool = False,
 ) -> grpc.aio.Server:
     """A server without services or addresses, and what stands around each of its calls.
 
-    With `channelz` it keeps count of its connections, for the service of that name.
+    With `channelz` it keeps count of its connections, for the service of that name. Without `reuse_port`
+    a second server on the port fails, and does not share it silently.
     """
     connections = min(limits.connections, file_descriptors() - _OTHER_FILES)
     options = (*_OPTIONS, *_times(limits), ("grpc.enable_channelz", int(channelz)))
     options += (("grpc.max_allowed_incoming_connections", connections),)
+    options += (("grpc.so_reuseport", int(reuse_port)),)
     return grpc.aio.server(options=options, interceptors=(interceptors,))
 
 

@@ -43,6 +43,22 @@ def listening(host: str, port: int, *, prefix: str = "") -> Iterator[list[socket
         yield sockets
 
 
+@contextmanager
+def reserved(host: str, port: int) -> Iterator[list[str]]:
+    """The addresses of a host on this port, or on a free one, kept for those who listen with
+    SO_REUSEPORT. Raises StartError.
+    """
+    with listening(host, port) as sockets:  # nobody does by now
+        port = sockets[0].getsockname()[1]
+    with contextlib.ExitStack() as stack:
+        for each in addresses_of(host):
+            kept = stack.enter_context(socket.socket(_family_of(each)))
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            kept.bind((each, port))
+        yield [with_port(each, port) for each in addresses_of(host)]
+
+
 def with_port(host: str, port: int) -> str:
     """As it is written: 127.0.0.1:50051, [::1]:50051."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -91,3 +107,7 @@ def _can_bind(host: str) -> bool:
 def _listen(host: str, port: int) -> socket.socket:
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     return socket.create_server(address[:2], family=family)
+
+
+def _family_of(host: str) -> socket.AddressFamily:
+    return socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]

@@ -14,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from paycli.errors import StoreError
+from paycli.errors import StoreInUse
 
 _LAST_BATCH_S: Final = 1.0  # the writer of a server that was killed may be at its last batch
 
@@ -25,14 +25,14 @@ def lock_path(path: Path) -> Path:
 
 
 def take_lock(path: Path) -> int:
-    """Hold the store for this process; returns a descriptor. Raises StoreError, OSError."""
+    """Hold the store for this process; returns a descriptor. Raises StoreInUse, OSError."""
     lock = os.open(lock_path(path), os.O_RDWR | os.O_CREAT, 0o644)
     patience = time.monotonic() + _LAST_BATCH_S
     while not _locked(lock, fcntl.LOCK_EX):
         if time.monotonic() > patience:
             holders = _holders(lock)
             os.close(lock)
-            raise StoreError(_taken(path, holders))
+            raise StoreInUse(_taken(path, holders))
         time.sleep(0.01)
     write_holders(lock, os.getpid())
     return lock

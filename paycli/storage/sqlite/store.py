@@ -16,7 +16,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import apsw
 
-from paycli.errors import PaymentError, StoreUnavailable
+from paycli.errors import PaymentError, StoreInUse, StoreUnavailable
 from paycli.payments.batch import Outcome, Receipt
 from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
@@ -38,18 +38,34 @@ _Read = TypeVar("_Read")
 
 @asynccontextmanager
 async def open_sqlite(
-    path: Path | None, on_health: OnHealth, observer: CommitObserver | None = None
+    path: Path | None,
+    on_health: OnHealth,
+    observer: CommitObserver | None = None,
+    patience_s: float = 0.0,
 ) -> AsyncIterator[SqliteStore]:
     """The store of a file, until the block ends; None keeps everything in memory. Raises StoreError.
 
     The file is opened on the loop, a long WAL too: before there is a store, nobody is served.
     """
-    with closing(SqliteFile(path)) as file:
+    with closing(await _free(path, patience_s)) as file:
         store = SqliteStore(file, on_health, observer)
         try:
             yield store
         finally:
             await store.close()
+
+
+async def _free(path: Path | None, patience_s: float) -> SqliteFile:
+    """The file, once no other process holds it. Raises StoreError."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + patience_s
+    while True:
+        try:
+            return SqliteFile(path)
+        except StoreInUse:
+            if loop.time() > until:
+                raise
+        await asyncio.sleep(0)  # each try takes a second itself
 
 
 class SqliteStore:

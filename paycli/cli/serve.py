@@ -158,7 +158,7 @@ def _refuse_mixtures(context: typer.Context) -> None:
         )
     if given["workers"] and not given["worker"]:
         for name, why in _NOT_WITH_WORKERS.items():
-            if given[name] not in (None, False):
+            if given[name] is not None and given[name] is not False:
                 raise InputError(f"--workers and {_option(name)} do not go together: {why}.")
 
 

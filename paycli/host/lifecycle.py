@@ -81,8 +81,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
         reuse_port=options.reuse_port,
     )
     addresses = bind(server, options.host, options.port, options.tls)
-    notify(BOUND)
     if options.reuse_port:
+        notify(BOUND)
         retire_on_signal(int(addresses[0].rpartition(":")[2]), options.limits.age_s, stop)
     forget_port(options.port_file)
     control = _Control(stop, options.drain_timeout_s)

@@ -28,12 +28,14 @@ ARROWS = {
     "engine": {"payments"},
     "servicers": {"engine", "host", "payments", "generated"},
     "host": set(),
+    "chaos": {"host"},
     "client": {"payments", "generated"},
     "scenarios": {"client", "payments", "generated"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
     "doctor": {"toolchain", "client", "storage"},
     "cli": {
+        "chaos",
         "doctor",
         "scenarios",
         "toolchain",
@@ -70,7 +72,7 @@ BOTTOM = {"errors", "wire_names", "addresses", "documents", "placeholders"}
 # Third-party modules that only some folders may know.
 ONLY_IN = {
     "typer": {"cli"},
-    "grpc": {"servicers", "host", "client", "scenarios"},
+    "grpc": {"servicers", "host", "chaos", "client", "scenarios"},
     "grpc_tools": {"toolchain"},
     "apsw": {"storage"},
     "sqlite3": set(),
@@ -150,7 +152,7 @@ def test_the_command_that_serves_is_the_one_place_where_a_server_is_put_together
     for path in (PACKAGE / "cli").glob("*.py"):
         if not path.name.startswith("serve"):
             used = {name.split(".")[1] for name in imports(path) if name.startswith("paycli.")}
-            assert not used & {"engine", "servicers", "host"}, path.name
+            assert not used & {"engine", "servicers", "host", "chaos"}, path.name
 
 
 def test_the_map_is_drawn_of_the_arrows() -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import typer
 
-from paycli.cli import options, output, serve_observed, serve_options, settings
+from paycli.cli import options, output, serve_chaos, serve_observed, serve_options, settings
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
 _NOT_WITH_WORKERS: Final = {
     "reload": "one is for making a servicer, the other for running it",
+    "chaos": "its dice would fall in each process anew",
     "metrics_port": "each process counts its own calls, and a port shows one",
 }
 _PAYMENTS: Final = "payment.PaymentService"
@@ -52,6 +53,7 @@ def serve(
     max_connection_age: serve_options.MaxConnectionAge = None,
     channelz: serve_options.Channelz = False,
     allow_unprotected: serve_options.AllowUnprotected = False,
+    chaos: serve_chaos.Chaos = None,
     log_calls: serve_observed.LogCalls = False,
     log_format: serve_observed.LogFormatOption = serve_observed.LogFormat.TEXT,
     metrics_host: serve_observed.MetricsHost = "localhost",
@@ -85,20 +87,13 @@ def serve(
             plan = Plan(workers, patience_s, max_connection_age, exclusive=not servicers)
             say_ready = partial(_say_ready, watch)
             raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
-        open_app = (
-            _servicers_app(servicers)
-            if servicers
-            else partial(
-                _payment_app,
-                watch,
-                store,
-                authorization_ttl,
-                processor_timeout,
-                patience_s if worker else 0.0,  # the one before it may have the store
-            )
-        )
+        # The worker before this one may have the store.
+        wait_s = patience_s if worker else 0.0
+        engine = _Engine(store, wait_s, authorization_ttl, processor_timeout)
+        open_app = _servicers_app(servicers) if servicers else partial(_payment_app, watch, engine)
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
+        interceptors, front = serve_chaos.with_faults(chaos, host, port, watch.say)
         given = Options(
             host,
             worker or port,
@@ -112,6 +107,8 @@ def serve(
             channelz=channelz,
             reuse_port=worker is not None,
             observers=watch.calls,
+            interceptors=interceptors,
+            front=front,
         )
         _run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
 
@@ -180,14 +177,18 @@ def _servicers_app(places: Sequence[str]) -> OpenApp:
     return partial(open_servicers, places)
 
 
+class _Engine(NamedTuple):
+    """What the payment service alone has to know; `wait_s` is how long a store in use is waited for."""
+
+    store_url: str
+    wait_s: float
+    authorization_ttl_s: float
+    processor_timeout_s: float
+
+
 @asynccontextmanager
 async def _payment_app(
-    watch: serve_observed.Watch,
-    store_url: str,
-    authorization_ttl_s: float,
-    processor_timeout_s: float,
-    patience_s: float,
-    control: Control,
+    watch: serve_observed.Watch, given: _Engine, control: Control
 ) -> AsyncIterator[App]:
     """The payment service with all that it needs. Raises StoreError, also when the store broke."""
     from paycli.engine.engine import Engine
@@ -211,17 +212,17 @@ async def _payment_app(
 
     async with AsyncExitStack() as stack:
         store = await stack.enter_async_context(
-            open_store(store_url, store_is, watch.commits, patience_s)
+            open_store(given.store_url, store_is, watch.commits, given.wait_s)
         )
         engine = Engine(
             store,
             Simulator(),
-            authorization_ttl_s=authorization_ttl_s,
-            processor_timeout_s=processor_timeout_s,
+            authorization_ttl_s=given.authorization_ttl_s,
+            processor_timeout_s=given.processor_timeout_s,
         )
         stack.push_async_callback(engine.close)
         await stack.enter_async_context(upkeep(store, engine))
-        watch.places.append(f"Payments are kept in {place_of(store_url)}")
+        watch.places.append(f"Payments are kept in {place_of(given.store_url)}")
         yield PaymentApp(engine, store)
     if broken:
         raise StoreError("The store failed, as said above; start the server again.")

@@ -7,7 +7,8 @@ import itertools
 import logging
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,7 @@ from paycli.host.transport.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
+_FOR_FRONT: Final = "127.0.0.1"
 _PATIENCE: Final = 2  # signals
 
 _log = logging.getLogger(__name__)
@@ -42,8 +44,11 @@ class Options:
     """Where to listen, whom to let in, and how to stop.
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
-    reaches the server may call it; more than `calls_max` calls, or streams, at once are refused;
-    with `reuse_port` others that do so listen there, too; `observers` watch all calls, refused ones among them.
+    reaches the server may call it; more than `calls_max` calls, or streams, at once are refused; with
+    `reuse_port` others that do so listen there, too; `observers` watch all calls, refused ones among them;
+    `interceptors` stand around those of the app.
+
+    A `front` has host and port instead of the server, which listens on a port of its own for it alone.
     """
 
     host: str
@@ -58,8 +63,12 @@ class Options:
     channelz: bool = False
     reuse_port: bool = False
     observers: Sequence[CallObserver] = ()
+    interceptors: Sequence[Interceptor] = ()
+    front: Front | None = None
 
 
+# From the address of the server to those that others call.
+Front = Callable[[str], AbstractAsyncContextManager[Sequence[str]]]
 OnReady = Callable[[Sequence[str], Sequence[str]], None]  # addresses, names of services
 
 
@@ -80,15 +89,17 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
         channelz=options.channelz,
         reuse_port=options.reuse_port,
     )
-    addresses = bind(server, options.host, options.port, options.tls)
+    bound = _bind(server, options)
     if options.reuse_port:
         notify(BOUND)
-        retire_on_signal(int(addresses[0].rpartition(":")[2]), options.limits.age_s, stop)
+        retire_on_signal(int(bound[0].rpartition(":")[2]), options.limits.age_s, stop)
     forget_port(options.port_file)
     control = _Control(stop, options.drain_timeout_s)
-    async with open_app(control) as app:
+    async with _fronted(options, bound) as addresses, open_app(control) as app:
         try:
-            interceptors.add((*app.interceptors, in_threads(Threads(options.threads))))
+            interceptors.add(
+                (*options.interceptors, *app.interceptors, in_threads(Threads(options.threads)))
+            )
             _add_services(server, app, control.health, options)
             names = [service.name for service in app.services]
             await control.health.begin(names)
@@ -104,6 +115,22 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             await _drain(server, calls, options.drain_timeout_s, stop)
         finally:
             await server.stop(0)  # at once after a drain; a start that failed has none
+
+
+def _bind(server: grpc.aio.Server, options: Options) -> list[str]:
+    if options.front is not None:
+        return bind(server, _FOR_FRONT, 0, options.tls)
+    return bind(server, options.host, options.port, options.tls)
+
+
+@asynccontextmanager
+async def _fronted(options: Options, bound: Sequence[str]) -> AsyncIterator[Sequence[str]]:
+    """The addresses that others call."""
+    if options.front is None:
+        yield bound
+    else:
+        async with options.front(bound[0]) as addresses:
+            yield addresses
 
 
 def _guards(options: Options) -> list[Interceptor]:

@@ -45,6 +45,8 @@ class Dice:
 
     def __init__(self, plan: Plan) -> None:
         self.seed = plan.seed if plan.seed is not None else random.SystemRandom().randrange(10**6)
+        about = (rule for rule in plan.rules if rule.is_about_requests)
+        self.first_about_requests = next(about, None)
         self._dice = [_Die(rule, n, self.seed) for n, rule in enumerate(plan.rules, 1)]
 
     def for_method(self, method: str, kinds: Sequence[Kind]) -> Throw | None:

@@ -121,12 +121,12 @@ class Rule:
 
     def __str__(self) -> str:
         told = [str(self.kind), *([f"({self.span})"] if self.kind in _FOR else [])]
-        told += [f"{self.probability:.4g} of"] if self.probability < 1 else []
+        told += [f"in {100 * self.probability:g} % of"] if self.probability < 1 else []
         told.append(self.method or "all methods")
         said = {"order": self.order, "customer": self.customer, "amount": self.amount}
         told += [f"with {name} {value}" for name, value in said.items() if value is not None]
         told += [f"after {self.after} calls"] if self.after else []
-        told += [f"{self.times} times"] if self.times < _COUNT_MAX else []
+        told += [f"at most {self.times} times"] if self.times < _COUNT_MAX else []
         return " ".join(told)
 
 

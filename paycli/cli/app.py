@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "lint": "Check the style of protos by buf's rules and buf.yaml.",
     "breaking": "Name each change of protos that breaks a deployed client.",
     "serve": "Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it.",
+    "proxy": "Put faults on demand before any gRPC server; SIGTERM or Ctrl-C stops it.",
     "pay": "Send a payment (--amount) or the payments of YAML fixtures.",
     "smoke": "Prove that a service takes payments; by default, one of our own.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",

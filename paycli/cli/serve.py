@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -64,6 +64,7 @@ def serve(
     if print_config:
         output.result(settings.explained(context))
         raise typer.Exit
+    from paycli.cli.event_loop import run
     from paycli.cli.serve_workers import GRACE_S, serve_with_workers
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
@@ -110,7 +111,7 @@ def serve(
             interceptors=interceptors,
             front=front,
         )
-        _run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
+        run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -251,16 +252,3 @@ def _say_ready(watch: serve_observed.Watch, started: Started) -> None:
     services = started.services
     whose = "Payment Processing Service" if _PAYMENTS in services else " and ".join(services)
     output.result(f"{whose} ready!")
-
-
-def _run(main: Coroutine[object, object, None]) -> None:
-    import asyncio
-    import importlib.util
-
-    factory = None
-    if importlib.util.find_spec("uvloop"):  # not on every platform
-        import uvloop
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
-        runner.run(main)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final, NamedTuple
 
@@ -39,11 +39,7 @@ def connect(target: str, timeout_s: float, access: Access = ANYHOW) -> Iterator[
     reached through a proxy, and secrets never without TLS to anywhere else.
     """
     host, port = _parse(target)
-    plaintext = access.plaintext if access.plaintext is not None else is_loopback(host)
-    if plaintext and access.headers and not is_here(host):
-        raise InputError(
-            f"A token or header would be readable on the way to {host}. Use --tls, or leave it out."
-        )
+    plaintext = _is_plaintext(host, access)
     with _channel(target, access, plaintext=plaintext, is_here=is_here(host)) as channel:
         silence = _knock(channel, timeout_s)
         if silence is not None:
@@ -63,13 +59,38 @@ def connect(target: str, timeout_s: float, access: Access = ANYHOW) -> Iterator[
         yield channel
 
 
+def aio_channel(
+    target: str, access: Access = ANYHOW, options: Sequence[tuple[str, int]] = ()
+) -> grpc.aio.Channel:
+    """A channel of grpc.aio to the same places, which nobody has called yet. The headers are left out."""
+    host, _ = _parse(target)
+    given = (*_options(access, is_here=is_here(host)), *options)
+    if _is_plaintext(host, access):
+        return grpc.aio.insecure_channel(target, given)
+    return grpc.aio.secure_channel(target, _credentials(access), given)
+
+
+def _is_plaintext(host: str, access: Access) -> bool:
+    plaintext = access.plaintext if access.plaintext is not None else is_loopback(host)
+    if plaintext and access.headers and not is_here(host):
+        raise InputError(
+            f"A token or header would be readable on the way to {host}. Use --tls, or leave it out."
+        )
+    return plaintext
+
+
+def _options(access: Access, *, is_here: bool) -> list[tuple[str, int | str]]:
+    options: list[tuple[str, int | str]] = [*_NO_PROXY] if is_here else []
+    if access.server_name:
+        options.append(("grpc.ssl_target_name_override", access.server_name))
+    return options
+
+
 @contextmanager
 def _channel(
     target: str, access: Access, *, plaintext: bool, is_here: bool
 ) -> Iterator[grpc.Channel]:
-    options: list[tuple[str, int | str]] = [*_NO_PROXY] if is_here else []
-    if access.server_name:
-        options.append(("grpc.ssl_target_name_override", access.server_name))
+    options = _options(access, is_here=is_here)
     if plaintext:
         made = grpc.insecure_channel(target, options)
     else:

@@ -46,7 +46,8 @@ class Options:
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
     reaches the server may call it; more than `calls_max` calls, or streams, at once are refused; with
     `reuse_port` others that do so listen there, too; `observers` watch all calls, refused ones among them;
-    `interceptors` stand around those of the app.
+    `interceptors` stand around those of the app. Without `standard_services` health and reflection are
+    the app's own matter.
 
     A `front` has host and port instead of the server, which listens on a port of its own for it alone.
     """
@@ -65,6 +66,7 @@ class Options:
     observers: Sequence[CallObserver] = ()
     interceptors: Sequence[Interceptor] = ()
     front: Front | None = None
+    standard_services: bool = True
 
 
 # From the address of the server to those that others call.
@@ -171,6 +173,8 @@ def _add_services(
     for service in app.services:
         service.add_to(server)
         names.append(service.name)
+    if not options.standard_services:
+        return
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if options.channelz:
         from paycli.host import channelz  # an extra

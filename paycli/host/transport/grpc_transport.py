@@ -16,7 +16,6 @@ from paycli.host.transport.tls import TlsFiles, server_credentials
 _OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
 _METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
-    ("grpc.max_receive_message_length", 4 * 1024 * 1024),
     # Below the hard limit grpc refuses by chance; both at the same place, it does not.
     ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
     ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
@@ -43,12 +42,13 @@ class Limits:
     """How long a connection may be without calls, and how old it gets, in seconds; None for ever.
 
     One that is over gets a GOAWAY, and its calls end. Of more than `connections` at an address the
-    last are closed at once.
+    last are closed at once. `message_bytes` is the most that a request may have, -1 for no limit.
     """
 
     idle_s: float | None = None
     age_s: float | None = None
     connections: int = 10_000
+    message_bytes: int = 4 * 1024 * 1024
 
 
 NO_LIMITS: Final = Limits()
@@ -70,6 +70,7 @@ def make_server(
     options = (*_OPTIONS, *_times(limits), ("grpc.enable_channelz", int(channelz)))
     options += (("grpc.max_allowed_incoming_connections", connections),)
     options += (("grpc.so_reuseport", int(reuse_port)),)
+    options += (("grpc.max_receive_message_length", limits.message_bytes),)
     return grpc.aio.server(options=options, interceptors=(interceptors,))
 
 

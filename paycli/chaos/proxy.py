@@ -1,0 +1,182 @@
+"""A proxy before any gRPC server, that knows no protos: bytes in, bytes out, and faults between."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any, Final
+
+import grpc
+
+from paycli.chaos.dice import Dice
+from paycli.chaos.injection import UNTOUCHED, Drop, before_work
+from paycli.chaos.plan import Kind, Subject
+from paycli.chaos.requests import Requests
+from paycli.chaos.subjects import subjects_of
+from paycli.host.app import App, Control, Service
+from paycli.host.interceptors import Context, Interceptor
+
+Header = tuple[str, str | bytes]
+
+_HALF_CLOSE_S: Final = 0.2  # a request that is to be delivered twice has to be the only one
+_OF_THE_HOP: Final = ("user-agent", "grpc-")  # each connection has its own
+
+
+class Proxy:
+    """Calls of a server through a channel, with what its dice say done to them."""
+
+    def __init__(
+        self,
+        dice: Dice,
+        drop: Drop,
+        requests: Requests,
+        headers: Sequence[Header],
+        channel: grpc.aio.Channel,
+    ) -> None:
+        """`requests` are the messages in which faults may look; `headers` go with each call."""
+        self._channel = channel
+        self._dice = dice
+        self._drop = drop
+        self._requests = requests
+        self._headers = headers
+
+    async def serve(
+        self, method: str, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        """One call. Raises PaymentError for a fault that is an answer."""
+        throw = None if method.startswith(UNTOUCHED) else self._dice.for_method(method, list(Kind))
+        fault = None
+        if throw is not None:
+            subjects: Sequence[Subject] = ()
+            if throw.is_about_requests and method in self._requests:
+                subjects, requests = await _looked_into(requests, self._requests[method])
+            fault = throw(lambda: subjects)
+        await before_work(method, fault)
+        kind = fault.kind if fault is not None else None
+        if kind is Kind.DUPLICATE:
+            requests = await self._deliver_unheard(method, requests, context)
+        async for response in self._forward(method, requests, context):
+            if kind is Kind.DROP:
+                self._drop(context.peer())
+            yield response
+            if fault is not None and kind is Kind.SLOW_STREAM:
+                await asyncio.sleep(fault.seconds)
+
+    async def _forward(
+        self, method: str, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        """What the server answers; the call ends as there."""
+        call = self._call(method, requests, context)
+        try:
+            initial = await call.initial_metadata()
+            if not call.done():
+                await context.send_initial_metadata(tuple(initial))
+            async for response in call:
+                yield response
+        except grpc.aio.AioRpcError as ended:
+            trailing = tuple(ended.trailing_metadata() or ())
+            await context.abort(ended.code(), ended.details() or "", trailing)
+        finally:
+            call.cancel()  # of no effect on one that has ended
+        context.set_trailing_metadata(tuple(await call.trailing_metadata()))
+
+    async def _deliver_unheard(
+        self, method: str, requests: AsyncIterator[bytes], context: Context
+    ) -> AsyncIterator[bytes]:
+        """Deliver a request that is the only one, and return it to be delivered again."""
+        request = await anext(requests, None)
+        if request is None:
+            return requests
+        following = asyncio.ensure_future(anext(requests, None))
+        await asyncio.wait((following,), timeout=_HALF_CLOSE_S)
+        if following.done() and following.result() is None:
+            call = self._call(method, _only(request), context)
+            try:
+                async for _ in call:
+                    pass
+            except grpc.aio.AioRpcError:  # as little heard as an answer
+                pass
+            return _only(request)
+        return _resumed(request, following, requests)
+
+    def _call(self, method: str, requests: AsyncIterator[bytes], context: Context) -> Any:
+        sent = [
+            (key, value)
+            for key, value in context.invocation_metadata() or ()
+            if not key.startswith(_OF_THE_HOP)
+        ]
+        begin: Any = self._channel.stream_stream(method)
+        return begin(requests, timeout=context.time_remaining(), metadata=(*sent, *self._headers))
+
+
+class _AnyMethod(grpc.GenericRpcHandler):
+    """Every method there may be, each as a stream of requests and one of responses."""
+
+    def __init__(self, proxy: Proxy) -> None:
+        self._proxy = proxy
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        method = handler_call_details.method
+
+        async def serve(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
+            async for response in self._proxy.serve(method, requests, context):
+                yield response
+
+        return grpc.stream_stream_rpc_method_handler(serve)
+
+
+class ProxyApp:
+    """A `host.app.App`."""
+
+    interceptors: Sequence[Interceptor] = ()
+
+    def __init__(self, proxy: Proxy) -> None:
+        self.services = [Service("", partial(_add_to, proxy))]
+
+    def drain(self) -> None:
+        """Streams end with those of the server, or with the drain timeout."""
+
+
+@asynccontextmanager
+async def open_proxy(
+    connect: Callable[[], grpc.aio.Channel],
+    make: Callable[[grpc.aio.Channel], Proxy],
+    _: Control,
+) -> AsyncIterator[App]:
+    """The app of a proxy with a channel of its own, which is open until the block ends."""
+    async with connect() as channel:
+        yield ProxyApp(make(channel))
+
+
+def _add_to(proxy: Proxy, server: grpc.aio.Server) -> None:
+    server.add_generic_rpc_handlers((_AnyMethod(proxy),))
+
+
+async def _looked_into(
+    requests: AsyncIterator[bytes], kind: Any
+) -> tuple[Sequence[Subject], AsyncIterator[bytes]]:
+    """What the one request is about, and the requests as they were."""
+    request = await anext(requests, None)
+    if request is None:
+        return (), requests
+    try:
+        return subjects_of(kind.FromString(request)), _only(request)
+    except Exception:  # noqa: BLE001 - no such message; the server will say so
+        return (), _only(request)
+
+
+async def _only(request: bytes) -> AsyncIterator[bytes]:
+    yield request
+
+
+async def _resumed(
+    request: bytes, following: asyncio.Future[bytes | None], rest: AsyncIterator[bytes]
+) -> AsyncIterator[bytes]:
+    yield request
+    second = await following
+    if second is not None:
+        yield second
+        async for each in rest:
+            yield each

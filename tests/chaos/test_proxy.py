@@ -1,0 +1,135 @@
+"""`paycli proxy`: what a client sees through it is what it sees without, but for the faults."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent import futures
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from tests.conftest import Server, run_paycli
+from tests.host.test_servicers import WORDS, asked, eventually, plain, project, seen_by_client
+from tests.wire import Client, creation
+
+__all__ = ["project"]  # the fixture
+
+
+@contextmanager
+def proxied(folder: Path, target: str, faults: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A proxy before a target, and where it listens."""
+    (folder / "chaos.yaml").write_text(f"seed: 1\nfaults: [{faults}]", encoding="utf-8")
+    line = [sys.executable, "-m", "paycli", "proxy", "--to", target, "--chaos", "chaos.yaml"]
+    port_file = folder / "proxy-port"
+    with subprocess.Popen(
+        [*line, "--port", "0", "--port-file", str(port_file)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == f"Proxy for {target} ready!\n"
+            yield process, f"localhost:{port_file.read_text().strip()}"
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("faults", ["{do: drop, method: None}", "{do: delay, for: 1ms}"])
+def test_a_client_sees_the_server_behind_it(project: Path, faults: str) -> None:
+    with plain(project) as target, proxied(project, target, faults) as (_, proxy):
+        assert seen_by_client(project, proxy, *WORDS) == seen_by_client(project, target, *WORDS)
+
+
+def test_a_client_that_leaves_leaves_the_server_behind_it(project: Path) -> None:
+    (project / "left").unlink(missing_ok=True)
+    with plain(project) as target, proxied(project, target, "{do: drop, method: No}") as (_, proxy):
+        asked(
+            project,
+            proxy,
+            "call = stub.One.future(Ask(text='left'))\n"
+            "import time, pathlib\n"
+            "while not pathlib.Path('entered').exists(): time.sleep(0.01)\n"
+            "call.cancel()",
+        )
+        assert eventually((project / "left").exists)
+
+
+def test_an_answer_is_lost_after_the_work(server: Server, tmp_path: Path) -> None:
+    with proxied(tmp_path, server.target, "{do: drop, order: A-1, times: 1}") as (_, proxy):
+        line = ("pay", "--amount", "5", "--target", proxy, "--order-id")
+        assert run_paycli(*line, "A-2").returncode == 0
+        assert run_paycli(*line, "A-1").returncode == 5
+        again = run_paycli(*line, "A-1")
+        assert again.returncode == 0
+        assert "was paid before" in again.stderr
+
+
+def test_a_request_is_delivered_twice(server: Server, tmp_path: Path) -> None:
+    faults = "{do: duplicate, method: CreatePayment}"
+    with (
+        proxied(tmp_path, server.target, faults) as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        _, trailer = Client(channel).with_trailer("CreatePayment", creation())
+        assert trailer["idempotency-replayed"] == "true"
+
+
+def test_health_and_reflection_are_those_behind_it(server: Server, tmp_path: Path) -> None:
+    with (
+        proxied(tmp_path, server.target, "{do: unavailable}") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        request = health_pb2.HealthCheckRequest(service="payment.PaymentService")
+        assert health_pb2_grpc.HealthStub(channel).Check(request).status == 1
+        with pytest.raises(grpc.RpcError) as refused:
+            Client(channel).call("CreatePayment", creation())
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
+def test_messages_may_be_as_large_as_the_server_takes(tmp_path: Path) -> None:
+    unlimited = (("grpc.max_receive_message_length", -1),)
+    server = grpc.server(futures.ThreadPoolExecutor(1), options=unlimited)
+    echo: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
+    handlers = grpc.method_handlers_generic_handler("a.B", {"Echo": echo})
+    server.add_generic_rpc_handlers((handlers,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    large = bytes(20_000_000)
+    with (
+        proxied(tmp_path, f"localhost:{port}", "{do: drop, method: No}") as (_, proxy),
+        grpc.insecure_channel(proxy, options=unlimited) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/Echo")
+        assert call(large, timeout=60) == large
+    server.stop(0)
+
+
+def test_it_stops_when_told(server: Server, tmp_path: Path) -> None:
+    with proxied(tmp_path, server.target, "{do: drop}") as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+
+
+def test_a_server_that_does_not_tell_its_messages(project: Path) -> None:
+    (project / "c.yaml").write_text("faults:\n- do: drop\n- {do: drop, order: A}")
+    with plain(project) as target:
+        refused = run_paycli("proxy", "--to", target, "--chaos", "c.yaml", cwd=project)
+    assert refused.returncode == 2
+    assert "\nError: c.yaml:3: this fault looks into requests" in refused.stderr
+
+
+def test_nobody_behind_it(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("faults: [{do: drop, order: A}]")
+    refused = run_paycli("proxy", "--to", "localhost:1", "--chaos", "c.yaml", cwd=tmp_path)
+    assert refused.returncode == 3
+    refused = run_paycli("proxy", "--to", "nowhere", "--chaos", "c.yaml", cwd=tmp_path)
+    assert refused.returncode == 2

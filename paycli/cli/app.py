@@ -18,6 +18,7 @@ from typer.main import get_command
 from paycli import __version__
 from paycli.cli import options, output, settings
 from paycli.cli.groups import CommandGroup
+from paycli.cli.interrupts import end_as_process_1
 from paycli.errors import InputError, PaycliError
 
 EXIT_BUG = 70
@@ -116,6 +117,7 @@ def root(
 
 def main() -> None:
     """Entry point: every way out of paycli passes here."""
+    end_as_process_1()
     _make_streams_safe()
     exit_code = run(sys.argv[1:])
     gc.freeze()  # spares the interpreter's end two searches for garbage in all that is loaded

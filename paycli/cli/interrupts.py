@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,3 +35,18 @@ def termination_as_interrupt() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def end_as_process_1() -> None:
+    """Let signals end process 1 of a container, too, before or without handlers of a command's own.
+
+    The kernel keeps from it whatever it does not handle, and a stop would wait for kill -9.
+    """
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        os._exit(128 + number)
+
+    if os.getpid() == 1:
+        for each in _ENDINGS:
+            if signal.getsignal(each) is signal.SIG_DFL:
+                signal.signal(each, end)

@@ -133,7 +133,9 @@ def _address(option: str, host: str, *, may_be_public: bool) -> str:
     if not may_be_public and not is_loopback(host):
         raise InputError(
             f"{host} lets other machines in without TLS or tokens. Give --tls-cert and --tls-key, or "
-            "--tokens; or --allow-unprotected if a proxy or a closed network protects the server."
+            "--tokens; or --allow-unprotected if a proxy or a closed network protects the server. "
+            "In the environment these are PAYCLI_TLS_CERT, PAYCLI_TLS_KEY, PAYCLI_TOKENS and "
+            "PAYCLI_ALLOW_UNPROTECTED."
         )
     return host
 

@@ -9,7 +9,7 @@ import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["lint", "types", "tests", "build"]
+nox.options.sessions = ["lint", "types", "tests", "build", "image"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PROJECT)
@@ -105,6 +105,17 @@ def build(session: nox.Session) -> None:
     """The wheel and the source archive."""
     session.install("build", *CONSTRAINTS)
     session.run("python", "-m", "build", "--outdir", session.create_tmp())
+
+
+@nox.session
+def image(session: nox.Session) -> None:
+    """The container, built and run without a registry or a daemon, where its tools are."""
+    program = "from tests.image.containers import missing; print(missing())"
+    lacking = str(session.run("python", "-c", program, silent=True)).strip()
+    if lacking:
+        session.skip(f"THE CONTAINER WAS NOT TESTED: it {lacking}")
+    _install(session, "test")
+    session.run("pytest", "tests/image", *session.posargs, env={"IMAGE": "1"})
 
 
 @nox.session

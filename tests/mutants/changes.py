@@ -396,7 +396,7 @@ CHANGES: Final = (
     ),
     Change(
         "host: the port of a dead server is shown",
-        "host/lifecycle.py",
+        "host/processes/port_file.py",
         "            path.unlink(missing_ok=True)\n        except OSError as problem:\n            raise _no_port_file(path, problem) from problem\n\n\n@",
         "            pass\n        except OSError as problem:\n            raise _no_port_file(path, problem) from problem\n\n\n@",
         "tests/host/test_serve.py",
@@ -820,6 +820,8 @@ CHANGES: Final = (
         "            call.cancel()  # of no effect on one that has ended",
         "            pass",
         "tests/chaos/test_proxy.py",
+    ),
+    Change(
         "wait: a health service that is missing is waited for",
         "client/health.py",
         "                        if status == NO_HEALTH:\n                            raise\n",

@@ -123,7 +123,11 @@ class Image:
             self._free.append(container)  # a new one takes seconds, and the command changed nothing
 
     def _container(self, image: str = "paycli") -> str:
-        return self.buildah("from", "--pull-never", f"localhost/{image}")
+        name = self.buildah("from", "--pull-never", f"localhost/{image}")
+        # buildah mounts what the image calls a volume and what --volume names in any order; so the
+        # first would lie over the second now and then.
+        self.buildah("config", "--volume", f"{STORE}-", name)
+        return name
 
     def _line(self, *arguments: str | Path) -> list[str]:
         return ["buildah", *self._storage, "--storage-driver", "vfs", *map(str, arguments)]

@@ -46,7 +46,7 @@ def proxy(
     from paycli.client.access import access_of
     from paycli.client.channel import aio_channel
     from paycli.host.lifecycle import Options, serve
-    from paycli.host.transport.grpc_transport import Limits
+    from paycli.host.transport.server import Limits
 
     access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:

@@ -69,7 +69,7 @@ def serve(
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
     from paycli.host.processes.workers import Plan
-    from paycli.host.transport.grpc_transport import Limits
+    from paycli.host.transport.server import Limits
 
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None

@@ -10,10 +10,10 @@ import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from paycli.host import health, reflection
@@ -28,7 +28,8 @@ from paycli.host.processes.port_file import forget_port, port_file
 from paycli.host.processes.retirement import retire_on_signal
 from paycli.host.processes.systemd import BOUND, notify
 from paycli.host.protection.admission import admitted
-from paycli.host.transport.grpc_transport import NO_LIMITS, Limits, bind, make_server
+from paycli.host.transport import grpc_transport
+from paycli.host.transport.server import NO_LIMITS, Limits, MakeServer, Server
 from paycli.host.transport.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
@@ -56,6 +57,7 @@ class Options:
     port: int
     port_file: Path | None
     drain_timeout_s: float
+    make_server: MakeServer = grpc_transport.make_server
     threads: int = 10
     tls: TlsFiles | None = None
     tokens: Path | None = None
@@ -85,7 +87,7 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
         interceptors.add((observed(options.observers),))
     interceptors.add((calls, admitted(calls, options.calls_max)))
     interceptors.add((*_guards(options), errors_to_statuses))
-    server = make_server(
+    server = options.make_server(
         interceptors,
         options.limits,
         channelz=options.channelz,
@@ -119,10 +121,10 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             await server.stop(0)  # at once after a drain; a start that failed has none
 
 
-def _bind(server: grpc.aio.Server, options: Options) -> list[str]:
+def _bind(server: Server, options: Options) -> list[str]:
     if options.front is not None:
-        return bind(server, _FOR_FRONT, 0, options.tls)
-    return bind(server, options.host, options.port, options.tls)
+        return server.bind(_FOR_FRONT, 0, options.tls)
+    return server.bind(options.host, options.port, options.tls)
 
 
 @asynccontextmanager
@@ -167,25 +169,25 @@ class _Control:
 
 
 def _add_services(
-    server: grpc.aio.Server, app: App, health_servicer: health.HealthServicer, options: Options
+    server: Server, app: App, health_servicer: health.HealthServicer, options: Options
 ) -> None:
     names = [health.NAME]
     for service in app.services:
-        service.add_to(server)
+        server.add(service.add_to)
         names.append(service.name)
     if not options.standard_services:
         return
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    server.add(partial(health_pb2_grpc.add_HealthServicer_to_server, health_servicer))
     if options.channelz:
         from paycli.host import channelz  # an extra
 
-        channelz.add_to(server)
+        server.add(channelz.add_to)
         names.append(channelz.NAME)
-    reflection.add_to(server, names)
+    server.add(partial(reflection.add_to, services=names))
 
 
 async def _drain(
-    server: grpc.aio.Server, calls: CallsInFlight, timeout_s: float, stop: asyncio.Event
+    server: Server, calls: CallsInFlight, timeout_s: float, stop: asyncio.Event
 ) -> None:
     """Finish what is in flight, within the limit; another signal ends the wait.
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,7 +33,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
-from paycli.host.transport.grpc_transport import bind, make_server
+from paycli.host.transport.grpc_transport import make_server
 from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
 
@@ -90,8 +91,8 @@ class Service:
             interceptors.add([errors_to_statuses])
             server = make_server(interceptors)
             servicer = PaymentsServicer(engine, store)
-            payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, server)
-            (address,) = bind(server, "127.0.0.1", 0)
+            server.add(partial(payments_pb2_grpc.add_PaymentsServicer_to_server, servicer))
+            (address,) = server.bind("127.0.0.1", 0)
             await server.start()
             self.open.push_async_callback(server.stop, 0)
             return address

@@ -15,7 +15,8 @@ from paycli.errors import PaymentNotFound
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
 from paycli.host.observation.calls import Call, CallObserver, observed
-from paycli.host.transport.grpc_transport import bind, make_server
+from paycli.host.transport.grpc_transport import make_server
+from paycli.host.transport.server import Server
 
 Code = grpc.StatusCode
 Context = grpc.aio.ServicerContext[bytes, bytes]
@@ -125,7 +126,7 @@ class Observer:
 class Endings:
     """The server's observer, and a channel to it."""
 
-    def __init__(self, server: grpc.aio.Server, observer: Observer, channel: grpc.aio.Channel):
+    def __init__(self, server: Server, observer: Observer, channel: grpc.aio.Channel):
         self.server = server
         self.observer = observer
         self._channel = channel
@@ -157,8 +158,9 @@ async def serving(*observers: CallObserver) -> AsyncIterator[Endings]:
         "sums": grpc.stream_unary_rpc_method_handler(sums),
         "echoes": grpc.stream_stream_rpc_method_handler(echoes),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers),))
-    (address,) = bind(server, "127.0.0.1", 0)
+    generic = grpc.method_handlers_generic_handler(SERVICE, handlers)
+    server.add(lambda each: each.add_generic_rpc_handlers((generic,)))
+    (address,) = server.bind("127.0.0.1", 0)
     await server.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
-from paycli.host.transport.grpc_transport import bind, make_server
+from paycli.host.transport.grpc_transport import make_server
 from tests.conftest import Server
 from tests.wire import Refusal, client_of, refusal_of
 
@@ -54,8 +55,8 @@ async def _faults() -> dict[str, Refusal]:
     interceptors = Interceptors()
     interceptors.add([errors_to_statuses])
     server = make_server(interceptors)
-    payments_pb2_grpc.add_PaymentsServicer_to_server(Faulty(), server)
-    (address,) = bind(server, "127.0.0.1", 0)
+    server.add(partial(payments_pb2_grpc.add_PaymentsServicer_to_server, Faulty()))
+    (address,) = server.bind("127.0.0.1", 0)
     await server.start()
     said = {}
     async with grpc.aio.insecure_channel(address) as channel:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -16,7 +17,8 @@ from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.health import HealthServicer
 from paycli.host.interceptors import Interceptors
 from paycli.host.protection.admission import admitted
-from paycli.host.transport.grpc_transport import Limits, bind, make_server
+from paycli.host.transport.grpc_transport import make_server
+from paycli.host.transport.server import Limits
 from tests.conftest import StartServer, run_paycli
 
 LIMIT: Final = 5
@@ -61,11 +63,12 @@ async def overloaded(slow: Slow) -> AsyncIterator[Any]:
         "Many": grpc.unary_stream_rpc_method_handler(slow.many),
         "Writes": grpc.unary_stream_rpc_method_handler(slow.writes),
     }
-    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("slow.Slow", methods),))
+    generic = grpc.method_handlers_generic_handler("slow.Slow", methods)
+    server.add(lambda each: each.add_generic_rpc_handlers((generic,)))
     health = HealthServicer()
-    health_pb2_grpc.add_HealthServicer_to_server(health, server)
+    server.add(partial(health_pb2_grpc.add_HealthServicer_to_server, health))
     await health.begin(())
-    (address,) = bind(server, "127.0.0.1", 0)
+    (address,) = server.bind("127.0.0.1", 0)
     await server.start()
     try:
         async with grpc.aio.insecure_channel(address) as channel:
@@ -139,7 +142,7 @@ def test_connections_beyond_the_limit_are_closed_and_those_before_go_on() -> Non
     async def run() -> None:
         interceptors = Interceptors()
         server = make_server(interceptors, Limits(connections=3))
-        (address,) = bind(server, "127.0.0.1", 0)
+        (address,) = server.bind("127.0.0.1", 0)
         await server.start()
         host, _, port = address.rpartition(":")
         opened = [await asyncio.open_connection(host, int(port)) for _ in range(3)]

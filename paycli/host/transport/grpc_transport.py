@@ -1,8 +1,8 @@
-"""The one place that makes a gRPC server and gives it addresses."""
+"""The transport of grpc.aio: the default, and the reference for others."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Final
 
 import grpc
@@ -11,6 +11,7 @@ from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
 from paycli.host.transport.file_descriptors import file_descriptors
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
+from paycli.host.transport.server import NO_LIMITS, Limits, Server
 from paycli.host.transport.tls import TlsFiles, server_credentials
 
 _OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
@@ -37,41 +38,20 @@ _OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """How long a connection may be without calls, and how old it gets, in seconds; None for ever.
-
-    One that is over gets a GOAWAY, and its calls end. Of more than `connections` at an address the
-    last are closed at once. `message_bytes` is the most that a request may have, -1 for no limit.
-    """
-
-    idle_s: float | None = None
-    age_s: float | None = None
-    connections: int = 10_000
-    message_bytes: int = 4 * 1024 * 1024
-
-
-NO_LIMITS: Final = Limits()
-
-
 def make_server(
     interceptors: Interceptors,
     limits: Limits = NO_LIMITS,
     *,
     channelz: bool = False,
     reuse_port: bool = False,
-) -> grpc.aio.Server:
-    """A server without services or addresses, and what stands around each of its calls.
-
-    With `channelz` it keeps count of its connections, for the service of that name. Without `reuse_port`
-    a second server on the port fails, and does not share it silently.
-    """
+) -> Server:
+    """See `server.MakeServer`."""
     connections = min(limits.connections, file_descriptors() - _OTHER_FILES)
     options = (*_OPTIONS, *_times(limits), ("grpc.enable_channelz", int(channelz)))
     options += (("grpc.max_allowed_incoming_connections", connections),)
     options += (("grpc.so_reuseport", int(reuse_port)),)
     options += (("grpc.max_receive_message_length", limits.message_bytes),)
-    return grpc.aio.server(options=options, interceptors=(interceptors,))
+    return _GrpcServer(grpc.aio.server(options=options, interceptors=(interceptors,)))
 
 
 def _times(limits: Limits) -> tuple[tuple[str, int], ...]:
@@ -82,23 +62,36 @@ def _times(limits: Limits) -> tuple[tuple[str, int], ...]:
     return tuple((name, round(s * 1000)) for name, s in given.items() if s is not None)
 
 
-def bind(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None = None) -> list[str]:
-    """Bind host:port and return the addresses; `localhost` is both loopbacks on one port.
+class _GrpcServer:
+    """A `server.Server`."""
 
-    Port 0 picks a free one. Raises StartError with one sentence when it cannot, InputError for files
-    of TLS that do not fit.
-    """
-    port = port or free_port(host)
-    return [_bind_one(server, each, port, tls) for each in addresses_of(host)]
+    def __init__(self, server: grpc.aio.Server) -> None:
+        self._server = server
 
+    def bind(self, host: str, port: int, tls: TlsFiles | None = None) -> list[str]:
+        """See `server.Server.bind`."""
+        port = port or free_port(host)
+        return [self._bind(each, port, tls) for each in addresses_of(host)]
 
-def _bind_one(server: grpc.aio.Server, host: str, port: int, tls: TlsFiles | None) -> str:
-    address = with_port(host, port)
-    try:
-        if tls is None:
-            server.add_insecure_port(address)
-        else:
-            server.add_secure_port(address, server_credentials(tls))
-    except RuntimeError as problem:  # it does not say why: ask the system again
-        raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
-    return address
+    def add(self, add_to: Callable[[grpc.aio.Server], None]) -> None:
+        """See `server.Server.add`."""
+        add_to(self._server)
+
+    async def start(self) -> None:
+        """See `server.Server.start`."""
+        await self._server.start()
+
+    async def stop(self, grace_s: float) -> None:
+        """See `server.Server.stop`."""
+        await self._server.stop(grace_s)
+
+    def _bind(self, host: str, port: int, tls: TlsFiles | None) -> str:
+        address = with_port(host, port)
+        try:
+            if tls is None:
+                self._server.add_insecure_port(address)
+            else:
+                self._server.add_secure_port(address, server_credentials(tls))
+        except RuntimeError as problem:  # it does not say why: ask the system again
+            raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
+        return address

@@ -538,6 +538,15 @@ number = 5
     "syntax": "x = 1\ndef x(:\n",
     "zero": "def f():\n    return 1 / 0\nf()\n",
     "leaves": "import sys\nsys.exit(3)\n",
+    "odd": "class Odd(BaseException): ...\ndef make(): raise SystemExit(4)\nraise Odd('x')\n",
+    "exits": "def make():\n    raise SystemExit(4)\n",
+    "closing": """
+import contextlib, good
+@contextlib.contextmanager
+def make():
+    yield good.Only()
+    raise ValueError("no end")
+""",
 }
 HOW = "write MODULE:SERVICER, as in payment_service:PaymentServiceImpl."
 EXTEND = "name a class such as 'class Pay(payment_pb2_grpc.PaymentServiceServicer)'."
@@ -561,6 +570,8 @@ REFUSED = {
     "generated/made_pb2_grpc.py has it: write 'from generated import made_pb2_grpc'.",
     "syntax:X": "syntax fails on import: SyntaxError: invalid syntax (syntax.py:2).",
     "zero:X": "zero fails on import: ZeroDivisionError: division by zero (zero.py:2).",
+    "odd:X": "odd fails on import: odd.Odd: x (odd.py:3).",
+    "exits:make": "exits:make() fails: SystemExit: 4 (exits.py:2).",
     "leaves:X": "leaves fails on import: SystemExit: 3 (leaves.py:2).",
     "./good.py:Only": f"'./good.py:Only' names no servicer; {HOW}",
     "good.py": f"'good.py' names no servicer; {HOW}",
@@ -606,6 +617,28 @@ def test_what_is_no_servicer_is_refused_in_one_sentence(
 
 def test_a_module_with_one_servicer_needs_no_name(refusals: dict[str, object]) -> None:
     assert refusals["good"] == ["every.Other"]
+
+
+def test_what_cannot_be_closed_is_told(project: Path, refusals: dict[str, object]) -> None:
+    assert refusals
+    port_file = project / "closing-port"
+    line = [sys.executable, "-m", "paycli", "serve", "closing:make", "--port", "0"]
+    with subprocess.Popen(
+        [*line, "--port-file", str(port_file)],
+        cwd=project,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "every.Other ready!\n"
+        process.terminate()
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 1
+    last = said.splitlines()[-1]
+    assert (
+        last == "Error: What made a servicer fails at its end: ValueError: no end (closing.py:6)."
+    )
 
 
 def test_a_service_is_offered_once(refusals: dict[str, object]) -> None:

@@ -7,6 +7,7 @@ servicer extends.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
 import os
@@ -23,6 +24,7 @@ from paycli.errors import InputError
 from paycli.host.app import Service
 
 _HOW: Final = "write MODULE:SERVICER, as in payment_service:PaymentServiceImpl."
+_OURS: Final = (KeyboardInterrupt, asyncio.CancelledError)  # not of their code, wherever they come
 _EXTEND: Final = "name a class such as 'class Pay(payment_pb2_grpc.PaymentServiceServicer)'."
 
 
@@ -72,7 +74,9 @@ def _load(place: str) -> object:
             thing = getattr(thing, name)
         except AttributeError:
             raise InputError(_no_such_name(place, name, thing)) from None
-        except Exception as problem:  # noqa: BLE001 - whatever their code does
+        except _OURS:
+            raise
+        except BaseException as problem:  # noqa: BLE001 - whatever their code does
             _fail(f"{place} cannot be looked up", problem)
     return thing
 
@@ -89,7 +93,9 @@ def _import(name: str) -> ModuleType:
         if missing.endswith(("_pb2", "_pb2_grpc")):
             raise InputError(_no_code(name, missing, problem)) from problem
         _fail(f"{name} fails on import", problem)
-    except (Exception, SystemExit) as problem:  # noqa: BLE001 - whatever their code does
+    except _OURS:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - whatever their code does
         _fail(f"{name} fails on import", problem)
 
 
@@ -143,7 +149,9 @@ async def _make(place: str, thing: object, stack: AsyncExitStack) -> object:
             made = await stack.enter_async_context(made)
         elif isinstance(made, AbstractContextManager):
             made = stack.enter_context(made)
-    except Exception as problem:  # noqa: BLE001 - whatever their code does
+    except _OURS:
+        raise
+    except BaseException as problem:  # noqa: BLE001 - whatever their code does
         _fail(f"{place}() fails", problem)
     if not any(_generated_bases(type(made))):
         made_what = f"{place} makes a {type(made).__name__}, which"
@@ -211,8 +219,13 @@ def _name_of(servicer: object, add_to_server: Callable[..., None]) -> str:
 
 
 def _fail(what: str, problem: BaseException) -> NoReturn:
+    raise InputError(f"{what}: {told(problem)}.") from problem
+
+
+def told(problem: BaseException) -> str:
+    """What went wrong in code of theirs, and where."""
     said = " ".join(traceback.format_exception_only(problem)[-1].split())
-    raise InputError(f"{what}: {said} ({_where(problem)}).") from problem
+    return f"{said} ({_where(problem)})"
 
 
 def _where(problem: BaseException) -> str:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
+from paycli.errors import CheckFailed
 from paycli.host.app import App, Control
-from paycli.host.hosting.find_servicer import Servicer, find_servicers
+from paycli.host.hosting.find_servicer import Servicer, find_servicers, told
 from paycli.host.interceptors import Interceptor
 
 
@@ -24,6 +25,18 @@ class ServicerApp:
 
 @asynccontextmanager
 async def open_servicers(places: Sequence[str], _: Control) -> AsyncIterator[App]:
-    """The app of the servicers at these places, such as `module:Servicer`. Raises InputError."""
-    async with AsyncExitStack() as stack:
+    """The app of the servicers at these places, such as `module:Servicer`. Raises InputError, and
+    CheckFailed when it cannot be closed.
+    """
+    stack = AsyncExitStack()
+    try:
         yield ServicerApp(await find_servicers(places, stack))
+    finally:
+        await _close(stack)
+
+
+async def _close(stack: AsyncExitStack) -> None:
+    try:
+        await stack.aclose()
+    except Exception as problem:
+        raise CheckFailed(f"What made a servicer fails at its end: {told(problem)}.") from problem

@@ -20,6 +20,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from paycli.errors import StartError
 from paycli.host.processes.parent import end_with_parent
 from paycli.host.processes.systemd import BOUND, SOCKET, notify
 
@@ -92,6 +93,15 @@ class _Worker:
         return event.is_set()
 
 
+def _temporary_folder() -> TemporaryDirectory[str]:
+    try:
+        return TemporaryDirectory(prefix="paycli-")
+    except OSError as problem:
+        raise StartError(
+            f"--workers needs a folder for temporary files (TMPDIR): {problem.strerror}."
+        ) from problem
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """How many workers, and how they give way.
@@ -127,6 +137,7 @@ class Supervisor:
 
     async def run(self, on_ready: Callable[[str], None]) -> int:
         """Serve until SIGTERM, SIGINT or SIGHUP; returns the first exit code that is not 0, or 0.
+        Raises StartError without a place for its sockets.
 
         `on_ready` gets what the first worker told, once all are ready. When the first ends before that,
         it has said why, and that is the end.
@@ -134,7 +145,7 @@ class Supervisor:
         loop = asyncio.get_running_loop()
         for number in _STOPS:
             loop.add_signal_handler(number, self._end_all)
-        with TemporaryDirectory(prefix="paycli-") as folder:
+        with _temporary_folder() as folder:
             self._folder = Path(folder)
             first = await self._start()
             if not await first.is_ready():

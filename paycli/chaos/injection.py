@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, contextmanager
 from typing import Any, Final, NoReturn, cast
 
 from paycli.chaos.dice import Dice, Fault, Throw
@@ -73,10 +73,10 @@ def _single(method: Method, throw: Throw, drop: Drop) -> Behaviour:
         kind = fault.kind if fault is not None else None
         if kind is Kind.DUPLICATE:
             await _deliver_unheard(behaviour, request, context)
-        response = await behaviour(request, context)
         if kind is Kind.DROP:
-            drop(context.peer())
-        return response
+            with _lost(drop, context.peer()):
+                return await behaviour(request, cast("Context", _Dropping(context, drop)))
+        return await behaviour(request, context)
 
     return call
 
@@ -87,18 +87,35 @@ def _yielding(method: Method, throw: Throw, drop: Drop) -> Behaviour:
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
         fault = throw(lambda: subjects_of(request))
         await before_work(method.name, fault)
+        if fault is not None and fault.kind is Kind.DROP:
+            with _lost(drop, context.peer()):
+                within = cast("Context", _Dropping(context, drop))
+                async with aclosing(behaviour(request, within)) as responses:
+                    async for response in responses:
+                        drop(context.peer())
+                        yield response
+            return
         pause_s = fault.seconds if fault is not None and fault.kind is Kind.SLOW_STREAM else 0.0
-        is_first = True
         async with aclosing(behaviour(request, context)) as responses:
+            is_first = True
             async for response in responses:
-                if fault is not None and fault.kind is Kind.DROP:
-                    drop(context.peer())
                 if pause_s and not is_first:
                     await asyncio.sleep(pause_s)
                 is_first = False
                 yield response
 
     return call
+
+
+@contextmanager
+def _lost(drop: Drop, peer: str) -> Iterator[None]:
+    """The answer of the work within gets lost, also when it is an error."""
+    try:
+        yield
+    except Exception:
+        drop(peer)
+        raise
+    drop(peer)
 
 
 async def _deliver_unheard(behaviour: Behaviour, request: Any, context: Context) -> None:
@@ -112,14 +129,34 @@ class _Aborted(Exception):
     """What abort raises in a delivery that nobody hears."""
 
 
-class _Unheard:
-    """The context of a delivery whose answer nobody gets: what it is told is forgotten."""
+class _Around:
+    """A context within another."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
+
+
+class _Dropping(_Around):
+    """The context of a call whose connection breaks before its status leaves."""
+
+    def __init__(self, context: Context, drop: Drop) -> None:
+        super().__init__(context)
+        self._drop = drop
+
+    async def abort(self, *given: Any, **named: Any) -> NoReturn:
+        self._drop(self._context.peer())
+        await self._context.abort(*given, **named)
+
+    async def abort_with_status(self, status: Any) -> NoReturn:
+        self._drop(self._context.peer())
+        await self._context.abort_with_status(status)
+
+
+class _Unheard(_Around):
+    """The context of a delivery whose answer nobody gets: what it is told is forgotten."""
 
     async def abort(self, *_: object, **__: object) -> NoReturn:
         raise _Aborted

@@ -57,29 +57,38 @@ class Proxy:
         kind = fault.kind if fault is not None else None
         if kind is Kind.DUPLICATE:
             requests = await self._deliver_unheard(method, requests, context)
-        async for response in self._forward(method, requests, context):
-            if kind is Kind.DROP:
-                self._drop(context.peer())
+        pause_s = fault.seconds if fault is not None and kind is Kind.SLOW_STREAM else 0.0
+        is_first = True
+        before_answer = partial(self._drop, context.peer()) if kind is Kind.DROP else _nothing
+        async for response in self._forward(method, requests, context, before_answer):
+            if pause_s and not is_first:
+                await asyncio.sleep(pause_s)
+            is_first = False
             yield response
-            if fault is not None and kind is Kind.SLOW_STREAM:
-                await asyncio.sleep(fault.seconds)
 
     async def _forward(
-        self, method: str, requests: AsyncIterator[bytes], context: Context
+        self,
+        method: str,
+        requests: AsyncIterator[bytes],
+        context: Context,
+        before_answer: Callable[[], None],
     ) -> AsyncIterator[bytes]:
         """What the server answers; the call ends as there."""
         call = self._call(method, requests, context)
         try:
             initial = await call.initial_metadata()
-            if not call.done():
+            if initial or not call.done():  # an answer that is only a status has none to send
                 await context.send_initial_metadata(tuple(initial))
             async for response in call:
+                before_answer()
                 yield response
         except grpc.aio.AioRpcError as ended:
+            before_answer()
             trailing = tuple(ended.trailing_metadata() or ())
             await context.abort(ended.code(), ended.details() or "", trailing)
         finally:
             call.cancel()  # of no effect on one that has ended
+        before_answer()
         context.set_trailing_metadata(tuple(await call.trailing_metadata()))
 
     async def _deliver_unheard(
@@ -148,6 +157,10 @@ async def open_proxy(
     """The app of a proxy with a channel of its own, which is open until the block ends."""
     async with connect() as channel:
         yield ProxyApp(make(channel))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _add_to(proxy: Proxy, server: grpc.aio.Server) -> None:

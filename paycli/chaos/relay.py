@@ -49,7 +49,7 @@ class Relay:
         """Break the connection that the server knows as this peer; its client gets a reset."""
         match = _PEER.fullmatch(peer)
         client = self._clients.get(int(match[1])) if match else None
-        if client is not None:
+        if client is not None and not client.is_closing():
             raw = client.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             client.transport.abort()

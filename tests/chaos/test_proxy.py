@@ -73,6 +73,75 @@ def test_an_answer_is_lost_after_the_work(server: Server, tmp_path: Path) -> Non
         assert "was paid before" in again.stderr
 
 
+@contextmanager
+def target_of(**handlers: Any) -> Iterator[str]:
+    """A server of grpc's own with these methods of a.B."""
+    server = grpc.server(futures.ThreadPoolExecutor(2))
+    generic = grpc.method_handlers_generic_handler("a.B", handlers)
+    server.add_generic_rpc_handlers((generic,))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    try:
+        yield f"localhost:{port}"
+    finally:
+        server.stop(0)
+
+
+def test_what_comes_before_an_error_is_not_lost(tmp_path: Path) -> None:
+    def fails(_: bytes, context: grpc.ServicerContext) -> bytes:
+        context.send_initial_metadata((("first", "1"),))
+        context.abort(grpc.StatusCode.NOT_FOUND, "no")
+
+    with (
+        target_of(Fails=grpc.unary_unary_rpc_method_handler(fails)) as target,
+        proxied(tmp_path, target, "{do: drop, method: No}") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/Fails")
+        for _ in range(200):  # it depended on which of the two came first
+            with pytest.raises(grpc.RpcError) as failed:
+                call(b"", timeout=30)
+            ended: Any = failed.value
+            assert ended.code() is grpc.StatusCode.NOT_FOUND
+            assert dict(ended.initial_metadata()) == {"first": "1"}
+
+
+def test_a_stream_pauses_between_its_messages_only(tmp_path: Path) -> None:
+    one: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
+    with (
+        target_of(One=one) as target,
+        proxied(tmp_path, target, "{do: slow_stream, for: 60m}") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/One")
+        assert call(b"a", timeout=30) == b"a"
+
+
+def test_an_answer_that_is_an_error_is_lost_too(tmp_path: Path) -> None:
+    def fails(_: bytes, context: grpc.ServicerContext) -> bytes:
+        context.abort(grpc.StatusCode.NOT_FOUND, "no")
+
+    def nothing(_: bytes, __: grpc.ServicerContext) -> Iterator[bytes]:
+        return iter(())
+
+    with (
+        target_of(
+            Fails=grpc.unary_unary_rpc_method_handler(fails),
+            Nothing=grpc.unary_stream_rpc_method_handler(nothing),
+        ) as target,
+        proxied(tmp_path, target, "{do: drop}") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/Fails")
+        with pytest.raises(grpc.RpcError) as lost:
+            call(b"", timeout=30)
+        assert lost.value.code() is grpc.StatusCode.UNAVAILABLE
+        stream: Any = channel.unary_stream("/a.B/Nothing")
+        with pytest.raises(grpc.RpcError) as lost:
+            list(stream(b"", timeout=30))
+        assert lost.value.code() is grpc.StatusCode.UNAVAILABLE
+
+
 def test_a_request_is_delivered_twice(server: Server, tmp_path: Path) -> None:
     faults = "{do: duplicate, method: CreatePayment}"
     with (

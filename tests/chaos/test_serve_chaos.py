@@ -16,7 +16,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.certificates import Authority
 from tests.conftest import Server, StartServer, run_paycli
+from tests.host.test_servicers import asked, project, serving
 from tests.wire import Client, creation, refusal_of, refused
+
+__all__ = ["project"]  # the fixture
 
 Faulty = Callable[..., Server]
 
@@ -80,6 +83,20 @@ def test_the_whole_connection_breaks_and_others_do_not(faulty: Faulty) -> None:
         with pytest.raises(grpc.RpcError):
             list(events)
         assert next(iter(others)).payment.amount.units == 10
+
+
+def test_an_answer_that_is_an_error_is_lost_too(faulty: Faulty) -> None:
+    server = faulty("do: drop, method: '*Payment*'")
+    with grpc.insecure_channel(server.target) as channel:
+        payments = Client(channel).payments
+        calls: list[Callable[[], object]] = [
+            lambda: payments.GetPayment(pb.GetPaymentRequest(), timeout=30),
+            lambda: list(payments.WatchEvents(pb.WatchEventsRequest(payment="?"), timeout=30)),
+        ]
+        for call in calls:
+            with pytest.raises(grpc.RpcError) as lost:
+                call()
+            assert lost.value.code() is grpc.StatusCode.UNAVAILABLE
 
 
 def test_a_request_that_is_delivered_twice_is_paid_once(faulty: Faulty) -> None:
@@ -157,6 +174,26 @@ def test_a_servicer_of_ones_own_meets_them_too(tmp_path: Path) -> None:
         proved = run_paycli("smoke", "suite.yaml", "--target", target, cwd=tmp_path)
         process.terminate()
     assert proved.returncode == 0, proved.stdout
+
+
+@pytest.mark.parametrize("servicer", ["servicer:Sync", "servicer:Aborting"])
+def test_what_a_servicer_of_ones_own_aborts_with_is_lost_too(project: Path, servicer: str) -> None:
+    (project / "chaos.yaml").write_text("faults: [{do: drop, method: One}]")
+    with (project / "servicer.py").open("a") as file:
+        file.write(
+            "\n\nclass Aborting(Async):\n"
+            "    async def One(self, request, context):\n"
+            "        await context.abort(grpc.StatusCode.ALREADY_EXISTS, 'there')\n"
+        )
+    with serving(project, servicer, "--chaos", "chaos.yaml") as (_, target):
+        said = asked(
+            project,
+            target,
+            "for _ in range(50):\n"
+            "    try: stub.One(Ask(text='abort'), wait_for_ready=True, timeout=30)\n"
+            "    except grpc.RpcError as lost: print(lost.code().name)",
+        )
+    assert set(said.split()) == {"UNAVAILABLE"}
 
 
 def test_it_is_announced_and_logged(faulty: Faulty) -> None:

@@ -106,6 +106,21 @@ def test_what_comes_before_an_error_is_not_lost(tmp_path: Path) -> None:
             assert dict(ended.initial_metadata()) == {"first": "1"}
 
 
+def test_a_status_that_comes_before_the_last_request_is_the_servers(tmp_path: Path) -> None:
+    with (
+        target_of() as target,
+        proxied(tmp_path, target, "{do: drop, method: No}") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        one: Any = channel.unary_unary("/a.B/Nope")
+        many: Any = channel.stream_stream("/a.B/Nope")
+        for _ in range(100):  # it depended on which of the two came first
+            for call in (one, lambda _, **given: list(many(iter([bytes(9)] * 50), **given))):
+                with pytest.raises(grpc.RpcError) as failed:
+                    call(b"", timeout=30)
+                assert failed.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 def test_a_stream_pauses_between_its_messages_only(tmp_path: Path) -> None:
     one: Any = grpc.unary_unary_rpc_method_handler(lambda request, _: request)
     with (

@@ -856,4 +856,25 @@ CHANGES: Final = (
         "    return _name_of(response.status) if response.status else NO_HEALTH\n",
         "tests/client/test_health.py",
     ),
+    Change(
+        "chaos: only good answers get lost",
+        "chaos/injection.py",
+        "    except Exception:\n        drop(peer)\n        raise\n",
+        "    except Exception:\n        raise\n",
+        "tests/chaos/test_serve_chaos.py",
+    ),
+    Change(
+        "chaos: the proxy lets go of what comes before an error",
+        "chaos/proxy.py",
+        "if initial or not call.done():",
+        "if not call.done():",
+        "tests/chaos/test_proxy.py",
+    ),
+    Change(
+        "chaos: a stream pauses before its first message",
+        "chaos/proxy.py",
+        "            if pause_s and not is_first:",
+        "            if pause_s:",
+        "tests/chaos/test_proxy.py",
+    ),
 )

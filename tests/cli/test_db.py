@@ -12,6 +12,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -184,6 +185,8 @@ def test_a_backup_under_load_is_of_one_moment(start_server: StartServer, tmp_pat
         payer.start()
     copies = []
     try:
+        while not paid:
+            time.sleep(0.01)
         for n in range(3):
             before = list(paid)
             copies.append((tmp_path / f"{n}.db", before))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from typing import Any, Final
 
@@ -102,19 +102,18 @@ class Proxy:
         await asyncio.wait((following,), timeout=_HALF_CLOSE_S)
         if following.done() and following.result() is None:
             call = self._call(method, _only(request), context)
-            try:
-                async for _ in call:
-                    pass
-            except grpc.aio.AioRpcError:  # as little heard as an answer
-                pass
+            with suppress(grpc.aio.AioRpcError):  # as little heard as an answer
+                await anext(aiter(call), None)  # a stream may go on for ever
+            call.cancel()
             return _only(request)
         return _resumed(request, following, requests)
 
     def _call(self, method: str, requests: AsyncIterator[bytes], context: Context) -> Any:
+        own = {key for key, _ in self._headers}  # such as the proxy's token, not the caller's
         sent = [
             (key, value)
             for key, value in context.invocation_metadata() or ()
-            if not key.startswith(_OF_THE_HOP)
+            if not key.startswith(_OF_THE_HOP) and key not in own
         ]
         begin: Any = self._channel.stream_stream(method)
         call = begin(timeout=context.time_remaining(), metadata=(*sent, *self._headers))

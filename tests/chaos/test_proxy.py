@@ -15,6 +15,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, run_paycli
 from tests.host.test_servicers import WORDS, asked, eventually, plain, project, seen_by_client
 from tests.wire import Client, creation
@@ -23,13 +24,15 @@ __all__ = ["project"]  # the fixture
 
 
 @contextmanager
-def proxied(folder: Path, target: str, faults: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def proxied(
+    folder: Path, target: str, faults: str, *arguments: str
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A proxy before a target, and where it listens."""
     (folder / "chaos.yaml").write_text(f"seed: 1\nfaults: [{faults}]", encoding="utf-8")
     line = [sys.executable, "-m", "paycli", "proxy", "--to", target, "--chaos", "chaos.yaml"]
     port_file = folder / "proxy-port"
     with subprocess.Popen(
-        [*line, "--port", "0", "--port-file", str(port_file)],
+        [*line, *arguments, "--port", "0", "--port-file", str(port_file)],
         cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -165,6 +168,36 @@ def test_a_request_is_delivered_twice(server: Server, tmp_path: Path) -> None:
     ):
         _, trailer = Client(channel).with_trailer("CreatePayment", creation())
         assert trailer["idempotency-replayed"] == "true"
+
+
+def test_a_stream_without_an_end_is_delivered_twice(server: Server, tmp_path: Path) -> None:
+    with (
+        proxied(tmp_path, server.target, "{do: duplicate}") as (_, proxy),
+        grpc.insecure_channel(server.target) as behind,
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        Client(behind).call("CreatePayment", creation())
+        events = Client(channel).payments.WatchEvents(pb.WatchEventsRequest(), timeout=60)
+        assert next(iter(events)).payment.amount.units == 10
+
+
+def test_the_token_of_the_proxy_takes_the_place_of_the_callers(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def see(_: bytes, context: grpc.ServicerContext) -> bytes:
+        seen.extend(str(v) for k, v in context.invocation_metadata() if k == "authorization")
+        return b""
+
+    (tmp_path / "token").write_text("mine", encoding="ascii")
+    handler: Any = grpc.unary_unary_rpc_method_handler(see)
+    with (
+        target_of(See=handler) as target,
+        proxied(tmp_path, target, "{do: delay, for: 0ms}", "--token", "@token") as (_, proxy),
+        grpc.insecure_channel(proxy) as channel,
+    ):
+        call: Any = channel.unary_unary("/a.B/See")
+        call(b"", metadata=(("authorization", "Bearer theirs"),), timeout=30)
+    assert seen == ["Bearer mine"]
 
 
 def test_health_and_reflection_are_those_behind_it(server: Server, tmp_path: Path) -> None:

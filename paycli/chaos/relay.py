@@ -74,7 +74,7 @@ class Relay:
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with suppress(OSError):
-        while chunk := await reader.read(_CHUNK):
+        while (chunk := await reader.read(_CHUNK)) and not writer.is_closing():
             writer.write(chunk)
             await writer.drain()
     writer.close()

@@ -205,6 +205,7 @@ def test_it_is_announced_and_logged(faulty: Faulty) -> None:
     assert "(seed 1):" in said
     assert "  1. drop all methods with order A-1" in said
     assert "fault=drop" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

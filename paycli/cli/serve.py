@@ -156,6 +156,8 @@ def _refuse_mixtures(context: typer.Context) -> None:
         raise InputError(
             "The payment service keeps its payments in SQLite, which has one writer: --workers 1."
         )
+    if given["metrics_port"] is None and _is_typed(context, "metrics_host"):
+        raise InputError("--metrics-host says where; --metrics-port has metrics at all: give both.")
     if given["workers"] and not given["worker"]:
         for name, why in _NOT_WITH_WORKERS.items():
             if given[name] is not None and given[name] is not False:
@@ -165,9 +167,13 @@ def _refuse_mixtures(context: typer.Context) -> None:
 def _refuse_of_engine(context: typer.Context) -> None:
     """Of servicers of one's own; the environment may be for others."""
     for name in _OF_ENGINE:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE":
+        if _is_typed(context, name):
             raise InputError(f"{_option(name)} is of paycli's own payment service; leave it out.")
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _option(name: str) -> str:

@@ -260,3 +260,9 @@ def test_codes_are_named_as_go_names_them() -> None:
         *("Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss"),
         "Unauthenticated",
     ]
+
+
+def test_a_host_alone_offers_nothing(tmp_path: Path) -> None:
+    refused = run_paycli("serve", "--metrics-host", "localhost", cwd=tmp_path)
+    assert refused.returncode == 2
+    assert refused.stderr.startswith("Error: --metrics-host says where")

@@ -15,7 +15,7 @@ from paycli.errors import InputError, StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from paycli.cli.serve_workers import Started
+    from paycli.cli.serve_started import Started
     from paycli.host.app import App, Control, OpenApp
     from paycli.host.transport.tls import TlsFiles
 
@@ -25,6 +25,7 @@ _NOT_WITH_WORKERS: Final = {
     "chaos": "its dice would fall in each process anew",
     "metrics_port": "each process counts its own calls, and a port shows one",
 }
+_GRACE_S: Final = 5.0  # to let go of what a server has, after its drain
 _PAYMENTS: Final = "payment.PaymentService"
 
 
@@ -65,10 +66,8 @@ def serve(
         output.result(settings.explained(context))
         raise typer.Exit
     from paycli.cli.event_loop import run
-    from paycli.cli.serve_workers import GRACE_S, serve_with_workers
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
-    from paycli.host.processes.workers import Plan
     from paycli.host.transport.server import Limits
 
     tls = _tls(tls_cert, tls_key, client_ca)
@@ -82,9 +81,12 @@ def serve(
         from paycli.cli.serve_reload import serve_and_reload
 
         raise typer.Exit(serve_and_reload(host, port, drain_timeout))
-    patience_s = drain_timeout + GRACE_S  # what a worker may take to stop
+    patience_s = drain_timeout + _GRACE_S  # what a worker may take to stop
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         if workers is not None and worker is None:
+            from paycli.cli.serve_workers import serve_with_workers
+            from paycli.host.processes.workers import Plan
+
             plan = Plan(workers, patience_s, max_connection_age, exclusive=not servicers)
             say_ready = partial(_say_ready, watch)
             raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
@@ -244,10 +246,12 @@ def _tell(
     *,
     in_worker: bool,
 ) -> None:
-    from paycli.cli.serve_workers import Started, tell_supervisor
+    from paycli.cli.serve_started import Started
 
     started = Started(watch.places, addresses, services)
     if in_worker:
+        from paycli.cli.serve_workers import tell_supervisor
+
         tell_supervisor(started)
     else:
         _say_ready(watch, started)

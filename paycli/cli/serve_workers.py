@@ -5,25 +5,15 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, NamedTuple
 
+from paycli.cli.serve_started import Started
 from paycli.host.processes.port_file import forget_port, port_file
 from paycli.host.processes.systemd import notify
 from paycli.host.processes.workers import STARTED, Plan, Supervisor
 from paycli.host.transport.ports import reserved
-
-GRACE_S: Final = 5.0  # to let go of what it has, after its drain
-
-
-class Started(NamedTuple):
-    """What there is to say of a server that takes calls."""
-
-    places: Sequence[str]
-    addresses: Sequence[str]
-    services: Sequence[str]
 
 
 def tell_supervisor(started: Started) -> None:

@@ -17,6 +17,8 @@ import grpc
 import pytest
 from hypothesis import settings
 
+from tests import transports
+
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 # How long an example takes says what else the machine does; pytest ends what hangs.
@@ -37,6 +39,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("PAYCLI_"):
             monkeypatch.delenv(name)
+    if transports.CHOSEN != "aio":
+        monkeypatch.setenv("PAYCLI_TRANSPORT", transports.CHOSEN)
 
 
 def run_paycli(

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import typer
 
-from paycli.cli import options, output, serve_chaos, serve_observed, serve_options, settings
+from paycli.cli import (
+    options,
+    output,
+    serve_chaos,
+    serve_observed,
+    serve_options,
+    serve_transport,
+    settings,
+)
 from paycli.errors import InputError, StoreError
 
 if TYPE_CHECKING:
@@ -36,6 +44,7 @@ def serve(
     host: serve_options.Host = "localhost",
     port: serve_options.Port = 50051,
     port_file: serve_options.PortFile = None,
+    transport: serve_transport.Transport = serve_transport.TransportName.AIO,
     store: serve_options.Store = options.DEFAULT_STORE,
     drain_timeout: serve_options.DrainTimeout = 10.0,
     authorization_ttl: serve_options.AuthorizationTtl = 7 * 24 * 3600.0,
@@ -72,6 +81,7 @@ def serve(
 
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None
+    make_server = serve_transport.make_server_of(transport, context)
     host = _address("--host", host, may_be_public=protected or allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
     _refuse_mixtures(context)
@@ -102,6 +112,7 @@ def serve(
             worker or port,
             None if worker else port_file,
             drain_timeout,
+            make_server,
             threads=threads,
             tls=tls,
             tokens=tokens,

@@ -33,9 +33,9 @@ from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
-from paycli.host.transport.grpc_transport import make_server
 from paycli.servicers.payments import PaymentsServicer
 from paycli.storage.stores import open_store, verify_store
+from tests.transports import make_server
 
 Ran = TypeVar("Ran")
 CLIENTS = 3

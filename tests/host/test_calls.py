@@ -15,8 +15,8 @@ from paycli.errors import PaymentNotFound
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
 from paycli.host.observation.calls import Call, CallObserver, observed
-from paycli.host.transport.grpc_transport import make_server
 from paycli.host.transport.server import Server
+from tests.transports import make_server
 
 Code = grpc.StatusCode
 Context = grpc.aio.ServicerContext[bytes, bytes]

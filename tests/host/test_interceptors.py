@@ -19,8 +19,8 @@ from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.interceptors import Interceptors
-from paycli.host.transport.grpc_transport import make_server
 from tests.conftest import Server
+from tests.transports import make_server
 from tests.wire import Refusal, client_of, refusal_of
 
 KEY = "idempotency-key"

@@ -17,9 +17,9 @@ from paycli.host.calls_in_flight import CallsInFlight
 from paycli.host.health import HealthServicer
 from paycli.host.interceptors import Interceptors
 from paycli.host.protection.admission import admitted
-from paycli.host.transport.grpc_transport import make_server
 from paycli.host.transport.server import Limits
 from tests.conftest import StartServer, run_paycli
+from tests.transports import make_server
 
 LIMIT: Final = 5
 READ: Final[list[bytes]] = []

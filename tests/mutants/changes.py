@@ -410,14 +410,14 @@ CHANGES: Final = (
     ),
     Change(
         "host: pings without calls cost the connection",
-        "host/transport/grpc_transport.py",
-        '    ("grpc.keepalive_permit_without_calls", 1),\n',
+        "host/transport/server.py",
+        '    ("grpc.keepalive_permit_without_calls", 1),  # for both sides\n',
         "",
         "tests/host/test_serve.py",
     ),
     Change(
         "host: streams of a connection have no limit",
-        "host/transport/grpc_transport.py",
+        "host/transport/server.py",
         '    ("grpc.max_concurrent_streams", 1000),\n',
         "",
         "tests/servicers/test_bounds.py",

@@ -11,29 +11,20 @@ from paycli.errors import StartError
 from paycli.host.interceptors import Interceptors
 from paycli.host.transport.file_descriptors import file_descriptors
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
-from paycli.host.transport.server import NO_LIMITS, Limits, Server
+from paycli.host.transport.server import NO_LIMITS, PEER_OPTIONS, Limits, Server
 from paycli.host.transport.tls import TlsFiles, server_credentials
 
 _OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
-_METADATA_BYTES_MAX: Final = 16 * 1024
 _OPTIONS: Final = (
-    # Below the hard limit grpc refuses by chance; both at the same place, it does not.
-    ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
-    ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
-    # A client that has more to ask on one connection waits for its turn by itself. Four times what
-    # a busy one has in flight, and a twentieth of what the store lets wait (group_commit).
-    ("grpc.max_concurrent_streams", 1000),
+    *PEER_OPTIONS,
     # It counts calls that are over until Python has forgotten them, and resets calls of a client that
     # keeps to the limit.
     ("grpc.http.overload_protection", 0),
     # Whoever connects and then says nothing, or too slowly, is gone after this.
     ("grpc.server_handshake_timeout_ms", 10_000),
     ("grpc.http2.settings_timeout", 10_000),
-    ("grpc.keepalive_time_ms", 60_000),  # finds half-open connections
-    ("grpc.keepalive_timeout_ms", 20_000),
     # Load balancers ask clients to ping every 10 to 60 s, calls or not; grpc's own limit is 5 min,
     # and who pings more often loses its streams. Clocks differ, so the limit is well below 10 s.
-    ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_ping_interval_without_data_ms", 1000),
 )
 

@@ -11,6 +11,21 @@ import grpc
 from paycli.host.interceptors import Interceptors
 from paycli.host.transport.tls import TlsFiles
 
+_METADATA_BYTES_MAX: Final = 16 * 1024
+
+# What every transport lets peers do, as options of grpc.
+PEER_OPTIONS: Final = (
+    # Below the hard limit grpc refuses by chance; both at the same place, it does not.
+    ("grpc.max_metadata_size", _METADATA_BYTES_MAX),
+    ("grpc.absolute_max_metadata_size", _METADATA_BYTES_MAX),
+    # A client that has more to ask on one connection waits for its turn by itself. Four times what
+    # a busy one has in flight, and a twentieth of what the store lets wait (group_commit).
+    ("grpc.max_concurrent_streams", 1000),
+    ("grpc.keepalive_time_ms", 60_000),  # finds half-open connections
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.keepalive_permit_without_calls", 1),  # for both sides
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -1,0 +1,164 @@
+"""The transport of pygrpc-native: HTTP/2 in Rust threads, under servicers written for grpc.aio.
+
+A server of the wheel has one address, so there is one for each. Methods whose requests stream, and those
+of handlers that no generated code added, it hands to a grpc.aio server of its own behind a Unix socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import grpc
+
+from paycli.errors import InputError, StartError
+from paycli.host.interceptors import Handler, Interceptors
+from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
+from paycli.host.transport.server import NO_LIMITS, PEER_OPTIONS, Limits, Server
+from paycli.host.transport.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from pygrpc_native.aio import Server as NativeServer
+
+MISSING: Final = (
+    "--transport native needs pygrpc-native, which is there for Linux and macOS on x86-64 and arm64; "
+    "run pip install 'paycli[native]'."
+)
+
+_log = logging.getLogger("pygrpc_native")
+
+
+def make_server(
+    interceptors: Interceptors,
+    limits: Limits = NO_LIMITS,
+    *,
+    channelz: bool = False,
+    reuse_port: bool = False,
+) -> Server:
+    """See `server.MakeServer`. Of the limits it keeps that of a message alone.
+
+    Raises InputError where the wheel is missing.
+    """
+    try:
+        from pygrpc_native.aio import Server as NativeServer
+    except ImportError as problem:
+        raise InputError(MISSING) from problem
+    if channelz or limits.idle_s is not None or limits.age_s is not None:
+        raise NotImplementedError("no channelz, no age and no idle time of connections")
+    options = (
+        *PEER_OPTIONS,
+        ("grpc.so_reuseport", int(reuse_port)),
+        ("grpc.max_receive_message_length", limits.message_bytes),
+    )
+    calls = _Calls()
+    make = partial(NativeServer, options=options, interceptors=(calls, interceptors))
+    return _Servers(make, calls)
+
+
+class _Servers:
+    """A `server.Server`: one of the wheel's for each address."""
+
+    def __init__(self, make: Callable[[], NativeServer], calls: _Calls) -> None:
+        self._make = make
+        self._calls = calls
+        self._added: list[Callable[[grpc.aio.Server], None]] = []
+        self._servers: list[NativeServer] = []
+
+    def bind(self, host: str, port: int, tls: TlsFiles | None = None) -> list[str]:
+        """See `server.Server.bind`."""
+        if tls is not None:
+            raise NotImplementedError("no TLS")
+        port = port or free_port(host)
+        return [self._bind(each, port) for each in addresses_of(host)]
+
+    def add(self, add_to: Callable[[grpc.aio.Server], None]) -> None:
+        """See `server.Server.add`."""
+        self._added.append(add_to)
+
+    async def start(self) -> None:
+        """See `server.Server.start`."""
+        for server in self._servers:
+            for add_to in self._added:
+                add_to(server)
+            try:
+                await server.start()
+            except OSError as problem:  # the folder of its Unix socket
+                raise StartError(f"The native transport cannot start: {problem}") from problem
+
+    async def stop(self, grace_s: float) -> None:
+        """See `server.Server.stop`."""
+        self._calls.refuse()
+        if grace_s:
+            await self._calls.end(grace_s)
+        # With a grace of its own it could not be hurried.
+        await asyncio.gather(*(server.stop(None) for server in self._servers))
+
+    def _bind(self, host: str, port: int) -> str:
+        address = with_port(host, port)
+        server = self._make()
+        try:
+            with _silent():
+                server.add_insecure_port(address)
+        except RuntimeError as problem:
+            raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
+        self._servers.append(server)
+        return address
+
+
+class _Calls(grpc.aio.ServerInterceptor):
+    """The calls in flight, by their tasks; once there is to be an end to them, new ones are refused."""
+
+    def __init__(self) -> None:
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._refuses = False
+
+    def refuse(self) -> None:
+        """Take no more."""
+        self._refuses = True
+
+    async def end(self, timeout_s: float) -> None:
+        """Wait until all have ended, or for this time."""
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=timeout_s)
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The method's handler, or one that refuses; runs in the task of the call."""
+        handler = await continuation(handler_call_details)
+        if self._refuses and handler is not None:
+            return _refusing(handler)
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return handler
+
+
+def _refusing(handler: Handler) -> Handler:
+    async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
+
+    if handler.request_streaming:
+        return grpc.stream_unary_rpc_method_handler(refuse)
+    return grpc.unary_unary_rpc_method_handler(refuse)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the wheel's own word on an address that is taken: an error says it."""
+
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
+
+    _log.addFilter(nothing)
+    try:
+        yield
+    finally:
+        _log.removeFilter(nothing)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
 from paycli.errors import InputError, StartError
-from paycli.host.interceptors import Handler, Interceptors
+from paycli.host.interceptors import Interceptors
+from paycli.host.transport.native_calls import Calls
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
 from paycli.host.transport.server import NO_LIMITS, PEER_OPTIONS, Limits, Server
 from paycli.host.transport.tls import TlsFiles
@@ -54,15 +55,16 @@ def make_server(
         ("grpc.so_reuseport", int(reuse_port)),
         ("grpc.max_receive_message_length", limits.message_bytes),
     )
-    calls = _Calls()
-    make = partial(NativeServer, options=options, interceptors=(calls, interceptors))
+    calls, around = Calls(), Interceptors()
+    around.add((calls,))
+    make = partial(NativeServer, options=options, interceptors=(around, interceptors))
     return _Servers(make, calls)
 
 
 class _Servers:
     """A `server.Server`: one of the wheel's for each address."""
 
-    def __init__(self, make: Callable[[], NativeServer], calls: _Calls) -> None:
+    def __init__(self, make: Callable[[], NativeServer], calls: Calls) -> None:
         self._make = make
         self._calls = calls
         self._added: list[Callable[[grpc.aio.Server], None]] = []
@@ -107,47 +109,6 @@ class _Servers:
             raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem
         self._servers.append(server)
         return address
-
-
-class _Calls(grpc.aio.ServerInterceptor):
-    """The calls in flight, by their tasks; once there is to be an end to them, new ones are refused."""
-
-    def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self._refuses = False
-
-    def refuse(self) -> None:
-        """Take no more."""
-        self._refuses = True
-
-    async def end(self, timeout_s: float) -> None:
-        """Wait until all have ended, or for this time."""
-        if self._tasks:
-            await asyncio.wait(self._tasks, timeout=timeout_s)
-
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
-        """The method's handler, or one that refuses; runs in the task of the call."""
-        handler = await continuation(handler_call_details)
-        if self._refuses and handler is not None:
-            return _refusing(handler)
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return handler
-
-
-def _refusing(handler: Handler) -> Handler:
-    async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
-
-    if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(refuse)
-    return grpc.unary_unary_rpc_method_handler(refuse)
 
 
 @contextmanager

@@ -63,7 +63,8 @@ def refusal_in(status: status_pb2.Status) -> Refusal:
 
 def refusal_of(ended: grpc.RpcError) -> Refusal:
     """The parts of the error that a call ended with."""
-    trailing = {item.key: item.value for item in ended.trailing_metadata() or ()}
+    given: Any = ended.trailing_metadata() or ()  # pairs, of a kind of their own or not
+    trailing: dict[str, Any] = dict(given)
     assert "grpc-status-details-bin" in trailing, f"{ended.code()}: {ended.details()}"
     refusal = refusal_in(status_pb2.Status.FromString(trailing["grpc-status-details-bin"]))
     assert (refusal.code, refusal.message) == (ended.code().name, ended.details())

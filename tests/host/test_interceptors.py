@@ -6,7 +6,6 @@ import asyncio
 import re
 from collections.abc import AsyncIterator
 from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -68,22 +67,14 @@ async def _faults() -> dict[str, Refusal]:
         }.items():
             with pytest.raises(grpc.RpcError) as raised:
                 await getattr(stub, method)(request, timeout=20)
-            said[method] = refusal_of(_plain(raised.value))
+            said[method] = refusal_of(raised.value)
         stream = stub.WatchEvents(pb.WatchEventsRequest(), timeout=20)
         assert (await stream.read()).sequence == 1
         with pytest.raises(grpc.RpcError) as raised:
             await stream.read()
-        said["WatchEvents"] = refusal_of(_plain(raised.value))
+        said["WatchEvents"] = refusal_of(raised.value)
     await server.stop(0)
     return said
-
-
-def _plain(error: Any) -> Any:
-    """An error of grpc.aio, whose metadata are pairs, as one of grpc."""
-    trailing = [SimpleNamespace(key=key, value=value) for key, value in error.trailing_metadata()]
-    return SimpleNamespace(
-        code=error.code, details=error.details, trailing_metadata=lambda: trailing
-    )
 
 
 def test_a_fault_has_a_number_and_its_cause_stands_once_in_the_log(

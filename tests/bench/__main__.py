@@ -13,7 +13,7 @@ from pathlib import Path
 from paycli.cli import db
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import batch, hosted, overload, processes, stored, unary
+from tests.bench import batch, hosted, native, overload, processes, stored, unary
 from tests.bench.ids import KINDS
 
 
@@ -60,6 +60,21 @@ def _overload(_: Path, __: int) -> None:
     row(f"goodput at {overload.TIMES} times the peak / peak", found.ratio, ">= 0.80", rates)
     ends = ", ".join(f"{name} {share:.0%}" for name, share in found.refusals.items())
     print(f"  the others end after {found.refusal_ms:.0f} ms: {ends}")  # noqa: T201 - a report
+
+
+def _native(folder: Path, _: int) -> None:
+    for in_flight, no_op, paid in ((64, 5.0, 1.5), (256, 5.0, 2.5)):
+        (within := folder / str(in_flight)).mkdir()
+        found = native.measure(within, in_flight)
+        what = f"native, {in_flight} in flight: no-op / echo on grpc.aio"
+        rates = f"{found.no_op:,.0f}/s against {found.echo:,.0f}/s"
+        row(what, found.no_op_ratio, f">= {no_op:.2f}", rates)
+        row(
+            "  ProcessPayment / the echo",
+            found.paid_ratio,
+            f">= {paid:.2f}",
+            f"{found.paid:,.0f}/s",
+        )
 
 
 def _batch(folder: Path, _: int) -> None:
@@ -130,6 +145,7 @@ SUBJECTS = {
     "unary": _unary,
     "hosted": _hosted,
     "overload": _overload,
+    "native": _native,
     "batch": _batch,
     "stored": _stored,
     "help": _help,

@@ -10,7 +10,7 @@ import asyncio
 import struct
 from collections import deque
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Final, NamedTuple
 
 from hpack import Decoder
@@ -21,6 +21,7 @@ _DATA, _HEADERS, _RST, _SETTINGS, _PING, _GOAWAY, _WINDOW, _MORE = 0, 1, 3, 4, 6
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
 _TABLE_SIZE, _MAX_STREAMS, _INITIAL_WINDOW = 1, 3, 4
 _CANCEL: Final = 8
+_LAST_S: Final = 1.0  # for the answers to what was asked last
 _LARGE: Final = 1 << 30
 
 
@@ -156,6 +157,32 @@ async def connected(
     )
     await connection.ready
     return connection
+
+
+async def answers_a_second(
+    target: str, path: str, in_flight: int, seconds: float, new_message: Callable[[], bytes]
+) -> float:
+    """The rate for so many callers over four connections, each of whom waits for the answer before."""
+    loop, answered = asyncio.get_running_loop(), 0
+    end = loop.time() + seconds
+    connections: list[Connection] = []
+
+    def on_answer(of: int, answer: Answer) -> None:
+        nonlocal answered
+        if loop.time() < end:
+            assert answer.status == 0, answer
+            answered += 1
+            connections[of].call(new_message(), loop.time())
+
+    connections += [await connected(target, path, partial(on_answer, each)) for each in range(4)]
+    for number in range(in_flight):
+        connections[number % 4].call(new_message(), loop.time())
+    for each in connections:
+        each.flush()
+    await asyncio.sleep(seconds + _LAST_S)
+    for each in connections:
+        each.transport.close()
+    return answered / seconds
 
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:

@@ -73,11 +73,14 @@ class Hosted(NamedTuple):
 
 def compare(folder: Path, kind: str) -> Hosted:
     """With the `Async` or the `Sync` servicer."""
-    (folder / "servicers.py").write_text(_SERVICERS, encoding="utf-8")
+    write_servicers(folder)
     (folder / "main.py").write_text(_MAINS[kind], encoding="utf-8")
-    with _ours(folder, kind) as ours, _plain(folder) as plain:
+    with serving(folder, f"servicers:{kind}") as ours, _plain(folder) as plain:
         load = alternate(ours, plain, "sequential")
-    starts = [(_start_s(_ours(folder, kind)), _start_s(_plain(folder))) for _ in range(_STARTS)][1:]
+    starts = [
+        (_start_s(serving(folder, f"servicers:{kind}")), _start_s(_plain(folder)))
+        for _ in range(_STARTS)
+    ][1:]
     return Hosted(
         load,
         median(ours for ours, _ in starts),
@@ -86,10 +89,16 @@ def compare(folder: Path, kind: str) -> Hosted:
     )
 
 
+def write_servicers(folder: Path) -> None:
+    """The module `servicers`, with `Async` and `Sync`, that do nothing."""
+    (folder / "servicers.py").write_text(_SERVICERS, encoding="utf-8")
+
+
 @contextmanager
-def _ours(folder: Path, kind: str) -> Iterator[tuple[str, int]]:
-    port_file = folder / "port"
-    line = [sys.executable, "-m", "paycli", "serve", f"servicers:{kind}", "--port", "0"]
+def serving(folder: Path, *arguments: str) -> Iterator[tuple[str, int]]:
+    """`paycli serve` in this folder with these arguments: target and process id."""
+    port_file = folder / f"port{len(list(folder.glob('port*')))}"
+    line = [sys.executable, "-m", "paycli", "serve", *arguments, "--port", "0"]
     with _started([*line, "--port-file", str(port_file)], folder) as (_, pid):
         yield f"127.0.0.1:{port_file.read_text(encoding='ascii').strip()}", pid
 

@@ -10,13 +10,12 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
 from statistics import median
 from typing import NamedTuple
 
 from paycli.generated import payment_pb2
 from tests.bench import ids
-from tests.bench.frames import Answer, Connection, connected
+from tests.bench.frames import Answer, answers_a_second, connected
 
 TIMES = 4
 DEADLINE_S = 1.0
@@ -25,7 +24,7 @@ ROUNDS = 5
 ROUND_S = 4.0
 IN_FLIGHT = 64
 
-_PATH = "/payment.PaymentService/ProcessPayment"
+PATH = "/payment.PaymentService/ProcessPayment"
 _TICK_S = 0.002
 _REFUSED = {8: "RESOURCE_EXHAUSTED", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED", -1: "none"}
 
@@ -45,7 +44,7 @@ def measure(target: str) -> Overload:
     """Peak and overload in turn."""
     rounds = []
     for _ in range(ROUNDS):
-        peak = asyncio.run(_peak(target))
+        peak = asyncio.run(answers_a_second(target, PATH, IN_FLIGHT, ROUND_S, new_messages()))
         rounds.append((peak, *asyncio.run(_overload(target, TIMES * peak))))
     peaks, answers, refusals, statuses = zip(*rounds, strict=True)
     goodput = [len(each) / ROUND_S for each in answers]
@@ -60,33 +59,9 @@ def measure(target: str) -> Overload:
     )
 
 
-async def _peak(target: str) -> float:
-    """Answers a second to callers each of whom waits for the one before."""
-    loop, new_message, answered = asyncio.get_running_loop(), _messages(), 0
-    end = loop.time() + ROUND_S
-    connections: list[Connection] = []
-
-    def on_answer(of: int, answer: Answer) -> None:
-        nonlocal answered
-        assert answer.status == 0
-        if loop.time() < end:
-            answered += 1
-            connections[of].call(new_message(), loop.time())
-
-    connections += [await connected(target, _PATH, partial(on_answer, each)) for each in range(4)]
-    for number in range(IN_FLIGHT):
-        connections[number % 4].call(new_message(), loop.time())
-    for each in connections:
-        each.flush()
-    await asyncio.sleep(ROUND_S + DEADLINE_S)
-    for each in connections:
-        each.transport.close()
-    return answered / ROUND_S
-
-
 async def _overload(target: str, rate: float) -> tuple[list[float], list[float], Counter[int]]:
     """Seconds of the good answers and of all other ends, and how often each status came."""
-    loop, new_message = asyncio.get_running_loop(), _messages()
+    loop, new_message = asyncio.get_running_loop(), new_messages()
     good: list[float] = []
     others: list[float] = []
     statuses: Counter[int] = Counter()
@@ -95,9 +70,7 @@ async def _overload(target: str, rate: float) -> tuple[list[float], list[float],
         statuses[answer.status] += 1
         (good if answer.status == 0 else others).append(answer.seconds)
 
-    connections = [
-        await connected(target, _PATH, on_answer, DEADLINE_S) for _ in range(CONNECTIONS)
-    ]
+    connections = [await connected(target, PATH, on_answer, DEADLINE_S) for _ in range(CONNECTIONS)]
     begin, sent = loop.time(), 0
     while (now := loop.time() - begin) < ROUND_S:
         while sent < int(now * rate):
@@ -114,7 +87,8 @@ async def _overload(target: str, rate: float) -> tuple[list[float], list[float],
     return in_time, others, statuses
 
 
-def _messages() -> Callable[[], bytes]:
+def new_messages() -> Callable[[], bytes]:
+    """Payments with an order id of their own each."""
     new_id, numbers = ids.random(), itertools.count()
 
     def new_message() -> bytes:

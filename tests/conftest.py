@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -79,6 +80,11 @@ class Server:
         """Send the signal, wait, and return the exit code."""
         self.process.send_signal(number)
         return self.process.wait(20)
+
+    def payments_in_flight(self) -> int:
+        """Those that the processor is asked about."""
+        with closing(sqlite3.connect(self.store)) as connection:
+            return int(connection.execute("SELECT count(*) FROM intent").fetchone()[0])
 
     def stderr(self) -> str:
         """What it said, once it has ended."""

@@ -113,7 +113,7 @@ def test_a_hang_up_lets_calls_in_flight_end_unless_it_is_ignored(start_server: S
                 order_id="o1", amount=5, currency="EUR", user_id="sim_slow_1000"
             )
             call = stub.ProcessPayment.future(slow)
-            while not _flying(each):
+            while not each.payments_in_flight():
                 assert not call.done()
                 time.sleep(0.01)
             each.process.send_signal(signal.SIGHUP)
@@ -122,11 +122,6 @@ def test_a_hang_up_lets_calls_in_flight_end_unless_it_is_ignored(start_server: S
                 assert pay(channel, "o2").status == "SUCCESS"
     assert server.process.wait(20) == 0
     assert nohup.process.poll() is None
-
-
-def _flying(server: Server) -> int:
-    with contextlib.closing(sqlite3.connect(server.store)) as connection:
-        return int(connection.execute("SELECT count(*) FROM intent").fetchone()[0])
 
 
 def test_connections_without_a_call_do_not_hold_up_a_stop(start_server: StartServer) -> None:

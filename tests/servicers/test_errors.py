@@ -26,7 +26,7 @@ from paycli import errors
 from paycli.errors import DeadlinePassed, PaymentBusy, PaymentError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.statuses import status_of
-from tests.conftest import Server, StartServer, servers_in
+from tests.conftest import StartServer, servers_in
 from tests.processes import children_of
 from tests.wire import Client, Refusal, client_of, creation, refusal_in, refusal_of
 
@@ -506,7 +506,7 @@ def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
         pending = client.payments.BatchCreatePayments.future(
             pb.BatchCreatePaymentsRequest(requests=hanging)
         )
-        while _flying(server) != 1000:
+        while server.payments_in_flight() != 1000:
             time.sleep(0.01)
         hung = {"order_id": "o", "customer_id": "sim_hang", "amount": eur(1)}
         assert error_of(client, "CreatePayment", hung) == expected(full, {})
@@ -518,11 +518,6 @@ def test_more_than_the_processor_takes_is_refused_with_a_time_to_retry(
         other = client.create(customer_id="sim_slow_1")  # whose payments nobody holds up
         assert other.state == pb.PAYMENT_STATE_CAPTURED
         pending.cancel()
-
-
-def _flying(server: Server) -> int:
-    with contextlib.closing(sqlite3.connect(server.store)) as connection:
-        return int(connection.execute("SELECT count(*) FROM intent").fetchone()[0])
 
 
 def test_a_full_queue_refuses_at_once_with_a_time_to_retry(start_server: StartServer) -> None:

@@ -18,7 +18,7 @@ LACKS = {
         "test_a_flood_of_pings_ends_its_connection": "the wheel counts no pings",
         "test_who_says_nothing_is_let_go": "after two minutes only",
         "test_a_request_that_is_too_large_is_not_kept": "it is weighed once it is there",
-        "test_clients_are_told_to_go_elsewhere": "the wheel ends connections without a word",
+        "test_clients_are_told_to_go_elsewhere": "it says so at the end of the drain, and refuses calls until then",
     }
 }
 

@@ -12,6 +12,7 @@ from paycli.doctor.environment import (
     check_includes,
     check_interpreter,
     check_packages,
+    check_transport,
 )
 from paycli.doctor.generated_code import check_drift, check_stamps
 from paycli.doctor.service import check_port, check_store
@@ -27,6 +28,7 @@ def all_checks(protos: Sequence[Path], out: Path, port: int, store_url: str) -> 
         Check("runtime", partial(check_stamps, out)),
         Check("port", partial(check_port, port), needs="packages"),
         Check("store", partial(check_store, store_url)),
+        Check("transport", check_transport),
         Check("apt_pkg", check_apt_pkg),
     ]
 

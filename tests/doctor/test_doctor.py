@@ -98,7 +98,10 @@ def test_in_an_empty_folder_all_is_well_and_nothing_is_made(
     examine: Examine, tmp_path: Path
 ) -> None:
     found = examine()
-    assert found.keys() - {"apt_pkg"} == {"python", "packages", "includes", "port", "store"}
+    looked_at = {"python", "packages", "includes", "port", "store", "transport"}
+    assert found.keys() - {"apt_pkg"} == looked_at
+    assert found["transport"]["verdict"] == "info"
+    assert "has no TLS" in found["transport"]["message"]
     assert "'paycli serve' makes it" in found["store"]["message"]
     assert not list(tmp_path.iterdir())
 

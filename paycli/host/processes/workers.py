@@ -215,7 +215,8 @@ class Supervisor:
                 new = await self._start()
                 if not await (new.is_bound() if self._plan.exclusive else new.is_ready()):
                     code = await new.ended
-                    self._say(f"A new worker ended with {code}; the old ones go on.")
+                    if not self._stop.is_set():
+                        self._say(f"A new worker ended with {code}; the old ones go on.")
                     return
                 old.is_replaced = True
                 self._begin(self._keep, new)

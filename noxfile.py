@@ -57,6 +57,18 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def native(session: nox.Session) -> None:
+    """The tests of servers and of their clients on the native transport."""
+    _install(session, "test")
+    folders = [
+        f"tests/{each}"
+        for each in ("host", "servicers", "client", "scenarios", "acceptance", "chaos")
+    ]
+    env = {"PAYCLI_TRANSPORT": "native"}
+    session.run("pytest", "-m", "not chaos", *PARALLEL, *folders, *session.posargs, env=env)
+
+
+@nox.session
 def interop(session: nox.Session) -> None:
     """Clients of other makers and languages, from PyPI and npm, against our server."""
     _install(session, "test")

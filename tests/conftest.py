@@ -35,6 +35,14 @@ for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
         signal.signal(_number, lambda *_: None)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave out what the transport of this run cannot do."""
+    not_on = transports.NOT_ON.get(transports.CHOSEN, {})
+    for item in items:
+        if (why := not_on.get(getattr(item, "originalname", ""))) is not None:
+            item.add_marker(pytest.mark.skip(reason=f"{transports.CHOSEN}: {why}"))
+
+
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):

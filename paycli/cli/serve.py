@@ -79,9 +79,9 @@ def serve(
     from paycli.host.lifecycle import serve as serve_app
     from paycli.host.transport.server import Limits
 
+    make_server = serve_transport.make_server_of(transport, context)
     tls = _tls(tls_cert, tls_key, client_ca)
     protected = tls is not None or tokens is not None
-    make_server = serve_transport.make_server_of(transport, context)
     host = _address("--host", host, may_be_public=protected or allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
     _refuse_mixtures(context)

@@ -160,17 +160,27 @@ async def connected(
 
 
 async def answers_a_second(
-    target: str, path: str, in_flight: int, seconds: float, new_message: Callable[[], bytes]
+    target: str,
+    path: str,
+    in_flight: int,
+    seconds: float,
+    new_message: Callable[[], bytes],
+    is_right: Callable[[bytes], bool],
 ) -> float:
-    """The rate for so many callers over four connections, each of whom waits for the answer before."""
+    """The rate for so many callers over four connections, each of whom waits for the answer before.
+
+    Raises AssertionError if any answer was not right: its caller has given up by then.
+    """
     loop, answered = asyncio.get_running_loop(), 0
     end = loop.time() + seconds
     connections: list[Connection] = []
+    wrong: list[Answer] = []  # raised where it is seen, it would be asyncio's to log
 
     def on_answer(of: int, answer: Answer) -> None:
         nonlocal answered
-        if loop.time() < end:
-            assert answer.status == 0, answer
+        if answer.status != 0 or not is_right(answer.body):
+            wrong.append(answer)
+        elif loop.time() < end:
             answered += 1
             connections[of].call(new_message(), loop.time())
 
@@ -182,6 +192,7 @@ async def answers_a_second(
     await asyncio.sleep(seconds + _LAST_S)
     for each in connections:
         each.transport.close()
+    assert not wrong, f"{len(wrong)} answers are wrong, the first is {wrong[0]}"
     return answered / seconds
 
 

@@ -8,9 +8,8 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-from tests.bench.frames import answers_a_second
 from tests.bench.hosted import serving, write_servicers
-from tests.bench.overload import PATH, new_messages
+from tests.bench.overload import payments_a_second
 from tests.bench.unary import echo_server
 
 ROUNDS = 5
@@ -50,4 +49,4 @@ def measure(folder: Path, in_flight: int) -> Rates:
 
 
 def _rate(target: str, in_flight: int) -> float:
-    return asyncio.run(answers_a_second(target, PATH, in_flight, ROUND_S, new_messages()))
+    return asyncio.run(payments_a_second(target, in_flight, ROUND_S))

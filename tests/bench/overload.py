@@ -24,7 +24,7 @@ ROUNDS = 5
 ROUND_S = 4.0
 IN_FLIGHT = 64
 
-PATH = "/payment.PaymentService/ProcessPayment"
+_PATH = "/payment.PaymentService/ProcessPayment"
 _TICK_S = 0.002
 _REFUSED = {8: "RESOURCE_EXHAUSTED", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED", -1: "none"}
 
@@ -44,7 +44,7 @@ def measure(target: str) -> Overload:
     """Peak and overload in turn."""
     rounds = []
     for _ in range(ROUNDS):
-        peak = asyncio.run(answers_a_second(target, PATH, IN_FLIGHT, ROUND_S, new_messages()))
+        peak = asyncio.run(payments_a_second(target, IN_FLIGHT, ROUND_S))
         rounds.append((peak, *asyncio.run(_overload(target, TIMES * peak))))
     peaks, answers, refusals, statuses = zip(*rounds, strict=True)
     goodput = [len(each) / ROUND_S for each in answers]
@@ -61,7 +61,7 @@ def measure(target: str) -> Overload:
 
 async def _overload(target: str, rate: float) -> tuple[list[float], list[float], Counter[int]]:
     """Seconds of the good answers and of all other ends, and how often each status came."""
-    loop, new_message = asyncio.get_running_loop(), new_messages()
+    loop, new_message = asyncio.get_running_loop(), _new_messages()
     good: list[float] = []
     others: list[float] = []
     statuses: Counter[int] = Counter()
@@ -70,7 +70,9 @@ async def _overload(target: str, rate: float) -> tuple[list[float], list[float],
         statuses[answer.status] += 1
         (good if answer.status == 0 else others).append(answer.seconds)
 
-    connections = [await connected(target, PATH, on_answer, DEADLINE_S) for _ in range(CONNECTIONS)]
+    connections = [
+        await connected(target, _PATH, on_answer, DEADLINE_S) for _ in range(CONNECTIONS)
+    ]
     begin, sent = loop.time(), 0
     while (now := loop.time() - begin) < ROUND_S:
         while sent < int(now * rate):
@@ -87,8 +89,20 @@ async def _overload(target: str, rate: float) -> tuple[list[float], list[float],
     return in_time, others, statuses
 
 
-def new_messages() -> Callable[[], bytes]:
-    """Payments with an order id of their own each."""
+async def payments_a_second(target: str, in_flight: int, seconds: float) -> float:
+    """See `frames.answers_a_second`; each answer is a success, and of a payment of its own."""
+    paid: set[str] = set()
+
+    def is_right(body: bytes) -> bool:
+        answer = payment_pb2.PaymentResponse.FromString(body)
+        is_new = answer.payment_id not in paid
+        paid.add(answer.payment_id)
+        return is_new and answer.status == "SUCCESS"
+
+    return await answers_a_second(target, _PATH, in_flight, seconds, _new_messages(), is_right)
+
+
+def _new_messages() -> Callable[[], bytes]:
     new_id, numbers = ids.random(), itertools.count()
 
     def new_message() -> bytes:

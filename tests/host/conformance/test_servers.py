@@ -22,12 +22,13 @@ V1 = "grpc.reflection.v1.ServerReflection"
 V1_ALPHA = "grpc.reflection.v1alpha.ServerReflection"
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
-SLOW = "sim_slow_4000"  # a customer whose payments take so many ms
+SLOW = "sim_slow_8000"  # a customer whose payments take so many ms
 
 
 @pytest.fixture
 def server(transport: str, start_server: StartServer) -> Server:
-    return start_server("--transport", transport, "--drain-timeout", "30")
+    patience = ("--drain-timeout", "30", "--processor-timeout", "60")
+    return start_server("--transport", transport, *patience)
 
 
 @contextlib.contextmanager
@@ -116,13 +117,14 @@ def test_a_stop_says_so_lets_calls_end_and_takes_no_more(server: Server) -> None
         _wait_for_a_payment_in(server)
         server.process.send_signal(signal.SIGTERM)
         assert next(watch).status == NOT_SERVING
-        refused = None
+        began, refused = time.monotonic(), None
         while refused is None:
             assert not slow.done()
             try:
                 late.pay("o2")
             except grpc.RpcError as error:
                 refused = error.code()
+        assert time.monotonic() - began < 5  # and not at the end of the slow one
         assert refused in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
         assert slow.result(20).status == "SUCCESS"
     assert server.process.wait(20) == 0

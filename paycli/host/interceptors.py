@@ -59,6 +59,21 @@ def preceded(method: Method, first: Callable[[Any, Context], Awaitable[Any]]) ->
     return method._replace(behaviour=stream if method.yields else single)
 
 
+def guarded(method: Method, check: Callable[[Context], Awaitable[None]]) -> Method:
+    """The method with a check before the request of a call is read; it aborts the calls that fail it.
+
+    The requests of a stream are read when the method asks for them.
+    """
+    read = None if method.request_streaming else method.read
+
+    async def first(request: Any, context: Context) -> Any:
+        await check(context)
+        return read(request) if read is not None else request
+
+    checked = preceded(method, first)
+    return checked._replace(read=None) if read is not None else checked
+
+
 class Interceptors(grpc.aio.ServerInterceptor):
     """Puts interceptors around all methods of a server."""
 

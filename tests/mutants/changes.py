@@ -627,9 +627,9 @@ CHANGES: Final = (
     ),
     Change(
         "tokens: strangers have their requests read",
-        "host/protection/authorization.py",
-        "        return checked._replace(read=None) if read is not None else checked\n",
-        "        return checked\n",
+        "host/interceptors.py",
+        "    return checked._replace(read=None) if read is not None else checked\n",
+        "    return checked\n",
         "tests/host/test_protection.py",
     ),
     Change(

@@ -6,11 +6,9 @@ even a refusal costs, grpc's core itself ends calls (CANCELLED), before Python s
 
 from __future__ import annotations
 
-from typing import Any
-
 from paycli.errors import Overloaded, PaymentError
 from paycli.host.calls_in_flight import CallsInFlight
-from paycli.host.interceptors import Context, Interceptor, Method, preceded
+from paycli.host.interceptors import Context, Interceptor, Method, guarded
 from paycli.host.statuses import abort
 
 # Whoever watches over the server asks most when it is busy.
@@ -26,16 +24,13 @@ def admitted(calls: CallsInFlight, limit: int) -> Interceptor:
     def around(method: Method) -> Method:
         if method.name.startswith(_ALWAYS):
             return method
-        read = None if method.request_streaming else method.read
         streams = method.response_streaming
 
-        async def check(request: Any, context: Context) -> Any:
+        async def check(context: Context) -> None:
             if (calls.streams if streams else calls.count) > limit:
                 await abort(context, _refusal(limit, streams=streams))
-            return read(request) if read is not None else request
 
-        checked = preceded(method, check)
-        return checked._replace(read=None) if read is not None else checked
+        return guarded(method, check)
 
     return around
 

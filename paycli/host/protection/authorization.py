@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Final
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
-from paycli.host.interceptors import Context, Interceptor, Method, preceded
+from paycli.host.interceptors import Context, Interceptor, Method, guarded
 from paycli.host.observation.calls import note
 from paycli.host.protection.scopes import Scope
 from paycli.host.protection.tokens import Tokens
@@ -30,15 +30,11 @@ def authorized(tokens: Tokens) -> Interceptor:
         scope = scope_of(method.name)
         if scope is None:
             return method
-        # Strangers get nothing read; a stream's requests are read when the method asks for them.
-        read = None if method.request_streaming else method.read
 
-        async def check(request: Any, context: Context) -> Any:
+        async def check(context: Context) -> None:
             await _check(context, tokens, scope, method.name)
-            return read(request) if read is not None else request
 
-        checked = preceded(method, check)
-        return checked._replace(read=None) if read is not None else checked
+        return guarded(method, check)  # strangers get nothing read
 
     return around
 

@@ -35,19 +35,19 @@ def _without_port(given: Sequence[str]) -> list[str]:
     return [*kept, *given[end:]]
 
 
-def _generate(changed: Sequence[str]) -> bool:
-    """Bring the code of protos up to date, where gen made it; False if they are wrong."""
+def _generate(changed: Sequence[str]) -> list[str] | None:
+    """Bring the code of protos up to date, where gen made it; the files written, None if it fails."""
     from paycli.toolchain.gen.manifest import MANIFEST
     from paycli.toolchain.gen.out_folder import default_out
     from paycli.toolchain.gen.run import Job, bring
 
     out = default_out()
     if not any(name.endswith(".proto") for name in changed) or not (out / MANIFEST).exists():
-        return True
+        return []
     try:
         done = bring(Job((Path("proto"),), (), out))
     except PaycliError as problem:
         output.error(problem, as_json=False)
-        return False
+        return None
     output.progress(f"{output.counted(done.changed, 'file')} in {out} changed.")
-    return True
+    return [(out / name).as_posix() for _, names in done.generated.drift.named() for name in names]

@@ -131,6 +131,14 @@ def test_a_proto_is_generated_first_and_a_wrong_one_leaves_the_server(reloading:
     assert not [line for line in reloading.said if "draining" in line]
 
 
+def test_what_is_saved_while_it_starts_again_is_not_missed(reloading: Reloading) -> None:
+    reloading.port()
+    reloading.rewrite("proto/payment.proto", "string status", "int32 n = 3; string status")
+    reloading.wait_for("files in generated changed.")
+    reloading.rewrite("proto/payment.proto", "int32 n", "int33 n")
+    reloading.wait_for('"int33" is not defined')
+
+
 def test_kill_9_takes_the_server_along(reloading: Reloading) -> None:
     port = reloading.port()
     reloading.process.kill()

@@ -691,8 +691,15 @@ CHANGES: Final = (
     Change(
         "serve: a broken proto stops the server that runs",
         "cli/serve_reload.py",
-        "        return False\n",
-        "        return True\n",
+        "        return None\n",
+        "        return []\n",
+        "tests/host/test_reload.py",
+    ),
+    Change(
+        "serve: what is saved while a server is started again is never served",
+        "host/processes/reload.py",
+        "                    self._restart()\n",
+        "                    self._restart()\n                    sources.changes(self._is_over)\n",
         "tests/host/test_reload.py",
     ),
     Change(

@@ -42,6 +42,13 @@ class Sources:
         names = before.keys() | self._seen.keys()
         return sorted(name for name in names if before.get(name) != self._seen.get(name))
 
+    def know(self, names: Sequence[str]) -> None:
+        """Take files as they are now: who made them is no news. What else was saved stays news."""
+        now = self._look()
+        for name in names:
+            self._seen.pop(name, None)
+        self._seen |= {name: now[name] for name in names if name in now}
+
     def _look(self) -> dict[str, _Mark]:
         return dict(_marks(os.fspath(self._folder), ""))
 
@@ -76,11 +83,13 @@ class Reloader:
     def __init__(
         self,
         command: Sequence[str],
-        prepare: Callable[[Sequence[str]], bool],
+        prepare: Callable[[Sequence[str]], Sequence[str] | None],
         say: Callable[[str], None],
         patience_s: float,
     ) -> None:
-        """`prepare` gets what changed, and says whether a new server is worth starting.
+        """`prepare` gets what changed, and returns the files that it made of it.
+
+        With None no new server is worth starting.
 
         A server that has not stopped after `patience_s` is killed.
         """
@@ -103,9 +112,10 @@ class Reloader:
             changed = sources.changes(self._is_over)
             if changed:
                 self._say(_listed(changed))
-                if self._prepare(changed):
+                made = self._prepare(changed)
+                if made is not None:
+                    sources.know(made)
                     self._restart()
-                sources.changes(self._is_over)  # what was made of it is no news
             self._tell_of_an_end()
             self._rest(max(_POLL_S, _REST * (time.process_time() - started)))
         return self._end(self._stop)

@@ -32,6 +32,19 @@ def seconds(help: str, *, least: float = 0.001, envvar: str | None = None) -> An
     )
 
 
+def option_of(name: str) -> str:
+    """A parameter as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether somebody, wherever, asked for what a parameter turns on."""
+    value = context.params[name]
+    source = context.get_parameter_source(name)
+    is_default = source is None or source.name == "DEFAULT"
+    return not is_default and value is not None and value is not False
+
+
 Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]

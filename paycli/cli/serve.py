@@ -87,11 +87,11 @@ def serve(
     _refuse_mixtures(context)
     if tokens is not None and tls is None and worker is None:
         _warn_of_readable_tokens(host)
+    patience_s = drain_timeout + _GRACE_S  # what a process may take to stop
     if reload:
         from paycli.cli.serve_reload import serve_and_reload
 
-        raise typer.Exit(serve_and_reload(host, port, drain_timeout))
-    patience_s = drain_timeout + _GRACE_S  # what a worker may take to stop
+        raise typer.Exit(serve_and_reload(host, port, patience_s))
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         if workers is not None and worker is None:
             from paycli.cli.serve_workers import serve_with_workers
@@ -173,24 +173,23 @@ def _refuse_mixtures(context: typer.Context) -> None:
         raise InputError("--metrics-host says where; --metrics-port has metrics at all: give both.")
     if given["workers"] and not given["worker"]:
         for name, why in _NOT_WITH_WORKERS.items():
-            if given[name] is not None and given[name] is not False:
-                raise InputError(f"--workers and {_option(name)} do not go together: {why}.")
+            if options.is_given(context, name):
+                option = options.option_of(name)
+                raise InputError(f"--workers and {option} do not go together: {why}.")
 
 
 def _refuse_of_engine(context: typer.Context) -> None:
     """Of servicers of one's own; the environment may be for others."""
     for name in _OF_ENGINE:
         if _is_typed(context, name):
-            raise InputError(f"{_option(name)} is of paycli's own payment service; leave it out.")
+            raise InputError(
+                f"{options.option_of(name)} is of paycli's own payment service; leave it out."
+            )
 
 
 def _is_typed(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
-
-
-def _option(name: str) -> str:
-    return f"--{name.replace('_', '-')}"
 
 
 def _servicers_app(places: Sequence[str]) -> OpenApp:

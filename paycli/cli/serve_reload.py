@@ -5,21 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 from paycli.cli import output
 from paycli.errors import PaycliError
 from paycli.host.processes.reload import Reloader
 from paycli.host.transport.ports import free_port
 
-_GRACE_S: Final = 5.0
 
+def serve_and_reload(host: str, port: int, patience_s: float) -> int:
+    """Serve until a signal; returns the exit code of the last server. Port 0 is picked once.
 
-def serve_and_reload(host: str, port: int, drain_timeout_s: float) -> int:
-    """Serve until a signal; returns the exit code of the last server. Port 0 is picked once."""
+    A server that has not stopped after `patience_s` is killed.
+    """
     command = [sys.executable, "-P", "-m", "paycli", "serve"]
     command += ["--port", str(port or free_port(host)), *_without_port(sys.argv[2:])]
-    patience_s = drain_timeout_s + _GRACE_S
     return Reloader(command, _generate, output.progress, patience_s).run(Path())
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from paycli.cli import options
 from paycli.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,8 +46,8 @@ def make_server_of(transport: TransportName, context: typer.Context) -> MakeServ
 
         return grpc_transport.make_server
     for name, why in NATIVE_LACKS.items():
-        if _is_given(context, name):
-            option = f"--{name.replace('_', '-')}"
+        if options.is_given(context, name):
+            option = options.option_of(name)
             raise InputError(f"--transport native and {option} do not go together: {why}.")
     from paycli.addresses import is_loopback
     from paycli.host.transport import native_transport
@@ -58,9 +59,3 @@ def make_server_of(transport: TransportName, context: typer.Context) -> MakeServ
             "one of them, or give --allow-unprotected if a proxy or a closed network protects the server."
         )
     return native_transport.make_server
-
-
-def _is_given(context: Any, name: str) -> bool:
-    value = context.params[name]
-    is_default = context.get_parameter_source(name).name == "DEFAULT"
-    return not is_default and value is not None and value is not False

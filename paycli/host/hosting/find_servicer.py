@@ -74,8 +74,6 @@ def _load(place: str) -> object:
             thing = getattr(thing, name)
         except AttributeError:
             raise InputError(_no_such_name(place, name, thing)) from None
-        except _OURS:
-            raise
         except BaseException as problem:  # noqa: BLE001 - whatever their code does
             _fail(f"{place} cannot be looked up", problem)
     return thing
@@ -93,8 +91,6 @@ def _import(name: str) -> ModuleType:
         if missing.endswith(("_pb2", "_pb2_grpc")):
             raise InputError(_no_code(name, missing, problem)) from problem
         _fail(f"{name} fails on import", problem)
-    except _OURS:
-        raise
     except BaseException as problem:  # noqa: BLE001 - whatever their code does
         _fail(f"{name} fails on import", problem)
 
@@ -149,8 +145,6 @@ async def _make(place: str, thing: object, stack: AsyncExitStack) -> object:
             made = await stack.enter_async_context(made)
         elif isinstance(made, AbstractContextManager):
             made = stack.enter_context(made)
-    except _OURS:
-        raise
     except BaseException as problem:  # noqa: BLE001 - whatever their code does
         _fail(f"{place}() fails", problem)
     if not any(_generated_bases(type(made))):
@@ -219,6 +213,8 @@ def _name_of(servicer: object, add_to_server: Callable[..., None]) -> str:
 
 
 def _fail(what: str, problem: BaseException) -> NoReturn:
+    if isinstance(problem, _OURS):
+        raise problem
     raise InputError(f"{what}: {told(problem)}.") from problem
 
 

@@ -31,7 +31,7 @@ class _Die:
         """For the next call that matches."""
         self._matched += 1
         # Of its own for each call, so that calls that end otherwise change nothing for the next.
-        chance = random.Random(f"{self._seed} {self._number} {self._matched}")  # noqa: S311
+        chance = random.Random(f"{self._seed} {self._number} {self._matched}")  # noqa: S311 - to be foreseen
         if self._matched <= self.rule.after or self._done >= self.rule.times:
             return None
         if chance.random() >= self.rule.probability:

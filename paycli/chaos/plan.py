@@ -28,8 +28,15 @@ from typing import Final, NamedTuple, TypeVar
 from paycli.documents import Node, nearest, read
 
 _KEYS: Final = (
-    *("do", "for", "method", "order", "customer", "amount"),
-    *("probability", "after", "times"),
+    "do",
+    "for",
+    "method",
+    "order",
+    "customer",
+    "amount",
+    "probability",
+    "after",
+    "times",
 )
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _SPAN: Final = re.compile(r"(?P<number>\d+(\.\d+)?)(?P<unit>ms|s|m)")

@@ -9,8 +9,9 @@ from functools import partial
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 
-from paycli.chaos.dice import Dice
+from paycli.chaos.dice import Dice, Throw
 from paycli.chaos.injection import UNTOUCHED, Drop, before_work
 from paycli.chaos.plan import Kind, Subject
 from paycli.chaos.requests import Requests
@@ -42,11 +43,14 @@ class Proxy:
         self._requests = requests
         self._headers = headers
 
+    def throw_of(self, method: str) -> Throw | None:
+        """What decides for the calls of a method; None for one that is left alone."""
+        return None if method.startswith(UNTOUCHED) else self._dice.for_method(method, list(Kind))
+
     async def serve(
-        self, method: str, requests: AsyncIterator[bytes], context: Context
+        self, method: str, throw: Throw | None, requests: AsyncIterator[bytes], context: Context
     ) -> AsyncIterator[bytes]:
         """One call. Raises PaymentError for a fault that is an answer."""
-        throw = None if method.startswith(UNTOUCHED) else self._dice.for_method(method, list(Kind))
         fault = None
         if throw is not None:
             subjects: Sequence[Subject] = ()
@@ -129,10 +133,12 @@ class _AnyMethod(grpc.GenericRpcHandler):
         self._proxy = proxy
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Asked once for each method: grpc.aio keeps what it gets."""
         method = handler_call_details.method
+        throw = self._proxy.throw_of(method)
 
         async def serve(requests: AsyncIterator[bytes], context: Context) -> AsyncIterator[bytes]:
-            async for response in self._proxy.serve(method, requests, context):
+            async for response in self._proxy.serve(method, throw, requests, context):
                 yield response
 
         return grpc.stream_stream_rpc_method_handler(serve)
@@ -174,7 +180,7 @@ async def _send(requests: AsyncIterator[bytes], call: Any) -> None:
 
     What grpc.aio offers for it puts INTERNAL in the place of a status that comes before the last request.
     """
-    raw = call._cython_call  # noqa: SLF001
+    raw = call._cython_call  # noqa: SLF001 - there is no public way to it
     try:
         await call.wait_for_connection()
         async for request in requests:
@@ -196,7 +202,7 @@ async def _looked_into(
         return (), requests
     try:
         return subjects_of(kind.FromString(request)), _only(request)
-    except Exception:  # noqa: BLE001 - no such message; the server will say so
+    except DecodeError:  # the server will say so
         return (), _only(request)
 
 

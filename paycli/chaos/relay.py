@@ -12,6 +12,7 @@ import socket
 import struct
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Final
 
 from paycli.host.transport.ports import listening, with_port
@@ -27,14 +28,13 @@ class Relay:
     def __init__(self) -> None:
         self._clients: dict[int, asyncio.StreamWriter] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self.address = ""
 
     @asynccontextmanager
     async def before(self, host: str, port: int, address: str) -> AsyncIterator[Sequence[str]]:
         """Listen on all addresses of a host, for the server at this one. Raises StartError."""
-        self.address = address
+        serve = partial(self._serve, address)
         with listening(host, port) as sockets:
-            servers = [await asyncio.start_server(self._serve, sock=each) for each in sockets]
+            servers = [await asyncio.start_server(serve, sock=each) for each in sockets]
             try:
                 yield [with_port(*each.getsockname()[:2]) for each in sockets]
             finally:
@@ -54,11 +54,14 @@ class Relay:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
             client.transport.abort()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(
+        self, address: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
-        host, _, port = self.address.rpartition(":")
+        task.add_done_callback(self._tasks.discard)
+        host, _, port = address.rpartition(":")
         with suppress(OSError):
             theirs, ours = await asyncio.open_connection(host, int(port))
             own_port = ours.get_extra_info("sockname")[1]
@@ -69,7 +72,6 @@ class Relay:
                 del self._clients[own_port]
                 ours.close()
         writer.close()
-        self._tasks.discard(task)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

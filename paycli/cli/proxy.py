@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from paycli.chaos.requests import Requests
     from paycli.client.access import Access
 
+_UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_metadata_size", 1024 * 1024))
+
 
 def proxy(
     *,
@@ -70,9 +72,6 @@ def proxy(
         )
         connect = partial(aio_channel, to, access, _UNLIMITED)
         run(serve(given, partial(open_proxy, connect, make), partial(_say_ready, watch, to)))
-
-
-_UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_metadata_size", 1024 * 1024))
 
 
 def _requests(faults: Faults, target: str, timeout_s: float, access: Access) -> Requests:

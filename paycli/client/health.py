@@ -8,7 +8,7 @@ from typing import Final
 
 import grpc
 from grpc import StatusCode
-from grpc_health.v1 import health_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paycli.client.access import ANYHOW, Access
 from paycli.client.channel import connect
@@ -83,15 +83,11 @@ def _sentence(status: str, target: str, service: str) -> str:
 
 def _statuses(channel: grpc.Channel, service: str, until: float) -> Iterator[str]:
     """Each status that is heard, until then or until the connection breaks. Raises Refused."""
-    watch = channel.unary_stream(
-        f"/{_HEALTH}/Watch",
-        health_pb2.HealthCheckRequest.SerializeToString,
-        health_pb2.HealthCheckResponse.FromString,
-    )
+    stub = health_pb2_grpc.HealthStub(channel)
     left_s = max(until - time.monotonic(), _ONE_ATTEMPT_S)
     heard = False
     try:
-        for response in watch(health_pb2.HealthCheckRequest(service=service), timeout=left_s):
+        for response in stub.Watch(health_pb2.HealthCheckRequest(service=service), timeout=left_s):
             heard = True
             yield _name_of(response.status)
     except grpc.RpcError as end:
@@ -103,13 +99,9 @@ def _statuses(channel: grpc.Channel, service: str, until: float) -> Iterator[str
 
 def _check(channel: grpc.Channel, service: str, timeout_s: float) -> str:
     """The status now; that of the call where none came. Raises Refused."""
-    check = channel.unary_unary(
-        f"/{_HEALTH}/Check",
-        health_pb2.HealthCheckRequest.SerializeToString,
-        health_pb2.HealthCheckResponse.FromString,
-    )
+    stub = health_pb2_grpc.HealthStub(channel)
     try:
-        response = check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_s)
+        response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=timeout_s)
     except grpc.RpcError as end:
         match end.code():
             case StatusCode.NOT_FOUND:

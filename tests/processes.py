@@ -1,9 +1,34 @@
-"""What the system says of a process and of those that it started."""
+"""Servers as processes, and what the system says of a process and of those that it started."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def ready(folder: Path, line: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A `paycli` command that serves, once it says this line, and where; killed at the end."""
+    port_file = folder / "port"
+    port_file.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "paycli", *arguments]
+    with subprocess.Popen(
+        [*command, "--port", "0", "--port-file", str(port_file)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            assert process.stdout.readline() == f"{line}\n"
+            yield process, f"localhost:{port_file.read_text(encoding='utf-8').strip()}"
+        finally:
+            process.kill()
 
 
 def children_of(pid: int) -> list[int]:

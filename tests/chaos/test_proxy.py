@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.conftest import Server, run_paycli
 from tests.host.test_servicers import WORDS, asked, eventually, plain, project, seen_by_client
+from tests.processes import ready
 from tests.wire import Client, creation
 
 __all__ = ["project"]  # the fixture
@@ -29,21 +29,10 @@ def proxied(
 ) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A proxy before a target, and where it listens."""
     (folder / "chaos.yaml").write_text(f"seed: 1\nfaults: [{faults}]", encoding="utf-8")
-    line = [sys.executable, "-m", "paycli", "proxy", "--to", target, "--chaos", "chaos.yaml"]
-    port_file = folder / "proxy-port"
-    with subprocess.Popen(
-        [*line, *arguments, "--port", "0", "--port-file", str(port_file)],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == f"Proxy for {target} ready!\n"
-            yield process, f"localhost:{port_file.read_text().strip()}"
-        finally:
-            process.kill()
+    line = f"Proxy for {target} ready!"
+    command = ("proxy", "--to", target, "--chaos", "chaos.yaml", *arguments)
+    with ready(folder, line, *command) as served:
+        yield served
 
 
 @pytest.mark.parametrize("faults", ["{do: drop, method: None}", "{do: delay, for: 1ms}"])

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +14,7 @@ from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from tests.certificates import Authority
 from tests.conftest import Server, StartServer, run_paycli
 from tests.host.test_servicers import asked, project, serving
+from tests.processes import ready
 from tests.wire import Client, creation, refusal_of, refused
 
 __all__ = ["project"]  # the fixture
@@ -160,19 +158,10 @@ def test_a_servicer_of_ones_own_meets_them_too(tmp_path: Path) -> None:
         "   expect: {payment_id: '3'}}\n"
     )
     (tmp_path / "chaos.yaml").write_text("faults: [{do: duplicate, order: D}]")
-    line = [sys.executable, "-m", "paycli", "serve", "servicer:Pay", "--chaos", "chaos.yaml"]
-    with subprocess.Popen(
-        [*line, "--port", "0", "--port-file", "port"],
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "Payment Processing Service ready!\n"
-        target = f"localhost:{(tmp_path / 'port').read_text().strip()}"
+    line = "Payment Processing Service ready!"
+    command = ("serve", "servicer:Pay", "--chaos", "chaos.yaml")
+    with ready(tmp_path, line, *command) as (_, target):
         proved = run_paycli("smoke", "suite.yaml", "--target", target, cwd=tmp_path)
-        process.terminate()
     assert proved.returncode == 0, proved.stdout
 
 

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import run_paycli
+from tests.processes import ready
 
 PROTO = """
 syntax = "proto3";
@@ -252,21 +253,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def serving(project: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server of the project, and where it listens."""
-    port_file = project / "port"
-    line = [sys.executable, "-m", "paycli", "serve", "--port", "0", "--port-file", str(port_file)]
-    with subprocess.Popen(
-        [*line, *arguments],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            assert process.stdout.readline() == "every.Every ready!\n"
-            yield process, f"localhost:{port_file.read_text().strip()}"
-        finally:
-            process.kill()
+    with ready(project, "every.Every ready!", "serve", *arguments) as served:
+        yield served
 
 
 @contextmanager
@@ -489,17 +477,9 @@ instance = Other("an instance")
         "soon": "made later",
         "instance": "an instance",
     }.items():
-        port_file = project / f"port-{name}"
-        line = [sys.executable, "-m", "paycli", "serve", "servicer:Sync", f"several:{name}"]
-        with subprocess.Popen(
-            [*line, "--port", "0", "--port-file", str(port_file)],
-            cwd=project,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process:
-            assert process.stdout is not None
-            assert process.stdout.readline() == "every.Every and every.Other ready!\n"
-            target = f"localhost:{port_file.read_text().strip()}"
+        line = "every.Every and every.Other ready!"
+        servicers = ("servicer:Sync", f"several:{name}")
+        with ready(project, line, "serve", *servicers) as (process, target):
             run = subprocess.run(
                 [sys.executable, "-c", program, target],
                 cwd=project,
@@ -621,17 +601,7 @@ def test_a_module_with_one_servicer_needs_no_name(refusals: dict[str, object]) -
 
 def test_what_cannot_be_closed_is_told(project: Path, refusals: dict[str, object]) -> None:
     assert refusals
-    port_file = project / "closing-port"
-    line = [sys.executable, "-m", "paycli", "serve", "closing:make", "--port", "0"]
-    with subprocess.Popen(
-        [*line, "--port-file", str(port_file)],
-        cwd=project,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "every.Other ready!\n"
+    with ready(project, "every.Other ready!", "serve", "closing:make") as (process, _):
         process.terminate()
         _, said = process.communicate(timeout=30)
     assert process.returncode == 1

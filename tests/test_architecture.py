@@ -235,7 +235,7 @@ def test_only_the_command_that_runs_is_loaded() -> None:
         for arguments in (["--help"], ["pay", "--help"])
     ]
     root, pay = (ast.literal_eval(run.stderr) for run in shown)
-    assert pay - root == {"paycli.cli.pay"}
+    assert pay - root == {"paycli.cli.pay", "paycli.cli.service"}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

@@ -49,6 +49,10 @@ Target = Annotated[
     str, typer.Option(envvar="PAYCLI_TARGET", metavar="HOST:PORT", help="The service to call.")
 ]
 Timeout = Annotated[float, seconds("Seconds to wait for an answer.", envvar="PAYCLI_TIMEOUT")]
+Wait = Annotated[
+    float,
+    seconds("Wait up to so many seconds for the service to serve, first.", least=0),
+]
 Plaintext = Annotated[
     bool | None,
     typer.Option(

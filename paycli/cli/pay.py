@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, DocumentError, InputError, OutcomeUnknown
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
     import grpc
 
-    from paycli.client.access import Access
     from paycli.client.charges import Charge, Paid
     from paycli.client.runs import Result, Run
 
@@ -26,7 +26,9 @@ _EXIT_INTERRUPTED = 130
 _CUT_OFF = (KeyboardInterrupt, BrokenPipeError, CheckFailed)
 
 
+@calls_service
 def pay(
+    service: Service,
     fixtures: Annotated[
         list[Path] | None, typer.Argument(metavar="[FIXTURE.yaml]...", help="Payments to send.")
     ] = None,
@@ -52,20 +54,10 @@ def pay(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out the wrong entries of fixtures.")
     ] = False,
-    target: options.Target = options.DEFAULT_TARGET,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
-    plaintext: options.Plaintext = None,
-    ca: options.Ca = None,
-    cert: options.Cert = None,
-    key: options.Key = None,
-    server_name: options.ServerName = None,
-    token: options.Token = None,
-    headers: options.Headers = None,
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
     from paycli.cli.interrupts import termination_as_interrupt
-    from paycli.client.access import access_of
 
     order = {
         "--order-id": order_id and _typed(order_id),
@@ -74,8 +66,6 @@ def pay(
         "--idempotency-key": idempotency_key,
     }
     _refuse_mixture(fixtures, amount, order, keep_going=keep_going)
-    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
-    service = _Service(target, timeout, access)
     with termination_as_interrupt():
         if amount is None:
             code = _pay_fixtures(fixtures or [], service, keep_going=keep_going, as_json=json)
@@ -84,25 +74,18 @@ def pay(
     raise typer.Exit(code)
 
 
-class _Service(NamedTuple):
-    """Whom to call, as it was said on the command line."""
+def _to_learn(charge: Charge, service: Service) -> str:
+    """The command line that sends a charge again; it is never paid twice."""
+    import shlex
 
-    target: str
-    timeout_s: float
-    access: Access
-
-    def to_learn(self, charge: Charge) -> str:
-        """The command line that sends a charge again; it is never paid twice."""
-        import shlex
-
-        words = ["paycli", "pay", "--amount", charge.decimal_amount, "--currency", charge.currency]
-        words += ["--order-id", charge.order_id]
-        if charge.user_id:
-            words += ["--user-id", charge.user_id]
-        if charge.idempotency_key:
-            words += ["--idempotency-key", charge.idempotency_key]
-        words += ["--target", self.target]  # elsewhere, where PAYCLI_TARGET leads, it would be new
-        return shlex.join([*words, *self.access.words()])
+    words = ["paycli", "pay", "--amount", charge.decimal_amount, "--currency", charge.currency]
+    words += ["--order-id", charge.order_id]
+    if charge.user_id:
+        words += ["--user-id", charge.user_id]
+    if charge.idempotency_key:
+        words += ["--idempotency-key", charge.idempotency_key]
+    # Elsewhere, where PAYCLI_TARGET leads, it would be new.
+    return shlex.join([*words, *service.words()])
 
 
 def _typed(argument: str) -> str:
@@ -129,10 +112,9 @@ def _refuse_mixture(
         raise InputError("--keep-going is for fixtures; a single payment has no neighbours.")
 
 
-def _pay_one(amount: str, order: dict[str, str | None], service: _Service, *, as_json: bool) -> int:
+def _pay_one(amount: str, order: dict[str, str | None], service: Service, *, as_json: bool) -> int:
     import uuid
 
-    from paycli.client.channel import connect
     from paycli.client.charges import charge
 
     order_id, currency = order["--order-id"], order["--currency"]
@@ -143,11 +125,11 @@ def _pay_one(amount: str, order: dict[str, str | None], service: _Service, *, as
         user_id=order["--user-id"] or "",
         idempotency_key=order["--idempotency-key"] or "",
     )
-    with connect(service.target, service.timeout_s, service.access) as channel:
+    with service.connect() as channel:
         try:
             paid = _send_and_print(channel, checked, service.timeout_s, as_json=as_json)
         except OutcomeUnknown as problem:
-            problem.command = service.to_learn(checked)
+            problem.command = _to_learn(checked, service)
             output.error(problem, as_json=as_json)
             return problem.exit_code
     return 0 if paid.succeeded else CheckFailed.exit_code
@@ -197,11 +179,10 @@ def _why(ended: BaseException) -> str:
     return str(ended).rstrip(".")
 
 
-def _pay_fixtures(paths: list[Path], service: _Service, *, keep_going: bool, as_json: bool) -> int:
+def _pay_fixtures(paths: list[Path], service: Service, *, keep_going: bool, as_json: bool) -> int:
     """Check all, then send all in order; the exit code is the worst that is true."""
     from itertools import chain
 
-    from paycli.client.channel import connect
     from paycli.client.fixtures import read_fixture
     from paycli.client.runs import Run
 
@@ -212,7 +193,7 @@ def _pay_fixtures(paths: list[Path], service: _Service, *, keep_going: bool, as_
     if wrong and not keep_going:
         code = _carry_out(run, report, lambda: run.leave("--keep-going sends those that are right"))
     else:
-        with connect(service.target, service.timeout_s, service.access) as channel:
+        with service.connect() as channel:
             code = _carry_out(run, report, lambda: run.send(channel, service.timeout_s))
     output.progress(_summary(run))
     return code
@@ -239,7 +220,7 @@ class _Report:
     As JSON, all of it is on stdout.
     """
 
-    def __init__(self, service: _Service, *, as_json: bool) -> None:
+    def __init__(self, service: Service, *, as_json: bool) -> None:
         self._service = service
         self._as_json = as_json
         self._said = ""
@@ -248,7 +229,7 @@ class _Report:
     def __call__(self, result: Result) -> None:
         problem, entry = result.problem, result.entry
         if isinstance(problem, OutcomeUnknown) and not isinstance(entry, DocumentError):
-            problem.command = self._service.to_learn(entry.charge)
+            problem.command = _to_learn(entry.charge, self._service)
         if self._as_json and not self.stdout_is_lost:
             error = {"error": output.error_body(problem) if problem is not None else None}
             output.document({**result.as_dict(), **error})

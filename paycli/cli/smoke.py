@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,10 +11,10 @@ import typer
 
 from paycli.cli import options, output
 from paycli.cli.interrupts import termination_as_interrupt
+from paycli.cli.service import Service
 from paycli.errors import CheckFailed, PaycliError
 
 if TYPE_CHECKING:
-    from paycli.client.access import Access
     from paycli.scenarios.record import Record, StepResult
 
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
@@ -41,6 +41,7 @@ def smoke(
         bool, typer.Option("--strict", help="A service that the target lacks is an error.")
     ] = False,
     timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
+    wait: options.Wait = 0.0,
     plaintext: options.Plaintext = None,
     ca: options.Ca = None,
     cert: options.Cert = None,
@@ -63,21 +64,20 @@ def smoke(
         with _reports(record, junit, target or "a server of its own"):
             paths = suites or suite_paths()
             record.plan_suites(paths)
-            _run(paths, record, target, stack, timeout, access, strict=strict)
+            service = Service(target or "", timeout, access, wait)
+            _run(paths, record, service, stack, is_own=target is None, strict=strict)
     _judge(record)
 
 
 def _run(
     paths: Sequence[Path],
     record: Record,
-    address: str | None,
+    service: Service,
     stack: ExitStack,
-    timeout_s: float,
-    access: Access,
     *,
+    is_own: bool,
     strict: bool,
 ) -> None:
-    from paycli.client.channel import connect
     from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import Target, run_suites
@@ -85,11 +85,13 @@ def _run(
 
     suites = [read_suite(path) for path in paths]
     record.begin([suite.result(step, Verdict.ERROR) for suite in suites for step in suite.steps])
-    server = stack.enter_context(own_server()) if address is None else None
-    at = server.target if server is not None else str(address)
-    channel = stack.enter_context(connect(at, timeout_s, access))
-    last_words = server.last_words if server is not None else str
-    run_suites(suites, Target(channel, timeout_s, at, last_words), record, strict=strict)
+    last_words: Callable[[], str] = str
+    if is_own:
+        server = stack.enter_context(own_server())
+        service, last_words = service._replace(target=server.target), server.last_words
+    channel = stack.enter_context(service.connect())
+    target = Target(channel, service.timeout_s, service.target, last_words)
+    run_suites(suites, target, record, strict=strict)
 
 
 @contextmanager

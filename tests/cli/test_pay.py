@@ -196,12 +196,14 @@ def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) ->
 def test_the_command_leads_where_the_payment_went() -> None:
     """Also when it was the default: PAYCLI_TARGET may lead elsewhere, where it would be paid anew."""
     from paycli.cli.options import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
-    from paycli.cli.pay import _Service
+    from paycli.cli.pay import _to_learn
+    from paycli.cli.service import Service
     from paycli.client.access import Access
     from paycli.client.charges import charge
 
     order = charge(order_id="o", amount="5", currency="EUR", user_id="")
-    command = _Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, Access(plaintext=False)).to_learn(order)
+    service = Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, Access(plaintext=False), 0.0)
+    command = _to_learn(order, service)
     assert command.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
 
 

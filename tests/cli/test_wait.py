@@ -40,6 +40,26 @@ def test_it_waits_for_a_server_that_starts(start_server: StartServer) -> None:
     assert waiting.returncode == 0
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("pay", "--amount", "1"), ("smoke", "configs/smoke/01-seed.yaml")],
+    ids=lambda it: it[0],
+)
+def test_who_sends_something_may_wait_for_it_too(
+    start_server: StartServer, command: tuple[str, ...]
+) -> None:
+    port = free_port()
+    line = [sys.executable, "-m", "paycli", *command, "--target", f"localhost:{port}"]
+    with subprocess.Popen([*line, "--wait", "100"], stdout=subprocess.PIPE) as waiting:
+        time.sleep(1)
+        assert waiting.poll() is None
+        start_server(port=port)
+        waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    gone = run_paycli(*command, "--target", f"localhost:{free_port()}", "--wait", "0.5")
+    assert gone.returncode == 3, gone.stderr
+
+
 @pytest.mark.parametrize("timeout", ["0", "0.5"])
 def test_each_end_has_its_code(server: Server, timeout: str) -> None:
     nowhere = run_paycli("wait", "--timeout", timeout, "--target", f"localhost:{free_port()}")

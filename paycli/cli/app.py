@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "serve": "Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it.",
     "proxy": "Put faults on demand before any gRPC server; SIGTERM or Ctrl-C stops it.",
     "pay": "Send a payment (--amount) or the payments of YAML fixtures.",
+    "payments": "Look at payments, and act on them: capture, void, refund.",
     "smoke": "Prove that a service takes payments; by default, one of our own.",
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",

@@ -24,11 +24,12 @@ _ADVICE: Final = re.compile(r"(?<=\.) Send it again[^.]*\.$")
 
 
 class Failed(NamedTuple):
-    """How a call ended: its status, what was said, and which method it was."""
+    """How a call ended: its status, what was said, which method it was, and what may have come of it."""
 
     code: StatusCode
     said: str
     method: str
+    may: str
 
 
 _Meaning = Callable[[Failed], PaycliError]
@@ -60,20 +61,19 @@ def _open(call: Failed) -> PaycliError:
 
 
 def _no_answer(call: Failed) -> PaycliError:
-    return OutcomeUnknown(f"No answer came ({call.code.name}: {call.said}); it may have been paid.")
+    return OutcomeUnknown(f"No answer came ({call.code.name}: {call.said}); {call.may}.")
 
 
 def _no_proof(call: Failed) -> PaycliError:
     return OutcomeUnknown(
-        f"The service answered {call.code.name} ({call.said}), which proves nothing; "
-        "it may have been paid."
+        f"The service answered {call.code.name} ({call.said}), which proves nothing; {call.may}."
     )
 
 
 def _no_such_method(call: Failed) -> PaycliError:
     return OutcomeUnknown(
         f"The service answered UNIMPLEMENTED ({call.said}): most likely it does not offer "
-        f"{call.method}, but that is no proof; it may have been paid."
+        f"{call.method}, but that is no proof; {call.may}."
     )
 
 
@@ -88,7 +88,7 @@ class _Row(NamedTuple):
 _TABLE: Final = {
     StatusCode.CANCELLED: _Row(_open, _no_answer, _nothing_done),
     StatusCode.UNKNOWN: _Row(_open, _no_proof, _answered),
-    StatusCode.INVALID_ARGUMENT: _Row(_invalid, _no_proof, _answered),
+    StatusCode.INVALID_ARGUMENT: _Row(_invalid, _no_proof, _invalid),
     StatusCode.DEADLINE_EXCEEDED: _Row(_open, _no_answer, _nothing_done),
     StatusCode.NOT_FOUND: _Row(_answered, _no_proof, _answered),
     StatusCode.ALREADY_EXISTS: _Row(_answered, _no_proof, _answered),
@@ -96,7 +96,7 @@ _TABLE: Final = {
     StatusCode.RESOURCE_EXHAUSTED: _Row(_nothing_done, _no_proof, _answered),
     StatusCode.FAILED_PRECONDITION: _Row(_answered, _no_proof, _answered),
     StatusCode.ABORTED: _Row(_open, _no_proof, _answered),
-    StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _answered),
+    StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _invalid),
     StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_such_method, _not_offered),
     StatusCode.INTERNAL: _Row(_open, _no_proof, _answered),
     StatusCode.UNAVAILABLE: _Row(_nothing_done, _no_answer, _nothing_done),
@@ -105,8 +105,10 @@ _TABLE: Final = {
 }
 
 
-def failure_of(call: grpc.RpcError, method: str, *, sent: bool = True) -> PaycliError:
-    """The error for a failed call; `sent` says whether it asked for a payment."""
+def failure_of(
+    call: grpc.RpcError, method: str, *, sent: bool = True, may: str = "it may have been paid"
+) -> PaycliError:
+    """The error for a failed call; `sent` says whether it asked for money to move, `may` of what kind."""
     code = call.code()
     info = error_info(call)
     ours = info is not None and info.domain == ERROR_DOMAIN
@@ -114,7 +116,7 @@ def failure_of(call: grpc.RpcError, method: str, *, sent: bool = True) -> Paycli
     meaning = row.unsent if not sent else row.ours if ours else row.others
     # One line, whatever the service sent: it must not look like a line of our own.
     said = " ".join((call.details() or "no reason given").split())
-    error = meaning(Failed(code, said, method))
+    error = meaning(Failed(code, said, method, may))
     error.status = code.name
     if info is not None and ours:
         error.reason = info.reason

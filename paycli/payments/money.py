@@ -123,6 +123,17 @@ def decimal_from_minor(minor: int, currency: str) -> str:
     return f"{Decimal(minor).scaleb(-exponent):.{exponent}f}"
 
 
+def decimal_from_units_nanos(units: int, nanos: int, currency: str) -> str:
+    """A `google.type.Money`, of either sign, in major units with all digits of the currency.
+
+    Whatever a service sends is shown in full: more digits than that, also of unknown currencies.
+    """
+    total = Decimal(units * _NANOS_PER_UNIT + nanos).scaleb(-9)
+    whole, _, fraction = f"{total:.9f}".partition(".")
+    digits = fraction.rstrip("0").ljust(EXPONENTS.get(currency, 0), "0")
+    return f"{whole}.{digits}" if digits else whole
+
+
 def _unknown_currency(currency: str, field: str = "currency") -> InvalidPayment:
     shown = currency[:_SHOWN_MAX]
     if not currency:

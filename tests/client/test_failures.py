@@ -22,7 +22,7 @@ NOT_OFFERED = "The service does not offer payment.PaymentService/ProcessPayment.
 ROWS = {
     "CANCELLED": (5, SAID, 3, SAID),
     "UNKNOWN": (5, SAID, 1, f"The service answered UNKNOWN: {SAID}"),
-    "INVALID_ARGUMENT": (2, SAID, 1, f"The service answered INVALID_ARGUMENT: {SAID}"),
+    "INVALID_ARGUMENT": (2, SAID, 2, SAID),
     "DEADLINE_EXCEEDED": (5, SAID, 3, SAID),
     "NOT_FOUND": (1, f"The service answered NOT_FOUND: {SAID}", 1, None),
     "ALREADY_EXISTS": (1, f"The service answered ALREADY_EXISTS: {SAID}", 1, None),
@@ -30,7 +30,7 @@ ROWS = {
     "RESOURCE_EXHAUSTED": (3, SAID, 1, f"The service answered RESOURCE_EXHAUSTED: {SAID}"),
     "FAILED_PRECONDITION": (1, f"The service answered FAILED_PRECONDITION: {SAID}", 1, None),
     "ABORTED": (5, SAID, 1, f"The service answered ABORTED: {SAID}"),
-    "OUT_OF_RANGE": (2, SAID, 1, f"The service answered OUT_OF_RANGE: {SAID}"),
+    "OUT_OF_RANGE": (2, SAID, 2, SAID),
     "UNIMPLEMENTED": (1, NOT_OFFERED, 1, NOT_OFFERED),
     "INTERNAL": (5, SAID, 1, f"The service answered INTERNAL: {SAID}"),
     "UNAVAILABLE": (3, SAID, 3, SAID),

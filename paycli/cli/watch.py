@@ -1,0 +1,159 @@
+"""`paycli watch`: what happens to payments, as it happens."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from itertools import dropwhile, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from paycli.cli import options, output
+from paycli.cli.interrupts import termination_as_interrupt
+from paycli.cli.service import Service, calls_service
+from paycli.cli.times import shown_here, time_of
+from paycli.errors import CheckFailed, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from paycli.client.events import Filter
+
+
+class Kind(StrEnum):
+    """What an event did to its payment."""
+
+    CHARGED = "charged"
+    AUTHORIZED = "authorized"
+    DECLINED = "declined"
+    CAPTURED = "captured"
+    VOIDED = "voided"
+    EXPIRED = "expired"
+    REFUNDED = "refunded"
+
+
+@calls_service
+def watch(
+    service: Service,
+    *,
+    after: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="SEQ", help="Begin after this event; 0: with the first one."),
+    ] = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Begin there: 2h ago (2h), 2026-01-31, RFC 3339."),
+    ] = None,
+    payment: Annotated[str, typer.Option(metavar="PAYMENT", help="Only of this payment.")] = "",
+    order_id: Annotated[str, typer.Option(metavar="ID", help="Only of this order.")] = "",
+    customer_id: Annotated[
+        str,
+        typer.Option("--customer-id", "--user-id", metavar="ID", help="Only of this customer."),
+    ] = "",
+    event: Annotated[
+        list[Kind] | None,
+        typer.Option("--event", case_sensitive=False, help="Only of this kind; repeatable."),
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="End after so many. Default: never.")
+    ] = None,
+    command: Annotated[
+        str | None,
+        typer.Option("--exec", metavar="CMD", help="Run this for each, with the event on stdin."),
+    ] = None,
+    position: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where --exec keeps how far it has come."),
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Show what happens to payments, from now on or from where you say; Ctrl-C ends it."""
+    from paycli.client.events import Filter
+
+    if (command is None) != (position is None):
+        raise InputError(
+            "--exec CMD and --position FILE belong together: a command that is killed goes on where it was."
+        )
+    if after is not None and since is not None:
+        raise InputError("Give either --after or --since; both say where to begin.")
+    if command is not None and since is not None:
+        raise InputError(
+            "--exec begins after a number, --after SEQ; 'paycli watch --since 2h --limit 1' shows one."
+        )
+    wanted = Filter(payment, order_id, customer_id, tuple(each.name for each in event or ()))
+    begin = time_of(since) if since is not None else None
+    with termination_as_interrupt():
+        if command is not None and position is not None:
+            _deal_with(command, position, service, wanted, after, limit)
+            return
+        for each in islice(_events(service, wanted, after, begin), limit):
+            _show(each, as_json=json or not sys.stdout.isatty())
+
+
+def _events(
+    service: Service, wanted: Filter, after: int | None, begin: datetime | None
+) -> Iterator[dict[str, Any]]:
+    """Those after a number, else since a time, else those that are still to happen."""
+    from datetime import datetime
+
+    from paycli.client.events import follow
+
+    if after is None and begin is None:
+        after = _newest(service)
+    coming = follow(service.connect, wanted, after or 0, output.progress)
+    if after is None and begin is not None:
+        return dropwhile(lambda it: datetime.fromisoformat(it["create_time"]) < begin, coming)
+    return coming
+
+
+def _newest(service: Service) -> int:
+    from paycli.client.events import newest_sequence
+
+    with service.connect() as channel:
+        return newest_sequence(channel, service.timeout_s)
+
+
+def _deal_with(
+    command: str,
+    path: Path,
+    service: Service,
+    wanted: Filter,
+    after: int | None,
+    limit: int | None,
+) -> None:
+    """Run a command for each event; one that fails is run again for the same event the next time."""
+    import json
+    import subprocess
+
+    from paycli.client.position import position_in
+
+    with position_in(path) as position:
+        if position.after is None:  # from here on, also if nothing happens before the next start
+            position.advance(after if after is not None else _newest(service))
+        for each in islice(_events(service, wanted, position.after, None), limit):
+            said = json.dumps(each, ensure_ascii=False) + "\n"
+            ran = subprocess.run(["/bin/sh", "-c", command], input=said.encode(), check=False)
+            if ran.returncode:
+                raise CheckFailed(
+                    f"The command ended with {ran.returncode} for event {each['sequence']}; "
+                    "watch again, and it is run for the same event again.",
+                    metadata={"sequence": str(each["sequence"])},
+                )
+            position.advance(each["sequence"])
+
+
+def _show(event: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        output.document(event)
+        return
+    payment = event["payment"]
+    output.result(
+        output.one_line(
+            f"{event['sequence']:>8}  {shown_here(event['create_time'])}  {event['event']:10}"
+            f"  {event['amount']:>12} {event['currency']}  {payment['payment_id']}"
+            f"  {payment['order_id']}  {payment['customer_id']}"
+        ).rstrip()
+    )

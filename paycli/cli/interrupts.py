@@ -12,8 +12,34 @@ from typing import Final, NoReturn
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+class Interrupts:
+    """Whether a signal has come, and whether it has to wait."""
+
+    def __init__(self) -> None:
+        self._held = False
+        self._waits = False
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """What the block begins it ends; a signal that comes meanwhile interrupts right after it."""
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._waits:
+            self._waits = False
+            raise KeyboardInterrupt
+
+    def arrive(self) -> None:
+        """A signal. Raises KeyboardInterrupt, now or at the end of the block."""
+        if not self._held:
+            raise KeyboardInterrupt
+        self._waits = True
+
+
 @contextmanager
-def termination_as_interrupt() -> Iterator[None]:
+def termination_as_interrupt() -> Iterator[Interrupts]:
     """Let SIGTERM and a closed terminal unwind like Ctrl-C, as KeyboardInterrupt.
 
     The first one does; those that follow, from somebody in a hurry, cut nothing off that it began.
@@ -23,15 +49,16 @@ def termination_as_interrupt() -> Iterator[None]:
         for number in _ENDINGS
         if signal.getsignal(number) is not signal.SIG_IGN  # nohup, or a shell's background job
     ]
+    interrupts = Interrupts()
 
-    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
         for each in endings:
             signal.signal(each, signal.SIG_IGN)
-        raise KeyboardInterrupt
+        interrupts.arrive()
 
     before = {number: signal.signal(number, interrupt) for number in endings}
     try:
-        yield
+        yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -78,29 +78,41 @@ def progress(text: str) -> None:
 
 
 @contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on a terminal, nothing in a pipe; call it with how much is done and of how much."""
-    drawn = False
+def live_line() -> Iterator[Callable[[str], None]]:
+    """A line on a terminal that is written over and over, nothing in a pipe; call it with what it says."""
+    width = 0
 
-    def draw(done: int, of_all: int) -> None:
-        nonlocal drawn
-        if sys.stderr.isatty():
-            share = done / of_all if of_all else 1.0
-            bar = "#" * round(share * _BAR_WIDTH)
-            with suppress(OSError):  # a terminal that is gone stops nothing
-                print(  # noqa: T201 - the one place that prints
-                    f"\r{bar:-<{_BAR_WIDTH}} {share:4.0%} {done:,} of {of_all:,} {what}",
-                    end="",
-                    file=sys.stderr,
-                    flush=True,
-                )
-            drawn = True
+    def draw(text: str) -> None:
+        nonlocal width
+        if not sys.stderr.isatty():
+            return
+        room = os.get_terminal_size(sys.stderr.fileno()).columns
+        shown = _shown(text)[: room - 1] if room else _shown(text)
+        with suppress(OSError):  # a terminal that is gone stops nothing
+            print(f"\r{shown:{width}}", end="", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+        width = len(shown)
 
     try:
         yield draw
     finally:
-        if drawn:
+        if width:
             progress("")
+
+
+def bar_of(share: float) -> str:
+    """How much is done, as a bar and in percent."""
+    return f"{'#' * round(share * _BAR_WIDTH):-<{_BAR_WIDTH}} {share:4.0%}"
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar on a terminal, nothing in a pipe; call it with how much is done and of how much."""
+    with live_line() as draw:
+
+        def show(done: int, of_all: int) -> None:
+            draw(f"{bar_of(done / of_all if of_all else 1.0)} {done:,} of {of_all:,} {what}")
+
+        yield show
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import options, output, pay_from
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, DocumentError, InputError, OutcomeUnknown
 
@@ -54,6 +54,15 @@ def pay(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out the wrong entries of fixtures.")
     ] = False,
+    source: pay_from.From = None,
+    mapped: pay_from.Map = None,
+    decimal: pay_from.DecimalPoint = ".",
+    rejects: pay_from.Rejects = None,
+    unknown: pay_from.Unknown = None,
+    rate: pay_from.Rate = None,
+    concurrency: pay_from.Concurrency = 64,
+    max_failures: pay_from.FailuresMax = None,
+    retry: pay_from.Retry = 60.0,
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
@@ -65,9 +74,23 @@ def pay(
         "--user-id": user_id and _typed(user_id),
         "--idempotency-key": idempotency_key,
     }
-    _refuse_mixture(fixtures, amount, order, keep_going=keep_going)
-    with termination_as_interrupt():
-        if amount is None:
+    of_rows: dict[str, object] = {
+        "--from": source,
+        "--map": mapped,
+        "--rejects": rejects,
+        "--unknown": unknown,
+        "--rate": rate,
+        "--max-failures": max_failures,
+    }
+    _refuse_mixture(fixtures, amount, order, of_rows, keep_going=keep_going)
+    with termination_as_interrupt() as interrupts:
+        if source is not None:
+            given = pay_from.Given(
+                *(source, mapped or [], decimal, currency or "", rejects, unknown),
+                *(rate, concurrency, max_failures, retry),
+            )
+            code = pay_from.pay_from(given, service, interrupts, as_json=json)
+        elif amount is None:
             code = _pay_fixtures(fixtures or [], service, keep_going=keep_going, as_json=json)
         else:
             code = _pay_one(amount, order, service, as_json=json)
@@ -99,17 +122,25 @@ def _refuse_mixture(
     fixtures: list[Path] | None,
     amount: str | None,
     order: dict[str, str | None],
+    rows: dict[str, object],
     *,
     keep_going: bool,
 ) -> None:
     """Raise InputError for options that would be ignored."""
-    if (amount is None) == (not fixtures):
-        raise InputError("Give either --amount or fixture files, such as 'paycli pay --amount 5'.")
+    source = rows.pop("--from")
+    if sum(map(bool, (amount is not None, fixtures, source is not None))) != 1:
+        raise InputError(
+            "Give one of --amount, fixtures and --from FILE, such as 'paycli pay --amount 5'."
+        )
     ignored = [option for option, value in order.items() if value is not None]
     if fixtures and ignored:
         raise InputError(f"{', '.join(ignored)}: write that into the fixture, for each payment.")
+    if source is not None and (columns := [each for each in ignored if each != "--currency"]):
+        raise InputError(f"{', '.join(columns)}: make that a column of {source}, for each row.")
     if not fixtures and keep_going:
-        raise InputError("--keep-going is for fixtures; a single payment has no neighbours.")
+        raise InputError("--keep-going is for fixtures; a file of rows always goes on.")
+    if source is None and (of_rows := [each for each, value in rows.items() if value]):
+        raise InputError(f"{', '.join(of_rows)}: that is for a file of rows, --from FILE.")
 
 
 def _pay_one(amount: str, order: dict[str, str | None], service: Service, *, as_json: bool) -> int:

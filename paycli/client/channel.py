@@ -24,6 +24,11 @@ _NO_PROXY: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.address_http_proxy_enabled_addresses", ""),
 )
+# A server that starts again is there within seconds; gRPC would wait for up to two minutes.
+_RECONNECT: Final = (
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 1000),
+)
 
 
 class _Target(NamedTuple):
@@ -80,7 +85,7 @@ def _is_plaintext(host: str, access: Access) -> bool:
 
 
 def _options(access: Access, *, is_here: bool) -> list[tuple[str, int | str]]:
-    options: list[tuple[str, int | str]] = [*_NO_PROXY] if is_here else []
+    options: list[tuple[str, int | str]] = [*_RECONNECT, *(_NO_PROXY if is_here else ())]
     if access.server_name:
         options.append(("grpc.ssl_target_name_override", access.server_name))
     return options

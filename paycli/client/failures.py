@@ -18,7 +18,7 @@ from paycli.errors import InputError, NotTaken, OutcomeUnknown, PaycliError, Ref
 from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 if TYPE_CHECKING:
-    from google.rpc import error_details_pb2
+    from google.rpc import error_details_pb2, status_pb2
 
 _ADVICE: Final = re.compile(r"(?<=\.) Send it again[^.]*\.$")
 
@@ -105,20 +105,45 @@ _TABLE: Final = {
 }
 
 
+_CODES: Final = {code.value[0]: code for code in StatusCode}
+
+
 def failure_of(
     call: grpc.RpcError, method: str, *, sent: bool = True, may: str = "it may have been paid"
 ) -> PaycliError:
     """The error for a failed call; `sent` says whether it asked for money to move, `may` of what kind."""
-    code = call.code()
     info = error_info(call)
     ours = info is not None and info.domain == ERROR_DOMAIN
-    row = _TABLE[code]
+    row = _TABLE[call.code()]
     meaning = row.unsent if not sent else row.ours if ours else row.others
+    return _failure(meaning, call.code(), call.details(), method, may, info if ours else None)
+
+
+def failure_in(status: status_pb2.Status, method: str) -> PaycliError:
+    """The error of one item of a batch, whose status came within the answer."""
+    from google.rpc import error_details_pb2
+
+    code = _CODES.get(status.code, StatusCode.UNKNOWN)
+    info = error_details_pb2.ErrorInfo()
+    ours = any(each.Unpack(info) for each in status.details) and info.domain == ERROR_DOMAIN
+    meaning = _TABLE[code].ours if ours else _TABLE[code].others
+    may = "it may have been paid"
+    return _failure(meaning, code, status.message, method, may, info if ours else None)
+
+
+def _failure(
+    meaning: _Meaning,
+    code: StatusCode,
+    said: str | None,
+    method: str,
+    may: str,
+    info: error_details_pb2.ErrorInfo | None,
+) -> PaycliError:
     # One line, whatever the service sent: it must not look like a line of our own.
-    said = " ".join((call.details() or "no reason given").split())
-    error = meaning(Failed(code, said, method, may))
+    one_line = " ".join((said or "no reason given").split())
+    error = meaning(Failed(code, one_line, method, may))
     error.status = code.name
-    if info is not None and ours:
+    if info is not None:
         error.reason = info.reason
         error.metadata = dict(info.metadata)
     return error
@@ -127,20 +152,31 @@ def failure_of(
 def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     """The machine-readable reason (AIP-193) that came with the status, from whomever; if one did."""
     from google.protobuf.message import DecodeError  # start-up time: only failures need these
-    from google.rpc import error_details_pb2, status_pb2
+    from google.rpc import error_details_pb2
 
     info = error_details_pb2.ErrorInfo()
+    status = status_details(call)
+    try:
+        if status is not None and any(each.Unpack(info) for each in status.details):
+            return info
+    except DecodeError:
+        pass
+    return None
+
+
+def status_details(call: grpc.RpcError) -> status_pb2.Status | None:
+    """The status with its details that came in the trailing metadata, if it is that of this end."""
+    from google.protobuf.message import DecodeError
+    from google.rpc import status_pb2
+
     for item in call.trailing_metadata() or ():
         if item.key != STATUS_DETAILS or not isinstance(item.value, bytes):
             continue
         try:
             status = status_pb2.Status.FromString(item.value)
-            # Rewritten on the way, it speaks of another end than this one.
-            if status.code != call.code().value[0]:
-                continue
-            for detail in status.details:
-                if detail.Unpack(info):
-                    return info
         except DecodeError:
             continue
+        # Rewritten on the way, it speaks of another end than this one.
+        if status.code == call.code().value[0]:
+            return status
     return None

@@ -24,6 +24,7 @@ from paycli.errors import (
     Overloaded,
     PaycliError,
     ProcessorUnavailable,
+    Refused,
 )
 
 _OF_THIS_PAYMENT: Final = (Overloaded.reason, ProcessorUnavailable.reason)
@@ -37,6 +38,7 @@ class Outcome(StrEnum):
     PAID = "paid"
     PAID_BEFORE = "paid before"
     DECLINED = "declined"
+    REJECTED = "rejected"
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_SENT = "not sent"
@@ -107,7 +109,7 @@ class Run:
             self._unreported = _lost(entry)
             result = _send(channel, entry, timeout_s)
             self._tell(result)
-            why = _why_to_end(result.problem, channel, timeout_s)
+            why = why_to_end(result.problem, channel, timeout_s)
             if why:
                 self.leave(why)
 
@@ -161,7 +163,7 @@ def _not_sent(entry: FixtureEntry) -> Result:
     return Result(entry, Outcome.NOT_SENT, problem=problem)
 
 
-def _why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: float) -> str:
+def why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: float) -> str:
     """Why the next payment would fare no better; "" when it may."""
     if problem is None:
         return ""
@@ -169,7 +171,7 @@ def _why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: f
         return "the service takes no payments now"
     if problem.reason == _STORE_LOST:
         return "the service lost its store"
-    if problem.status == "UNAUTHENTICATED":
+    if isinstance(problem, Refused):
         return "the service refuses the caller"
     if problem.status == "UNIMPLEMENTED":
         return "the service does not offer payments"

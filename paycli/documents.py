@@ -159,13 +159,12 @@ def _scalar(raw: yaml.ScalarNode) -> object:
 
 def _read_text(path: Path) -> str:
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1)  # whatever it says of its size: /dev/zero says none
+        if len(text) > MAX_BYTES:
             limit = MAX_BYTES // 1024 // 1024
-            raise DocumentError(
-                path, f"{size:,} bytes is more than the {limit} MiB a YAML file may have; split it."
-            )
-        return path.read_text(encoding="utf-8")
+            raise DocumentError(path, f"more than the {limit} MiB a YAML file may have; split it.")
+        return text.decode("utf-8")
     except FileNotFoundError as problem:
         raise DocumentError(path, "no such file.") from problem
     except IsADirectoryError as problem:

@@ -159,12 +159,28 @@ def run(arguments: list[str]) -> int:
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
         return 1
-    except Exception:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
+    except Exception as problem:  # noqa: BLE001 - the outermost edge: what reaches it is our bug
+        if (outside := _of_surroundings(problem)) is not None:
+            output.error(outside, as_json=as_json)
+            return outside.exit_code
         import traceback
 
         output.progress(traceback.format_exc().rstrip())
         output.progress("This is a bug in paycli. Please report it with the lines above.")
         return EXIT_BUG
+
+
+def _of_surroundings(problem: Exception) -> InputError | None:
+    """What the place or the words of the call make impossible anywhere; None for our bugs."""
+    if isinstance(problem, UnicodeEncodeError):
+        shown = ascii(problem.object)[1:-1]
+        return InputError(f"'{shown}' is no UTF-8 text; write it in UTF-8.")
+    if isinstance(problem, FileNotFoundError):
+        try:
+            os.getcwd()  # noqa: PTH109 - Path.cwd does the same with more
+        except FileNotFoundError:
+            return InputError("The working directory is gone. Go to one that is there.")
+    return None
 
 
 def _sentence(error: TyperException) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from paycli.errors import InputError
 from paycli.toolchain.rules.formats import Format
 
 _SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
@@ -43,6 +44,12 @@ def is_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     is_default = source is None or source.name == "DEFAULT"
     return not is_default and value is not None and value is not False
+
+
+def refuse_empty_key(key: str | None) -> None:
+    """An empty key is none, and a variable that is not set; nothing would be paid only once."""
+    if key == "":
+        raise InputError("--idempotency-key is empty; leave it out, or give this payment its key.")
 
 
 Target = Annotated[

@@ -132,6 +132,7 @@ def _refuse_mixture(
         raise InputError(
             "Give one of --amount, fixtures and --from FILE, such as 'paycli pay --amount 5'."
         )
+    options.refuse_empty_key(order["--idempotency-key"])
     ignored = [option for option, value in order.items() if value is not None]
     if fixtures and ignored:
         raise InputError(f"{', '.join(ignored)}: write that into the fixture, for each payment.")

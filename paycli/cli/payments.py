@@ -144,7 +144,7 @@ def capture(
     json: options.Json = False,
 ) -> None:
     """Take what is held for a payment, all or a part of it."""
-    key = idempotency_key or str(uuid.uuid4())
+    key = _key(idempotency_key)
     change = _Change(service, "capture", payment, amount, key, ["--final"] if final else [])
     change.make(lambda calls: calls.capture(payment, amount, key, final=final), as_json=json)
 
@@ -158,7 +158,7 @@ def void(
     json: options.Json = False,
 ) -> None:
     """Give back all that is held and not captured."""
-    key = idempotency_key or str(uuid.uuid4())
+    key = _key(idempotency_key)
     change = _Change(service, "void", payment, None, key, [])
     change.make(lambda calls: calls.void(payment, key), as_json=json)
 
@@ -174,7 +174,7 @@ def refund(
     json: options.Json = False,
 ) -> None:
     """Give back what was captured, all or a part of it."""
-    key = idempotency_key or str(uuid.uuid4())
+    key = _key(idempotency_key)
     words = ["--reason", reason] if reason else []
     change = _Change(service, "refund", payment, amount, key, words)
     change.make(lambda calls: calls.refund(payment, amount, reason, key), as_json=json)
@@ -225,6 +225,11 @@ def balance(
     with service.connect() as channel:
         found = Payments(channel, service.timeout_s).balance(account)
     show(found, _BALANCE_COLUMNS, "amount", as_json=json)
+
+
+def _key(given: str | None) -> str:
+    options.refuse_empty_key(given)
+    return given or str(uuid.uuid4())
 
 
 class _Change:

@@ -8,22 +8,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output, serve_observed, serve_options
+from paycli.cli import output, serve_observed, serve_options
 from paycli.cli.serve_chaos import Faults, faults_of
+from paycli.cli.service import Service, calls_service_at_once
 from paycli.errors import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from paycli.chaos.requests import Requests
-    from paycli.client.access import Access
 
 _UNLIMITED = (("grpc.max_receive_message_length", -1), ("grpc.max_metadata_size", 1024 * 1024))
 
 
+@calls_service_at_once
 def proxy(
+    behind: Service,
     *,
-    to: Annotated[str, typer.Option(metavar="HOST:PORT", help="The server behind it.")],
+    target: Annotated[str, typer.Option("--to", metavar="HOST:PORT", help="The server behind it.")],
     chaos: Annotated[
         Path, typer.Option(metavar="FILE", help="What is done to calls, as of serve --chaos.")
     ],
@@ -31,33 +33,24 @@ def proxy(
     port: serve_options.Port = 50052,
     port_file: serve_options.PortFile = None,
     drain_timeout: serve_options.DrainTimeout = 10.0,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
-    plaintext: options.Plaintext = None,
-    ca: options.Ca = None,
-    cert: options.Cert = None,
-    key: options.Key = None,
-    server_name: options.ServerName = None,
-    token: options.Token = None,
-    headers: options.Headers = None,
     log_calls: serve_observed.LogCalls = False,
     log_format: serve_observed.LogFormatOption = serve_observed.LogFormat.TEXT,
 ) -> None:
     """Put faults on demand before any gRPC server; SIGTERM or Ctrl-C stops it."""
     from paycli.chaos.proxy import Proxy, open_proxy
     from paycli.cli.event_loop import run
-    from paycli.client.access import access_of
     from paycli.client.channel import aio_channel
     from paycli.host.lifecycle import Options, serve
     from paycli.host.transport.server import Limits
 
-    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
+    access = behind.access
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         faults = faults_of(chaos, host, port, watch.say)
         make = partial(
             Proxy,
             faults.dice,
             faults.relay.drop,
-            _requests(faults, to, timeout, access),
+            _requests(faults, behind),
             access.headers,
         )
         given = Options(
@@ -70,11 +63,11 @@ def proxy(
             front=faults.front,
             standard_services=False,
         )
-        connect = partial(aio_channel, to, access, _UNLIMITED)
-        run(serve(given, partial(open_proxy, connect, make), partial(_say_ready, watch, to)))
+        connect = partial(aio_channel, target, access, _UNLIMITED)
+        run(serve(given, partial(open_proxy, connect, make), partial(_say_ready, watch, target)))
 
 
-def _requests(faults: Faults, target: str, timeout_s: float, access: Access) -> Requests:
+def _requests(faults: Faults, behind: Service) -> Requests:
     """What the server tells of its messages, when a fault looks into them.
 
     Raises DocumentError when it tells nothing, Unreachable when it is not there.
@@ -83,14 +76,13 @@ def _requests(faults: Faults, target: str, timeout_s: float, access: Access) -> 
     if rule is None:
         return {}
     from paycli.chaos.requests import requests_of
-    from paycli.client.channel import connect
 
-    with connect(target, timeout_s, access) as channel:
+    with behind.connect() as channel:
         found = requests_of(channel)
     if not found:
         raise DocumentError(
             rule.path,
-            f"this fault looks into requests, and {target} does not tell what they look like "
+            f"this fault looks into requests, and {behind.target} does not tell what they look like "
             "(reflection); leave out 'order', 'customer' and 'amount'.",
             rule.line,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,8 +11,8 @@ import typer
 
 from paycli.cli import options, output
 from paycli.cli.interrupts import termination_as_interrupt
-from paycli.cli.service import Service
-from paycli.errors import CheckFailed, PaycliError
+from paycli.cli.service import Service, calls_service
+from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
     from paycli.scenarios.record import Record, StepResult
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
 
 
+@calls_service
 def smoke(
+    service: Service,
     suites: Annotated[
         list[Path] | None,
         typer.Argument(metavar="[SUITE.yaml]...", help="Default: those of configs/smoke."),
@@ -40,31 +42,20 @@ def smoke(
     strict: Annotated[
         bool, typer.Option("--strict", help="A service that the target lacks is an error.")
     ] = False,
-    timeout: options.Timeout = options.DEFAULT_TIMEOUT_S,
-    wait: options.Wait = 0.0,
-    plaintext: options.Plaintext = None,
-    ca: options.Ca = None,
-    cert: options.Cert = None,
-    key: options.Key = None,
-    server_name: options.ServerName = None,
-    token: options.Token = None,
-    headers: options.Headers = None,
     json: options.Json = False,
 ) -> None:
     """Prove that a service takes payments; by default, one of our own."""
     from functools import partial
 
-    from paycli.client.access import access_of
     from paycli.scenarios.locate import suite_paths
     from paycli.scenarios.record import Record
 
-    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
     with termination_as_interrupt(), ExitStack() as stack:
         record = Record(partial(_report, as_json=json))
-        with _reports(record, junit, target or "a server of its own"):
+        address = "a server of its own" if target is None else target
+        with _reports(record, junit, address):
             paths = suites or suite_paths()
             record.plan_suites(paths)
-            service = Service(target or "", timeout, access, wait)
             _run(paths, record, service, stack, is_own=target is None, strict=strict)
     _judge(record)
 
@@ -78,6 +69,7 @@ def _run(
     is_own: bool,
     strict: bool,
 ) -> None:
+    from paycli.client.access import ANYHOW
     from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import Target, run_suites
@@ -88,10 +80,17 @@ def _run(
     last_words: Callable[[], str] = str
     if is_own:
         server = stack.enter_context(own_server())
-        service, last_words = service._replace(target=server.target), server.last_words
+        last_words = server.last_words
+        # How to get in elsewhere is of no use here.
+        service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
     channel = stack.enter_context(service.connect())
     target = Target(channel, service.timeout_s, service.target, last_words)
-    run_suites(suites, target, record, strict=strict)
+    try:
+        run_suites(suites, target, record, strict=strict)
+    except OutcomeUnknown as lost:
+        if is_own:  # and what became of it is gone with it
+            raise KeyboardInterrupt from lost
+        raise
 
 
 @contextmanager
@@ -107,7 +106,8 @@ def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]
     except PaycliError as problem:
         why = str(problem)
         if record.begun:
-            record.finish(why)
+            with suppress(BrokenPipeError, CheckFailed):  # the problem is what matters
+                record.finish(why)
         raise
     except KeyboardInterrupt:
         why = "the run was interrupted"

@@ -7,9 +7,12 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.service import Service, calls_service_at_once
 
 
+@calls_service_at_once
 def wait(
+    call: Service,
     *,
     service: Annotated[
         str,
@@ -23,22 +26,13 @@ def wait(
         float,
         options.seconds("Seconds to wait; 0 asks once.", least=0, envvar="PAYCLI_WAIT_TIMEOUT"),
     ] = 30.0,
-    target: options.Target = options.DEFAULT_TARGET,
-    plaintext: options.Plaintext = None,
-    ca: options.Ca = None,
-    cert: options.Cert = None,
-    key: options.Key = None,
-    server_name: options.ServerName = None,
-    token: options.Token = None,
-    headers: options.Headers = None,
     json: options.Json = False,
 ) -> None:
     """Wait until a service serves, as its health service says; --timeout 0 asks once."""
     from paycli.cli.interrupts import termination_as_interrupt
     from paycli.client import health
-    from paycli.client.access import access_of
 
-    access = access_of(plaintext, ca, cert, key, server_name, token, headers or ())
+    target, access = call.target, call.access
     with termination_as_interrupt():
         if timeout:
             status = health.wait_until_serving(target, service, timeout, access)

@@ -15,7 +15,10 @@ Header = tuple[str, str]
 
 _NAME: Final = re.compile(r"[0-9a-z_.-]+")
 _VALUE: Final = re.compile(r"[ -~]*")  # what HTTP/2 carries of gRPC's metadata: printable ASCII
+_TOKEN_BYTES_MAX: Final = 65_536
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/=-]+")  # RFC 6750
+# What a connection says of itself, and not a caller.
+_OF_HTTP: Final = ("te", "content-type", "user-agent", "host", "connection", "transfer-encoding")
 _AUTHORIZATION: Final = "authorization"
 
 
@@ -83,9 +86,14 @@ def _header(text: str) -> Header:
         raise InputError("-H takes 'name: value', with a name of a-z, 0-9, '.', '_' and '-'.")
     if name == IDEMPOTENCY_KEY:
         raise InputError(f"-H {name}: a payment's key is given with --idempotency-key KEY.")
-    if name.startswith("grpc-") or name.endswith("-bin") or not _VALUE.fullmatch(value):
+    if (
+        name.startswith("grpc-")
+        or name in _OF_HTTP
+        or name.endswith("-bin")
+        or not _VALUE.fullmatch(value)
+    ):
         raise InputError(
-            f"-H {name}: gRPC's own names, bytes (-bin) and other letters than ASCII "
+            f"-H {name}: names of gRPC and HTTP/2 themselves, bytes (-bin) and other letters than ASCII "
             "cannot be sent so."
         )
     return name, value
@@ -97,7 +105,8 @@ def _token(given: str) -> str:
     if given.startswith("@"):
         path = Path(given[1:])
         try:
-            token = path.read_text(encoding="utf-8").strip()
+            with path.open("rb") as file:
+                token = file.read(_TOKEN_BYTES_MAX).decode("utf-8").strip()
         except (OSError, UnicodeDecodeError) as problem:
             why = getattr(problem, "strerror", None) or "no UTF-8"
             raise InputError(f"The token's file {path} cannot be read: {why}.") from problem

@@ -12,9 +12,9 @@ import socket
 import ssl
 import urllib.request
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
-_LOOK_S: Final = 2.0
+_LOOK_S: Final = (0.25, 1.0)  # at least and at most, of what its caller wanted to wait
 _HTTP2_GREETING: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
 _FRAME_TYPE_AT: Final = 3
 _SETTINGS: Final = 4
@@ -34,6 +34,14 @@ class _Speaks(Enum):
     OTHER = auto()
 
 
+class _Place(NamedTuple):
+    """Where to look, and how long to wait for what is said there."""
+
+    host: str
+    port: int
+    look_s: float
+
+
 def why_no_answer(
     target: str,
     host: str,
@@ -51,9 +59,10 @@ def why_no_answer(
             f"No service answers at {target} through the proxy of {proxy} ({said}). "
             f"Name the host in no_proxy if it can be reached without, {_ELSEWHERE}"
         )
+    look_s = min(max(timeout_s / 4, _LOOK_S[0]), _LOOK_S[1])
     try:
-        speaks = _look(host, port, tls=not plaintext)
-    except socket.gaierror:
+        speaks = _look(_Place(host, port, look_s), tls=not plaintext)
+    except (socket.gaierror, UnicodeError):  # UnicodeError: no name of DNS can be so
         return f"No service answers at {target}: the name '{host}' is not known. Mend --target."
     except ConnectionRefusedError:
         return (
@@ -61,7 +70,7 @@ def why_no_answer(
             f"Start one with 'paycli serve', {_ELSEWHERE}"
         )
     except TimeoutError:
-        return f"{target} cannot be reached: no connection within {_LOOK_S:g} s. Look at the network, {_ELSEWHERE}"
+        return f"{target} cannot be reached: no connection within {look_s:g} s. Look at the network, {_ELSEWHERE}"
     except OSError as problem:
         return f"{target} cannot be reached: {problem.strerror or problem}. Look at the network, {_ELSEWHERE}"
     return _sentence(target, speaks, plaintext=plaintext, timeout_s=timeout_s, said=said)
@@ -100,38 +109,47 @@ def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float
         case _Speaks.HTTP2 if not plaintext:
             return f"{target} speaks plaintext, and TLS was asked for. Add --plaintext if you trust the network."
         case _Speaks.HTTP2 | _Speaks.TLS:
-            return f"{target} did not answer within {timeout_s:g} s ({said}). Wait longer with --timeout, {_ELSEWHERE}"
+            return _of_grpc(target, timeout_s, said)
         case _Speaks.NOTHING:
             return f"{target} takes connections but says nothing. Look whether it hangs or is no gRPC service, {_ELSEWHERE}"
         case _:
             return f"{target} speaks another protocol than gRPC. Name the port of its gRPC service, {_ELSEWHERE}"
 
 
-def _look(host: str, port: int, *, tls: bool) -> _Speaks:
+def _of_grpc(target: str, timeout_s: float, said: str) -> str:
+    """What is wrong with a place that speaks as it should."""
+    if "resolv" in said:
+        return f"gRPC does not understand the address {target}, though this system does. Write it in full, such as 127.0.0.1:50051."
+    if "eadline" in said:
+        return f"{target} did not answer within {timeout_s:g} s ({said}). Wait longer with --timeout, {_ELSEWHERE}"
+    return f"{target} is there, and takes no calls ({said}). Look whether it is starting or overloaded, {_ELSEWHERE}"
+
+
+def _look(place: _Place, *, tls: bool) -> _Speaks:
     """What is spoken there, tried in the wanted way first. Raises OSError when nobody is there."""
     first, second = (_greet_tls, _greet_plain) if tls else (_greet_plain, _greet_tls)
-    heard = first(host, port)
+    heard = first(place)
     if heard in (_Speaks.HTTP2, _Speaks.TLS):
         return heard
-    other = second(host, port)
+    other = second(place)
     return heard if other in (_Speaks.NOTHING, _Speaks.OTHER) else other
 
 
-def _greet_plain(host: str, port: int) -> _Speaks:
-    heard = _hear(host, port, _HTTP2_GREETING)
+def _greet_plain(place: _Place) -> _Speaks:
+    heard = _hear(place, _HTTP2_GREETING)
     if heard is None:
         return _Speaks.NOTHING
     if len(heard) > _FRAME_TYPE_AT and heard[_FRAME_TYPE_AT] == _SETTINGS:
         return _Speaks.HTTP2
     # To the other greeting, old servers say something without a status line, or nothing.
-    if (heard + (_hear(host, port, _HTTP1_QUESTION) or b"")).find(b"HTTP/1.") >= 0:
+    if (heard + (_hear(place, _HTTP1_QUESTION) or b"")).find(b"HTTP/1.") >= 0:
         return _Speaks.HTTP1
     return _Speaks.OTHER if heard else _Speaks.NOTHING
 
 
-def _hear(host: str, port: int, question: bytes) -> bytes | None:
+def _hear(place: _Place, question: bytes) -> bytes | None:
     """What is answered; None for silence. Raises OSError when nobody is there."""
-    with socket.create_connection((host, port), _LOOK_S) as stream:
+    with socket.create_connection((place.host, place.port), place.look_s) as stream:
         try:
             stream.sendall(question)
             return stream.recv(64)
@@ -141,14 +159,14 @@ def _hear(host: str, port: int, question: bytes) -> bytes | None:
             return b""
 
 
-def _greet_tls(host: str, port: int) -> _Speaks:
+def _greet_tls(place: _Place) -> _Speaks:
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE  # only whether it speaks TLS; nothing is told to it
     context.set_alpn_protocols([_HTTP2])
-    with socket.create_connection((host, port), _LOOK_S) as stream:
+    with socket.create_connection((place.host, place.port), place.look_s) as stream:
         try:
-            with context.wrap_socket(stream, server_hostname=host) as secured:
+            with context.wrap_socket(stream, server_hostname=place.host) as secured:
                 chosen = secured.selected_alpn_protocol()
         except ssl.SSLError:
             return _Speaks.OTHER

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import grpc
+from google.protobuf import json_format
 
 from paycli.client.calls import build_request, call, find_method
-from paycli.client.charges import send
+from paycli.client.charges import send, unknown
 from paycli.client.failures import error_info
-from paycli.errors import CheckFailed, PaycliError, Refused
+from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError, Refused
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Late, fill
 from paycli.scenarios.suite import CallStep, FixtureStep, Step, Suite, is_metadata_text
@@ -89,6 +91,12 @@ def _run_step(
             problems = _call(step, target, answers)
     except _Gone as ended:
         gone, problems = ended, [*ended.problems, str(ended)]
+    except OutcomeUnknown as lost:
+        with suppress(
+            BrokenPipeError, CheckFailed
+        ):  # that nobody reads on makes it no better known
+            record.add([replace(result, verdict=Verdict.ERROR, reason=str(lost))])
+        raise
     except _NotSent as problem:
         problems, result = [], replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
     if problems:
@@ -119,6 +127,11 @@ def _call(step: CallStep, target: Target, answers: dict[str, dict[str, Any]]) ->
         if step.expect_error is None:
             return [_ended(ended, target)]
         return list(step.expect_error.unmet(ended, answers))
+    except KeyboardInterrupt as interrupt:
+        raise OutcomeUnknown(
+            f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
+            f"Its request was {json_format.MessageToDict(request, preserving_proto_field_name=True)}."
+        ) from interrupt
     except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
         return [f"the response cannot be shown as JSON: {problem}"]
     if step.expect_error is not None:
@@ -134,6 +147,8 @@ def _pay(step: FixtureStep, target: Target) -> list[str]:
         where = f"{payment.path.name}:{payment.line}"
         try:
             status = send(target.channel, payment.charge, target.timeout_s).status
+        except KeyboardInterrupt as interrupt:
+            raise unknown(payment.charge, "Interrupted before an answer came") from interrupt
         except PaycliError as failure:
             ended = failure.__cause__
             if not isinstance(ended, grpc.RpcError):

@@ -117,7 +117,7 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
         (("--amount", "1" * 100), "100 characters; the most is 64"),
         (("--amount",), "requires an argument"),
         (("--amount", "5", "--bogus"), "No such option"),
-        (("--amount", "5", "no.yaml"), "either --amount or fixture files"),
+        (("--amount", "5", "no.yaml"), "Give one of --amount, fixtures and --from FILE"),
         (("no.yaml", "--currency", "EUR"), "--currency: write that into the fixture"),
         (("no.yaml", "--user-id", ""), "--user-id: write that into the fixture"),
         (
@@ -125,7 +125,7 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
             "--order-id, --idempotency-key:",
         ),
         (("--amount", "5", "--keep-going"), "--keep-going is for fixtures"),
-        ((), "either --amount or fixture files"),
+        ((), "Give one of --amount, fixtures and --from FILE"),
         (("no.yaml",), "no.yaml: no such file"),
     ],
 )

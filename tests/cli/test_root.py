@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -185,3 +186,55 @@ def test_errors_as_json_are_one_object_also_for_wrong_usage() -> None:
         error = json.loads(refused.stderr)["error"]
         assert error["exit_code"] == 2
         assert error["message"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("wait", "--timeout", "0", "--target", "a..b:1"), 3),
+        (("pay", "--amount", "1", "--target", f"{'x' * 70}.de:1"), 3),
+        (("serve", "--port", "0", "--allow-unprotected", "--host", "a..b"), 1),
+        (("payments", "get", "\udcff", "--target", "{target}"), 2),
+        (("payments", "list", "--order-id", "\udcff", "--target", "{target}"), 2),
+        (("wait", "--service", "\udcff", "--target", "{target}"), 2),
+        (("pay", "--amount", "1", "--idempotency-key", "", "--target", "{target}"), 2),
+        (("payments", "void", "x", "--idempotency-key", "", "--target", "{target}"), 2),
+        (("pay", "--amount", "1", "-H", "content-type: x", "--target", "{target}"), 2),
+        (("pay", "/dev/zero"), 2),
+        (("pay", "--amount", "1", "--token", "@/dev/zero"), 2),
+    ],
+)
+def test_what_nobody_means_is_one_sentence(
+    server: Server, tmp_path: Path, words: tuple[str, ...], code: int
+) -> None:
+    line = [each.replace("{target}", server.target) for each in words]
+    run = run_paycli(*line, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (code, ""), run.stderr
+    assert run.stderr.startswith("Error: ")
+    assert run.stderr.count("\n") == 1
+
+
+def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    program = "import os, sys; os.rmdir(os.getcwd()); os.execv(sys.executable, sys.argv[1:])"
+    line = [sys.executable, sys.executable, "-m", "paycli", "doctor"]
+    run = subprocess.run(
+        [sys.executable, "-c", program, *line[1:]], cwd=gone, capture_output=True, text=True
+    )
+    assert "Traceback" not in run.stderr
+    assert (run.returncode, run.stderr.count("\n")) == (2, 1)
+
+
+def test_ctrl_c_while_it_loads_ends_it_without_a_word() -> None:
+    program = (
+        "import os, signal, sys\n"
+        "class CtrlC:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'typer': os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, CtrlC())\n"
+        "from paycli.__main__ import main\n"
+        "main()\n"
+    )
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True)
+    assert (run.returncode, run.stdout, run.stderr) == (-signal.SIGINT, b"", b"")

@@ -11,6 +11,7 @@ import pytest
 
 from paycli.cli import settings
 from paycli.cli.app import COMMANDS, load_command
+from tests.certificates import Authority
 from tests.conftest import Server, run_paycli
 
 
@@ -158,3 +159,41 @@ def test_the_settings_that_commands_share_are_all_named() -> None:
     named = {f"PAYCLI_{each.upper().replace('-', '_')}" for each in settings.SHARED}
     assert shared <= named <= users.keys()
     assert set().union(*users.values()) == set(settings.SECTIONS)
+
+
+def test_what_is_there_and_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/paycli.yaml").symlink_to("nowhere")
+    run = run_paycli("serve", "--print-config", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "configs/paycli.yaml: no such file" in run.stderr
+    for option, said in (("--config", "--config is empty"), ("--profile", "no profile ''")):
+        run = run_paycli("wait", option, "", cwd=tmp_path)
+        assert (run.returncode, run.stdout) == (2, "")
+        assert said in run.stderr or "configs/paycli.yaml" in run.stderr
+
+
+def test_of_tls_and_plaintext_the_nearer_one_holds(tmp_path: Path, server: Server) -> None:
+    pem = Authority(tmp_path).certificate
+    file(tmp_path, f"profiles: {{default: {{ca: {pem}}}, plain: {{plaintext: true}}}}")
+    pay = ("pay", "--amount", "1", "--target", server.target)
+    assert "plaintext, and TLS was asked for" in run_paycli(*pay, cwd=tmp_path).stderr
+    assert run_paycli(*pay, "--plaintext", cwd=tmp_path).returncode == 0
+    said = run_paycli(*pay, "--ca", pem, "--profile", "plain", cwd=tmp_path).stderr
+    assert "TLS was asked for" in said
+    both = run_paycli(*pay, "--plaintext", "--ca", pem, cwd=tmp_path)
+    assert both.returncode == 2
+    # How to get in elsewhere is of no use to a server of one's own.
+    suite = Path(__file__).parents[2] / "configs/smoke/01-seed.yaml"
+    smoke = run_paycli("smoke", suite, cwd=tmp_path)
+    assert smoke.returncode == 0, smoke.stderr
+
+
+def test_what_tells_of_a_payment_chooses_the_same_profile(tmp_path: Path, server: Server) -> None:
+    file(tmp_path, "profiles: {shop: {user: {}}}".replace("user: {}", f"target: {server.target}"))
+    words = ("pay", "--amount", "1", "--order-id", "o", "--user-id", "sim_lost_answer")
+    lost = run_paycli(*words, "--profile", "shop", cwd=tmp_path)
+    assert lost.returncode == 5
+    command = lost.stderr.partition("To learn the outcome: paycli ")[2].split()
+    assert command[-4:] == ["--profile", "shop", "--target", server.target]
+    assert run_paycli(*command, cwd=tmp_path).returncode == 0

@@ -182,7 +182,8 @@ def test_a_run_that_is_stopped_leaves_a_report(
         _, said = process.communicate(timeout=20)
     assert reported(report)["errors"] >= 1
     if number != signal.SIGKILL:
-        assert process.returncode == 130
+        # A call that was on its way may have paid.
+        assert process.returncode == (5 if "may have been carried out" in said else 130)
         assert reported(report)["tests"] == 2_000
         assert "not run" in said
 

@@ -488,8 +488,8 @@ CHANGES: Final = (
     Change(
         "client: loopback goes through a proxy",
         "client/channel.py",
-        "[*_NO_PROXY] if is_here else []\n",
-        "[]\n",
+        "[*_RECONNECT, *(_NO_PROXY if is_here else ())]\n",
+        "[*_RECONNECT]\n",
         "tests/client/test_proxies.py",
     ),
     Change(

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
+from typing import Any, Final
 
 from paycli.addresses import address_of, is_localhost
 from paycli.errors import StartError
@@ -105,9 +105,18 @@ def _can_bind(host: str) -> bool:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family, address = _resolved(host, port)
     return socket.create_server(address[:2], family=family)
 
 
 def _family_of(host: str) -> socket.AddressFamily:
-    return socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)[0][0]
+    return _resolved(host, 0)[0]
+
+
+def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
+    """Raises OSError."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except UnicodeError as problem:  # no name of DNS can be so
+        raise socket.gaierror(socket.EAI_NONAME, str(problem)) from problem
+    return family, address

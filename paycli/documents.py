@@ -142,6 +142,25 @@ def read(path: Path) -> Node:
     return Node(path, raw)
 
 
+def read_text(text: str, name: str) -> list[Node]:
+    """The YAML, or JSON, documents of a text that somebody typed; `name` is what to call it.
+
+    Raises DocumentError.
+    """
+    path = Path(name)
+    try:
+        found = [each for each in yaml.compose_all(text, Loader=_Loader) if each is not None]
+    except yaml.MarkedYAMLError as problem:
+        raise _syntax_error(path, text, problem) from problem
+    except yaml.YAMLError as problem:
+        raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
+    except RecursionError as problem:
+        raise DocumentError(path, "nested too deeply to be meant.") from problem
+    for each in found:
+        _refuse_bombs(path, each)
+    return [Node(path, each) for each in found]
+
+
 def _scalar(raw: yaml.ScalarNode) -> object:
     match raw.tag.rpartition(":")[2]:
         case "null":

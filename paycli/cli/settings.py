@@ -25,7 +25,19 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE: Final = Path("configs/paycli.yaml")
 DEFAULT_PROFILE: Final = "default"
-SECTIONS: Final = ("serve", "proxy", "pay", "payments", "watch", "smoke", "wait", "db", "doctor")
+SECTIONS: Final = (
+    "serve",
+    "proxy",
+    "pay",
+    "payments",
+    "watch",
+    "call",
+    "describe",
+    "smoke",
+    "wait",
+    "db",
+    "doctor",
+)
 SHARED: Final = (
     "ca",
     "cert",

@@ -1,0 +1,68 @@
+"""Where `call` and `describe` learn what services look like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paycli.errors import DocumentError, InputError
+
+if TYPE_CHECKING:
+    import grpc
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+    from paycli.client.schema import Schema
+
+DescriptorSet = Annotated[
+    Path | None,
+    typer.Option(
+        "--descriptor-set", metavar="FILE", help="Descriptors to go by, as gen writes them."
+    ),
+]
+Protos = Annotated[
+    list[Path] | None,
+    typer.Option("-I", "--proto-path", help="Protos to go by. Default: the server's reflection."),
+]
+
+
+def local_schema(roots: list[Path] | None, descriptor_set: Path | None) -> Schema | None:
+    """From protos or descriptors at hand; None if neither is named. Raises InputError."""
+    from paycli.client.schema import schema_of_files
+
+    if roots and descriptor_set:
+        raise InputError(
+            "Give either -I DIR or --descriptor-set FILE; both say what services look like."
+        )
+    if roots:
+        from paycli.toolchain.protos.protoc import compile_descriptors
+        from paycli.toolchain.protos.workspace import find_workspace
+
+        return schema_of_files(compile_descriptors(find_workspace(tuple(roots), ())))
+    if descriptor_set:
+        return schema_of_files(_read(descriptor_set))
+    return None
+
+
+def _read(path: Path) -> FileDescriptorSet:
+    from google.protobuf.descriptor_pb2 import FileDescriptorSet
+    from google.protobuf.message import DecodeError
+
+    try:
+        return FileDescriptorSet.FromString(path.read_bytes())
+    except OSError as problem:
+        raise DocumentError(path, f"cannot be read: {problem.strerror}.") from problem
+    except DecodeError as problem:
+        raise DocumentError(
+            path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
+        ) from problem
+
+
+def schema_for(local: Schema | None, channel: grpc.Channel, timeout_s: float) -> Schema:
+    """The local one, or what the server tells."""
+    if local is not None:
+        return local
+    from paycli.client.schema import schema_of_server
+
+    return schema_of_server(channel, timeout_s)

@@ -1,0 +1,112 @@
+"""A call of any method, with requests and responses as plain data."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, NamedTuple
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+# Imported for what it adds to the default pool: what travels inside a google.rpc.Status.
+from google.rpc import error_details_pb2 as _details  # noqa: F401
+
+from paycli.client.failures import failure_of, status_details
+from paycli.client.schema import path_of
+from paycli.errors import InputError, OutcomeUnknown, PaycliError
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+_MAY: Final = "it may have been carried out"
+_NO_ANSWER: Final = (
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.UNAVAILABLE,
+)
+
+
+class Heard(NamedTuple):
+    """What a call brings besides its responses; called when it is there."""
+
+    initial: Callable[[Metadata], None]
+    trailing: Callable[[Metadata], None]
+
+
+def requests_of(
+    method: MethodDescriptor, documents: Sequence[object], pool: DescriptorPool
+) -> list[Message]:
+    """The messages of plain data. Raises InputError for data that does not fit, or is not one."""
+    if not method.client_streaming and len(documents) > 1:
+        raise InputError(f"{path_of(method)} takes one request, and {len(documents)} were given.")
+    if not method.client_streaming and not documents:
+        documents = [{}]
+    return [_request(method, each, pool) for each in documents]
+
+
+def _request(method: MethodDescriptor, document: object, pool: DescriptorPool) -> Message:
+    name = method.input_type.full_name
+    request = GetMessageClass(method.input_type)()
+    try:
+        json_format.ParseDict(document, request, descriptor_pool=pool)  # type: ignore[arg-type]
+    except (json_format.ParseError, TypeError, ValueError, AttributeError) as problem:
+        why = " ".join(str(problem).split()).rstrip(".")
+        raise InputError(
+            f"This is no {name}: {why}. 'paycli describe {name}' shows one."
+        ) from problem
+    return request
+
+
+def invoke(
+    channel: grpc.Channel,
+    method: MethodDescriptor,
+    requests: Sequence[Message],
+    timeout_s: float | None,
+    heard: Heard,
+) -> Iterator[Message]:
+    """The responses as they come. Raises the error that the call ends with.
+
+    What no answer proves is OutcomeUnknown; other statuses are taken at their word.
+    """
+    stub: Any = channel.stream_stream(
+        f"/{path_of(method)}",
+        request_serializer=lambda message: message.SerializeToString(),
+        response_deserializer=GetMessageClass(method.output_type).FromString,
+    )
+    call: Any = stub(iter(requests), timeout=timeout_s)
+    try:
+        heard.initial(tuple(call.initial_metadata()))
+        yield from call
+        heard.trailing(tuple(call.trailing_metadata()))
+    except grpc.RpcError as problem:
+        trailing: Any = problem.trailing_metadata()
+        heard.trailing(tuple(trailing or ()))
+        raise _failure(problem, method) from problem
+    finally:
+        call.cancel()  # of no effect on one that has ended
+
+
+def _failure(problem: grpc.RpcError, method: MethodDescriptor) -> PaycliError:
+    status = status_details(problem)
+    details = [] if status is None else [_detail(each) for each in status.details]
+    failure = failure_of(problem, path_of(method), sent=False)
+    if problem.code() in _NO_ANSWER and not details:
+        said = f"No answer came ({problem.code().name}: {problem.details()})"
+        failure = OutcomeUnknown(f"{said}; {_MAY}.")
+        failure.status = problem.code().name
+    for number, detail in enumerate(details, 1):
+        failure.metadata[f"detail{number}"] = detail
+    return failure
+
+
+def _detail(packed: Any) -> str:
+    """A detail of an error as JSON; of a kind that nobody here knows, its name and bytes."""
+    try:
+        return json_format.MessageToJson(packed, indent=None, preserving_proto_field_name=True)
+    except (TypeError, DecodeError, KeyError):
+        kind = packed.type_url.rpartition("/")[2]
+        return f"{kind} {base64.b64encode(packed.value).decode()}"

@@ -205,7 +205,10 @@ def _span_of(fault: Node, kind: Kind, node: Node | None) -> Span:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
     if not 0 <= value <= 1:  # nan, too
         raise ValueError(f"{text} is not between 0 and 1.")
     return value

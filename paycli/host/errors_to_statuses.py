@@ -6,7 +6,7 @@ import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 import grpc
 
@@ -17,6 +17,9 @@ from paycli.host.statuses import abort
 _log = logging.getLogger(__name__)
 
 _Write = Callable[[Any], Any]
+
+# These two would end the loop, and with it everybody's calls; a real Ctrl-C does not come this way.
+_RAISED: Final = (Exception, SystemExit, KeyboardInterrupt)
 
 
 def errors_to_statuses(method: Method) -> Method:
@@ -44,7 +47,7 @@ def _single(method: Method, write: _Write) -> Behaviour:
             if isinstance(request, PaymentError):
                 await abort(context, request)
             return write(await behaviour(request, context))
-        except Exception as problem:  # noqa: BLE001 - all of them end here
+        except _RAISED as problem:  # all of them end here
             await _fail(context, method.name, problem)
 
     return answer
@@ -60,7 +63,7 @@ def _stream(method: Method, write: _Write) -> Behaviour:
             async with aclosing(behaviour(request, context)) as responses:
                 async for response in responses:
                     yield write(response)
-        except Exception as problem:  # noqa: BLE001 - all of them end here
+        except _RAISED as problem:  # all of them end here
             await _fail(context, method.name, problem)
 
     return answer
@@ -104,7 +107,7 @@ def _as_it_is(response: Any) -> Any:
     return response
 
 
-async def _fail(context: Context, method: str, problem: Exception) -> NoReturn:
+async def _fail(context: Context, method: str, problem: BaseException) -> NoReturn:
     """What is no rule's no is a fault, told in the log alone."""
     if isinstance(problem, grpc.aio.AbortError):
         raise problem
@@ -116,7 +119,7 @@ async def _fail(context: Context, method: str, problem: Exception) -> NoReturn:
     await abort(context, problem)
 
 
-async def _keep_own_code(context: Context, method: str, problem: Exception) -> None:
+async def _keep_own_code(context: Context, method: str, problem: BaseException) -> None:
     """End the call with the code that the method set before it failed, as classic servicers do."""
     code = context.code()
     if not isinstance(code, grpc.StatusCode) or code is grpc.StatusCode.OK:

@@ -117,7 +117,7 @@ def test_what_requests_are_about() -> None:
         ("faults:\n- do: delay\n  for: 61m", ":3: 'for': '61m' is not a time of at most an hour"),
         ("faults:\n- do: drop\n  probability: 1.1", ":3: 'probability': 1.1 is not between"),
         ("faults:\n- do: drop\n  probability: nan", ":3: 'probability': nan is not between"),
-        ("faults:\n- do: drop\n  probability: often", ":3: 'probability': "),
+        ("faults:\n- do: drop\n  probability: often", ":3: 'probability': often is not between"),
         ("faults:\n- do: drop\n  times: -1", ":3: 'times': '-1' is not a whole number"),
         ("faults:\n- do: drop\n  after: 1.5", ":3: 'after': '1.5' is not a whole number"),
         ("faults:\n- do: drop\n  amount: nan", ":3: 'amount': 'nan' is not an amount"),

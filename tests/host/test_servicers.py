@@ -628,3 +628,27 @@ def test_a_refusal_is_wrong_usage_and_nothing_is_left(
     run = run_paycli("serve", "good", "--store", "sqlite:///x.db", cwd=project)
     assert run.returncode == 2
     assert run.stderr == "Error: --store is of paycli's own payment service; leave it out.\n"
+
+
+def test_a_method_that_wants_to_leave_takes_nobody_along(project: Path) -> None:
+    """SystemExit and KeyboardInterrupt in a coroutine end the loop of whoever does not look."""
+    (project / "leaving.py").write_text(
+        "import sys\n"
+        "import servicer\n"
+        "class Leaving(servicer.Async):\n"
+        "    async def One(self, request, context):\n"
+        "        sys.exit(3)\n"
+        "    async def Many(self, request, context):\n"
+        "        raise KeyboardInterrupt\n"
+        "        yield\n"
+    )
+    with serving(project, "leaving:Leaving") as (process, target):
+        said = asked(
+            project,
+            target,
+            "for call in (stub.One, lambda ask: list(stub.Many(ask))):\n"
+            "    try: call(Ask())\n"
+            "    except grpc.RpcError as ended: print(ended.code().name, 'incident' in ended.details())",
+        )
+        assert said == "INTERNAL True\nINTERNAL True\n"
+        assert process.poll() is None

@@ -246,3 +246,18 @@ def test_what_does_not_go_together(tmp_path: Path, arguments: tuple[str, ...], s
     refused = run_paycli("serve", *arguments, cwd=tmp_path)
     assert refused.returncode == 2
     assert said in refused.stderr
+
+
+def test_who_hangs_at_the_end_is_told_of_and_the_end_is_no_success(project: Path) -> None:
+    workers = Workers(project, "servicer:Pay", "--workers", "2", "--drain-timeout", "0.1")
+    hangs = min(workers.pids)
+    os.kill(hangs, signal.SIGSTOP)
+    assert workers.stop() == 1
+    assert workers.count(f"Worker {hangs} hangs, and is killed.") == 1
+
+
+def test_a_first_worker_that_ends_without_a_word_is_told_of(project: Path) -> None:
+    (project / "leaves.py").write_text("import os\nos._exit(0)\n")
+    run = run_paycli("serve", "leaves:Pay", "--workers", "2", "--port", "0", cwd=project)
+    assert (run.returncode, run.stdout) == (1, "")
+    assert run.stderr == "The first worker ended with 0 before it was ready.\n"

@@ -64,7 +64,7 @@ def _marks(folder: str, prefix: str) -> Iterator[tuple[str, _Mark]]:
             if entry.is_dir(follow_symlinks=False):
                 if _is_watched(entry):
                     yield from _marks(entry.path, f"{name}/")
-            elif name.endswith(_SUFFIXES):
+            elif name.endswith(_SUFFIXES) and entry.is_file():
                 found = entry.stat()
                 yield name, (found.st_mtime_ns, found.st_size, found.st_ino)
         except OSError:

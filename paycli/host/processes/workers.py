@@ -31,6 +31,8 @@ _PAUSE_S: Final = 0.1  # before a worker is started again for the first time
 _PAUSE_MAX_S: Final = 10.0
 _WAIT_MAX_S: Final = 10.0  # for a connection to become as old as it may
 _STEADY_S: Final = 30.0  # who lived so long is started again as if for the first time
+_FAILED: Final = 1
+_TOLD: Final = (1, 2)  # how a command ends that has said why
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NEWS_BYTES: Final = 65_536
 
@@ -63,13 +65,6 @@ class _Worker:
         """A signal, unless it has ended."""
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
-
-    async def end(self, patience_s: float) -> int:
-        """Wait until it has drained, and kill it when that takes longer; returns its exit code."""
-        await asyncio.wait((self.ended,), timeout=patience_s)
-        if not self.ended.done():
-            self.send(signal.SIGKILL)
-        return await self.ended
 
     async def _end(self, news: socket.socket) -> int:
         code = await self._process.wait()
@@ -149,7 +144,7 @@ class Supervisor:
             self._folder = Path(folder)
             first = await self._start()
             if not await first.is_ready():
-                return await first.ended
+                return self._judged(await first.ended)
             loop.add_signal_handler(signal.SIGUSR2, self._begin, self._roll)
             for worker in (first, *[await self._start() for _ in range(self._plan.count - 1)]):
                 await worker.is_ready()  # one that is not is started again
@@ -160,7 +155,7 @@ class Supervisor:
             await self._stop.wait()
             notify("STOPPING=1")
             patience_s = self._plan.patience_s
-            codes = await asyncio.gather(*(each.end(patience_s) for each in self._alive))
+            codes = await asyncio.gather(*(self._end(each, patience_s) for each in self._alive))
         return next(filter(None, codes), 0)
 
     def _begin(self, work: Callable[..., object], *arguments: object) -> None:
@@ -192,6 +187,23 @@ class Supervisor:
             worker.send(signal.SIGTERM)
         return worker
 
+    def _judged(self, code: int) -> int:
+        """The exit code of a first worker that was never ready; of mistakes it has told itself."""
+        if self._stop.is_set() or code in _TOLD:
+            return code
+        self._say(f"The first worker ended with {code} before it was ready.")
+        return _FAILED
+
+    async def _end(self, worker: _Worker, patience_s: float) -> int:
+        """Wait until it has drained, and kill it when that takes longer; returns its exit code."""
+        await asyncio.wait((worker.ended,), timeout=patience_s)
+        if worker.ended.done():
+            return await worker.ended
+        self._say(f"Worker {worker.pid} hangs, and is killed.")
+        worker.send(signal.SIGKILL)
+        await worker.ended
+        return _FAILED
+
     async def _keep(self, worker: _Worker) -> None:
         """Start a worker again whenever it ends, unless another has its place."""
         pause_s = _PAUSE_S
@@ -221,7 +233,7 @@ class Supervisor:
                 old.is_replaced = True
                 self._begin(self._keep, new)
                 old.send(self._plan.farewell)
-                await old.end(self._plan.patience_s + 2 * (self._plan.age_s or 0))
+                await self._end(old, self._plan.patience_s + 2 * (self._plan.age_s or 0))
                 if not await new.is_ready() or self._stop.is_set():
                     return
             self._say("All workers are new.")

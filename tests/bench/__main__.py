@@ -13,7 +13,7 @@ from pathlib import Path
 from paycli.cli import db
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import batch, hosted, native, overload, processes, stored, unary
+from tests.bench import batch, bulk, hosted, native, overload, processes, stored, unary
 from tests.bench.ids import KINDS
 
 
@@ -85,6 +85,15 @@ def _batch(folder: Path, _: int) -> None:
         row(f"BatchCreatePayments, {kind} ids / tight inserts", found.ratio, ">= 0.50", rates)
 
 
+def _bulk(folder: Path, payments: int) -> None:
+    for kind in KINDS:
+        (within := folder / kind).mkdir()
+        found = bulk.compare(within, min(payments, 200_000), kind)
+        rates = f"{found.subject:,.0f}/s against {found.baseline:,.0f}/s"
+        row(f"pay --from, {kind} ids / tight inserts", found.ratio, ">= 0.50", rates)
+        row("  megabytes of the client, at most", found.rss_mb, "<= 150.00", "")
+
+
 def _stored(folder: Path, payments: int) -> None:
     for kind in KINDS:
         (within := folder / kind).mkdir()
@@ -147,6 +156,7 @@ SUBJECTS = {
     "overload": _overload,
     "native": _native,
     "batch": _batch,
+    "bulk": _bulk,
     "stored": _stored,
     "help": _help,
     "pay": _pay,

@@ -127,19 +127,12 @@ class Node:
 
 def read(path: Path) -> Node:
     """Read one YAML document; every problem is a DocumentError."""
-    text = _read_text(path)
-    try:
-        raw = yaml.compose(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as problem:
-        raise _syntax_error(path, text, problem) from problem
-    except yaml.YAMLError as problem:
-        raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
-    except RecursionError as problem:
-        raise DocumentError(path, "nested too deeply to be meant.") from problem
-    if raw is None:
+    found = _composed(path, _read_text(path))
+    if not found:
         raise DocumentError(path, "the file is empty.")
-    _refuse_bombs(path, raw)
-    return Node(path, raw)
+    if len(found) > 1:
+        raise found[1].error("a second document begins here; a file has one.")
+    return found[0]
 
 
 def read_text(text: str, name: str) -> list[Node]:
@@ -147,7 +140,10 @@ def read_text(text: str, name: str) -> list[Node]:
 
     Raises DocumentError.
     """
-    path = Path(name)
+    return _composed(Path(name), text)
+
+
+def _composed(path: Path, text: str) -> list[Node]:
     try:
         found = [each for each in yaml.compose_all(text, Loader=_Loader) if each is not None]
     except yaml.MarkedYAMLError as problem:

@@ -31,7 +31,7 @@ def read(tmp_path: Path, text: str) -> documents.Node:
         ("zzz: 1\n", 1, "known are a, amount."),
         ("- 1\n", 1, "must be a mapping"),
         ("just words\n", 1, "must be a mapping"),
-        ("a: 1\n---\nb: 2\n", 2, "not YAML"),
+        ("a: 1\n---\nb: 2\n", 3, "a second document begins here"),
         ("a: &x [*x]\n", None, "to be meant"),
         ("[" * 100 + "]" * 100, None, "nested too deeply"),
         ("a: \x01\n", None, "not YAML"),

@@ -54,6 +54,9 @@ def pay(
     keep_going: Annotated[
         bool, typer.Option("--keep-going", help="Leave out the wrong entries of fixtures.")
     ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Send nothing; show what would be sent.")
+    ] = False,
     source: pay_from.From = None,
     mapped: pay_from.Map = None,
     decimal: pay_from.DecimalPoint = ".",
@@ -82,7 +85,7 @@ def pay(
         "--rate": rate,
         "--max-failures": max_failures,
     }
-    _refuse_mixture(fixtures, amount, order, of_rows, keep_going=keep_going)
+    _refuse_mixture(fixtures, amount, order, of_rows, keep_going=keep_going, dry_run=dry_run)
     with termination_as_interrupt() as interrupts:
         if source is not None:
             given = pay_from.Given(
@@ -90,6 +93,8 @@ def pay(
                 *(rate, concurrency, max_failures, retry),
             )
             code = pay_from.pay_from(given, service, interrupts, as_json=json)
+        elif dry_run:
+            code = _rehearse(fixtures, amount, order, service, as_json=json)
         elif amount is None:
             code = _pay_fixtures(fixtures or [], service, keep_going=keep_going, as_json=json)
         else:
@@ -125,6 +130,7 @@ def _refuse_mixture(
     rows: dict[str, object],
     *,
     keep_going: bool,
+    dry_run: bool,
 ) -> None:
     """Raise InputError for options that would be ignored."""
     source = rows.pop("--from")
@@ -140,23 +146,14 @@ def _refuse_mixture(
         raise InputError(f"{', '.join(columns)}: make that a column of {source}, for each row.")
     if not fixtures and keep_going:
         raise InputError("--keep-going is for fixtures; a file of rows always goes on.")
+    if source is not None and dry_run:
+        raise InputError("--dry-run is for --amount and for fixtures.")
     if source is None and (of_rows := [each for each, value in rows.items() if value]):
         raise InputError(f"{', '.join(of_rows)}: that is for a file of rows, --from FILE.")
 
 
 def _pay_one(amount: str, order: dict[str, str | None], service: Service, *, as_json: bool) -> int:
-    import uuid
-
-    from paycli.client.charges import charge
-
-    order_id, currency = order["--order-id"], order["--currency"]
-    checked = charge(
-        order_id=order_id if order_id is not None else f"order-{uuid.uuid4()}",
-        amount=amount,
-        currency=currency if currency is not None else _DEFAULT_CURRENCY,
-        user_id=order["--user-id"] or "",
-        idempotency_key=order["--idempotency-key"] or "",
-    )
+    checked = _charge(amount, order)
     with service.connect() as channel:
         try:
             paid = _send_and_print(channel, checked, service.timeout_s, as_json=as_json)
@@ -165,6 +162,56 @@ def _pay_one(amount: str, order: dict[str, str | None], service: Service, *, as_
             output.error(problem, as_json=as_json)
             return problem.exit_code
     return 0 if paid.succeeded else CheckFailed.exit_code
+
+
+def _charge(amount: str, order: dict[str, str | None]) -> Charge:
+    import uuid
+
+    from paycli.client.charges import charge
+
+    order_id, currency = order["--order-id"], order["--currency"]
+    return charge(
+        order_id=order_id if order_id is not None else f"order-{uuid.uuid4()}",
+        amount=amount,
+        currency=currency if currency is not None else _DEFAULT_CURRENCY,
+        user_id=order["--user-id"] or "",
+        idempotency_key=order["--idempotency-key"] or "",
+    )
+
+
+def _rehearse(
+    fixtures: list[Path] | None,
+    amount: str | None,
+    order: dict[str, str | None],
+    service: Service,
+    *,
+    as_json: bool,
+) -> int:
+    """Show what would be sent; the exit code is 2 if something could not be."""
+    from paycli.client.fixtures import read_fixture
+    from paycli.client.rehearsal import rehearsal
+
+    code = 0
+    read = (each for path in fixtures or [] for each in read_fixture(path))
+    charges = (each if isinstance(each, DocumentError) else each.charge for each in read)
+    for each in charges if amount is None else (_charge(amount, order),):
+        if isinstance(each, DocumentError):
+            output.error(each, as_json=as_json)
+            code = each.exit_code
+            continue
+        shown = rehearsal(each, service.target, service.access)
+        if as_json:
+            output.document(shown)
+            continue
+        request = shown["request"]
+        user = f" by {request['user_id']}" if request["user_id"] else ""
+        output.result(
+            output.one_line(f"{request['amount']} {request['currency']}{user}: key {shown['key']}")
+        )
+        output.result(output.one_line(f"  {shown['grpcurl']}"))
+        if shown["left_out"]:
+            output.progress(f"  and -H for {', '.join(shown['left_out'])}, which may be secret")
+    return code
 
 
 def _send_and_print(

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -305,3 +306,42 @@ def test_tls_is_asked_for_where_it_is_wanted(server: Server) -> None:
     assert (refused.returncode, refused.stdout) == (3, "")
     remote = run_paycli("pay", "--amount", "5", "--target", f"0.0.0.0:{server.port}")
     assert remote.returncode == 3  # not loopback by its spelling: TLS
+
+
+def test_a_rehearsal_needs_no_server_and_shows_what_would_be_sent(tmp_path: Path) -> None:
+    words = (
+        "pay",
+        "--amount",
+        "1234567890123.1",
+        "--order-id",
+        "it's",
+        "--user-id",
+        "ada",
+        "--dry-run",
+    )
+    shown = json.loads(run_paycli(*words, "--json", "--idempotency-key", "k").stdout)
+    assert shown["request"] == {
+        "order_id": "it's", "amount": "1234567890123.10", "currency": "EUR", "user_id": "ada",
+    }  # fmt: skip
+    assert (shown["key"], shown["metadata"]) == ("k", {"idempotency-key": "k"})
+    line = shlex.split(shown["grpcurl"])
+    assert line[:5] == ["grpcurl", "-plaintext", "-H", "idempotency-key: k", "-d"]
+    assert json.loads(line[5], parse_float=str) == shown["request"]
+    assert line[6:] == ["localhost:50051", "payment.PaymentService/ProcessPayment"]
+    secret = run_paycli(*words, "--target", "shop.example:443", "--token", "tell-nobody")
+    assert secret.returncode == 0
+    assert "tell-nobody" not in secret.stdout + secret.stderr
+    assert "-plaintext" not in secret.stdout
+    assert "and -H for authorization" in secret.stderr
+    fixture = tmp_path / "f.yaml"
+    fixture.write_text(
+        "payments:\n"
+        "- {order_id: 'o-${n}', amount: 5, currency: EUR, repeat: 2}\n"
+        "- {order_id: wrong, amount: x, currency: EUR}\n"
+    )
+    run = run_paycli("pay", fixture, "--dry-run")
+    assert run.returncode == 2
+    assert [each for each in run.stdout.splitlines() if "key" in each] == [
+        "5.00 EUR: key order o-1", "5.00 EUR: key order o-2",
+    ]  # fmt: skip
+    assert f"{fixture}:3: " in run.stderr

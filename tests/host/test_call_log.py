@@ -64,6 +64,7 @@ def test_each_call_is_an_object_with_what_is_worth_knowing(start_server: StartSe
         events = client.payments.WatchEvents(pb.WatchEventsRequest(), timeout=20)
         assert next(events).sequence
         events.cancel()
+        time.sleep(0.5)  # or the stop would end it first
     lines = lines_of(server)
     seed, create, capture, refund, watch = calls_of(lines)
     assert list(seed)[:8] == [

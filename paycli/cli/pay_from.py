@@ -176,20 +176,24 @@ class _Report:
         self._live.close()
 
     def __call__(self, row: Sent | Rejected) -> None:
+        if row.problem is not None or row.outcome == "declined":
+            self._keep(row)
+        if time.monotonic() - self._drawn > _DRAWN_S:
+            self._progress()
+
+    def _keep(self, row: Sent | Rejected) -> None:
         from paycli.client.orders import Rejected
         from paycli.client.runs import Outcome
 
         if isinstance(row, Rejected):
-            self._reject(row.line, row.fields, Outcome.REJECTED, str(row.problem))
+            self._reject(row.line, row.fields, row.outcome, str(row.problem))
         elif row.outcome is Outcome.UNKNOWN:
             charge = row.order.charge
             told = {"idempotency_key": charge.idempotency_key, "reason": str(row.problem)}
             self._unknown.write({**charge.as_dict(), **told})
-        elif row.outcome in (Outcome.FAILED, Outcome.DECLINED):
+        else:
             why = row.decline_reason if row.problem is None else str(row.problem)
             self._reject(row.order.line, row.order.fields, row.outcome, why)
-        if time.monotonic() - self._drawn > _DRAWN_S:
-            self._progress()
 
     def _reject(self, line: int, fields: dict[str, str], outcome: str, why: str) -> None:
         if self._rejects is not None:

@@ -133,11 +133,10 @@ class Bulk:
                 self._tell(sent)
 
     def _tell(self, row: Sent | Rejected) -> None:
-        outcome = Outcome.REJECTED if isinstance(row, Rejected) else row.outcome
-        self.totals[outcome] += 1
+        self.totals[row.outcome] += 1
         if row.problem is not None:
             self._exit_codes.add(row.problem.exit_code)
-        elif outcome in (Outcome.DECLINED, Outcome.NOT_SENT):
+        elif row.outcome in (Outcome.DECLINED, Outcome.NOT_SENT):
             self._exit_codes.add(CheckFailed.exit_code)
         self._report(row)
         if not self.ended_because:
@@ -146,11 +145,9 @@ class Bulk:
                 self._door.stop.set()
 
     def _why(self, row: Sent | Rejected) -> str:
-        limit = self._limits.failures_max
-        bad = sum(self.totals[each] for each in _BAD)
-        if limit is not None and bad >= limit:
+        problem, limit = row.problem, self._limits.failures_max
+        if limit is not None and (bad := sum(self.totals[each] for each in _BAD)) >= limit:
             return f"{bad:,} rows failed or were rejected, as many as --max-failures allows"
-        problem = row.problem
         # One problem of a whole batch is looked at once: it may take a call.
         if problem is None or problem is self._judged or isinstance(row, Rejected):
             return ""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from paycli.client.charges import Charge, charge
+from paycli.client.runs import Outcome
 from paycli.errors import DocumentError, InputError, InvalidPayment
 from paycli.rows import Row
 
@@ -27,6 +28,7 @@ class Rejected(NamedTuple):
     line: int
     fields: dict[str, str]
     problem: InputError
+    outcome: Outcome = Outcome.REJECTED
 
 
 class Reading(NamedTuple):

@@ -74,15 +74,17 @@ def minor_from_decimal(text: str, currency: str) -> int:
         raise _too_long(written)
     whole, _, fraction = written.partition(".")
     digits = fraction.rstrip("0")
+    if len(digits) <= exponent:
+        minor = int(whole + digits.ljust(exponent, "0"))
+        if 0 < minor <= MINOR_UNITS_MAX:
+            return minor
     exact = Decimal(f"{whole}.{fraction or 0}")
     if exact <= 0:
         raise _not_positive(written)
     if exact * 10**exponent > MINOR_UNITS_MAX:
         raise _too_large(written, currency)
-    if len(digits) > exponent:
-        nearest = int((exact * 10**exponent).to_integral_value())
-        raise _not_representable(written, currency, nearest)
-    return int(whole + digits.ljust(exponent, "0"))
+    nearest = int((exact * 10**exponent).to_integral_value())
+    raise _not_representable(written, currency, nearest)
 
 
 def minor_from_units_nanos(units: int, nanos: int, currency: str) -> int:

@@ -192,15 +192,13 @@ def _opened(path: Path, open_files: ExitStack) -> tuple[io.BufferedReader, IO[st
 def _lines(path: Path, text: IO[str]) -> Iterator[str]:
     """The lines without the mark that some programs put first."""
     try:
-        first = text.readline(_LINE_MAX).removeprefix(_BOM)
-        line = first
+        line, number = text.readline(_LINE_MAX).removeprefix(_BOM), 1
         while line:
             if len(line) >= _LINE_MAX and not line.endswith("\n"):
-                raise DocumentError(
-                    path, f"a line has over {_LINE_MAX:,} characters; that is no row."
-                )
+                said = f"this line has over {_LINE_MAX:,} characters; nothing from here on is read."
+                raise DocumentError(path, said, number)
             yield line
-            line = text.readline(_LINE_MAX)
+            line, number = text.readline(_LINE_MAX), number + 1
     except (EOFError, gzip.BadGzipFile, OSError) as problem:
         why = "it ends too early" if isinstance(problem, EOFError) else str(problem)
         raise DocumentError(path, f"cannot be read to its end: {why}.") from problem

@@ -136,7 +136,11 @@ def _make_streams_safe() -> None:
     while (lowest := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
         os.set_inheritable(lowest, True)
     os.close(lowest)
-    if isinstance(sys.stderr, io.TextIOWrapper):  # None when the caller closed it
+    sys.stdin, sys.stdout, sys.stderr = (
+        open(os.devnull, mode, encoding="utf-8") if stream is None else stream  # noqa: PTH123, SIM115
+        for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
+    )
+    if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdout, io.TextIOWrapper):
         encoding = sys.stdout.encoding

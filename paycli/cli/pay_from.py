@@ -138,7 +138,7 @@ def _send(
         code = _EXIT_UNKNOWN if bulk.exit_code == _EXIT_UNKNOWN else _EXIT_INTERRUPTED
     finally:
         report.end(as_json=as_json)
-    return code
+    return code or report.exit_code
 
 
 def _door(given: Given, service: Service, channel: grpc.Channel) -> Door:
@@ -195,6 +195,12 @@ class _Report:
             why = row.decline_reason if row.problem is None else str(row.problem)
             self._reject(row.order.line, row.order.fields, row.outcome, why)
 
+    @property
+    def exit_code(self) -> int:
+        """1 if a file has not all that belongs in it."""
+        files = (self._rejects, self._unknown)
+        return int(any(each is not None and each.problem for each in files))
+
     def _reject(self, line: int, fields: dict[str, str], outcome: str, why: str) -> None:
         if self._rejects is not None:
             self._rejects.write({**fields, "line": line, "outcome": str(outcome), "reason": why})
@@ -244,14 +250,19 @@ class _Report:
                 f"It ended early: {self.of.ended_because.rstrip('.')}. Run it again to go on."
             )
         if self._rejects is not None and self._rejects.count:
-            output.progress(
-                f"{self._rejects.path} has the rows that were not taken, with the reasons."
-            )
+            self._tell_of(self._rejects, "has the rows that were not taken, with the reasons.")
         if self._unknown.count:
+            again = f"'paycli pay --from {self._unknown.path}' tells."
+            self._tell_of(self._unknown, f"has the rows that may be paid; {again}")
+
+    def _tell_of(self, file: RowFile, what: str) -> None:
+        file.close()
+        if file.problem:
             output.progress(
-                f"What may be paid is in {self._unknown.path}; "
-                f"'paycli pay --from {self._unknown.path}' tells."
+                f"Error: {file.path} has not all of {file.count:,} rows: {file.problem}."
             )
+        else:
+            output.progress(f"{file.path} {what}")
 
 
 def _names(mapped: list[str]) -> dict[str, str]:

@@ -7,54 +7,86 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Final, Self
 
-from paycli.errors import CheckFailed
+from paycli.errors import InputError
+
+REASON: Final = "reason"  # a column of every file that is left
+_SUFFIXES: Final = (".csv", ".ndjson", ".jsonl")
+_HEAD_BYTES: Final = 65_536
 
 
 class RowFile:
     """Rows in a file that begins with the first of them: CSV if it is called so, else JSON lines."""
 
     def __init__(self, path: Path, *, append: bool) -> None:
+        """Without `append` it is empty from now on. Raises InputError for a file of somebody else's."""
         self.path = path
         self.count = 0
-        self._mode = "a" if append else "w"
+        self.problem = ""
+        """Why it has not all rows; "" if it has."""
         self._open = ExitStack()
         self._file: IO[str] | None = None
         self._csv: Any = None
-        self._problem = ""
+        self._refuse()
+        if not append:
+            try:
+                path.write_bytes(b"")
+            except OSError as problem:
+                raise InputError(f"{path} cannot be written: {problem.strerror}.") from problem
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Raises CheckFailed if not all rows could be written."""
+        self.close()
+
+    def close(self) -> None:
+        """What was written is there when it returns, or `problem` says why not."""
         try:
             self._open.close()
         except OSError as problem:
-            self._problem = problem.strerror or "it failed"
-        if self._problem:
-            raise CheckFailed(f"{self.path} is not whole: {self._problem}.")
+            self.problem = problem.strerror or "it failed"
 
     def write(self, row: Mapping[str, object]) -> None:
-        """Add a row; the run goes on if that cannot be done, which is told at its end."""
+        """Add a row; the run goes on if that cannot be done, and tells of it at its end."""
         self.count += 1
-        if self._problem:
+        if self.problem:
             return
         try:
             self._write(row)
         except OSError as problem:
-            self._problem = problem.strerror or "it failed"
+            self.problem = problem.strerror or "it failed"
+
+    def _refuse(self) -> None:
+        if self.path.suffix.lower() not in _SUFFIXES:
+            raise InputError(f"{self.path}: call it .csv or .ndjson, which says how it is written.")
+        if not self.path.parent.is_dir():
+            raise InputError(
+                f"{self.path} cannot be written: there is no folder {self.path.parent}."
+            )
+        if self.path.exists() and not self.path.is_file():
+            raise InputError(f"{self.path} is no file; name one to write to.")
+        if self.path.exists() and not self._is_ours():
+            raise InputError(
+                f"{self.path} is there, and no file that a run left; name another, or remove it."
+            )
+
+    def _is_ours(self) -> bool:
+        with self.path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        return not head or REASON.encode() in head
 
     def _write(self, row: Mapping[str, object]) -> None:
         if self._file is None:
             self._file = self._open.enter_context(
-                self.path.open(self._mode, encoding="utf-8", errors="surrogateescape", newline="")
+                self.path.open("a", encoding="utf-8", errors="surrogateescape", newline="")
             )
         if self.path.suffix.lower() != ".csv":
             self._file.write(json.dumps(row, ensure_ascii=False) + "\n")
             return
         if self._csv is None:
             self._csv = csv.DictWriter(self._file, list(row), extrasaction="ignore")
-            self._csv.writeheader()
+            if not self._file.tell():
+                self._csv.writeheader()
         self._csv.writerow(row)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from paycli.client.events import Filter
+    from paycli.client.events import Filter, Mark
 
 
 class Kind(StrEnum):
@@ -41,7 +41,12 @@ def watch(
     *,
     after: Annotated[
         int | None,
-        typer.Option(min=0, metavar="SEQ", help="Begin after this event; 0: with the first one."),
+        typer.Option(
+            min=0,
+            max=2**63 - 1,
+            metavar="SEQ",
+            help="Begin after this event; 0: with the first one. A kept position goes before.",
+        ),
     ] = None,
     since: Annotated[
         str | None,
@@ -89,31 +94,33 @@ def watch(
         if command is not None and position is not None:
             _deal_with(command, position, service, wanted, after, limit)
             return
-        for each in islice(_events(service, wanted, after, begin), limit):
+        for _, each in islice(_events(service, wanted, after, begin), limit):
             _show(each, as_json=json or not sys.stdout.isatty())
 
 
 def _events(
     service: Service, wanted: Filter, after: int | None, begin: datetime | None
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[tuple[Mark, dict[str, Any]]]:
     """Those after a number, else since a time, else those that are still to happen."""
     from datetime import datetime
 
-    from paycli.client.events import follow
+    from paycli.client.events import BEGIN, follow
 
-    if after is None and begin is None:
-        after = _newest(service)
-    coming = follow(service.connect, wanted, after or 0, output.progress)
-    if after is None and begin is not None:
-        return dropwhile(lambda it: datetime.fromisoformat(it["create_time"]) < begin, coming)
-    return coming
+    mark = _mark(service, after) if begin is None else BEGIN
+    coming = follow(service.connect, wanted, mark, service.timeout_s, output.progress)
+    if begin is None:
+        return coming
+    return dropwhile(lambda it: datetime.fromisoformat(it[1]["create_time"]) < begin, coming)
 
 
-def _newest(service: Service) -> int:
-    from paycli.client.events import newest_sequence
+def _mark(service: Service, after: int | None) -> Mark:
+    """Of the event to begin after: that of this number, or the newest one."""
+    from paycli.client.events import mark_at, newest_sequence
 
     with service.connect() as channel:
-        return newest_sequence(channel, service.timeout_s)
+        if after is None:
+            after = newest_sequence(channel, service.timeout_s)
+        return mark_at(channel, after, service.timeout_s)
 
 
 def _deal_with(
@@ -128,21 +135,26 @@ def _deal_with(
     import json
     import subprocess
 
+    from paycli.client.events import follow
     from paycli.client.position import position_in
 
     with position_in(path) as position:
-        if position.after is None:  # from here on, also if nothing happens before the next start
-            position.advance(after if after is not None else _newest(service))
-        for each in islice(_events(service, wanted, position.after, None), limit):
+        if position.mark is None:  # from here on, also if nothing happens before the next start
+            position.advance(_mark(service, after))
+        elif after is not None:
+            output.progress(f"{path} goes before --after: on after event {position.mark.sequence}.")
+        assert position.mark is not None
+        coming = follow(service.connect, wanted, position.mark, service.timeout_s, output.progress)
+        for mark, each in islice(coming, limit):
             said = json.dumps(each, ensure_ascii=False) + "\n"
             ran = subprocess.run(["/bin/sh", "-c", command], input=said.encode(), check=False)
             if ran.returncode:
                 raise CheckFailed(
-                    f"The command ended with {ran.returncode} for event {each['sequence']}; "
+                    f"The command ended with {ran.returncode} for event {mark.sequence}; "
                     "watch again, and it is run for the same event again.",
-                    metadata={"sequence": str(each["sequence"])},
+                    metadata={"sequence": str(mark.sequence)},
                 )
-            position.advance(each["sequence"])
+            position.advance(mark)
 
 
 def _show(event: dict[str, Any], *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from paycli.client.doors import Door, Sent
 from paycli.client.orders import Order, Rejected
 from paycli.client.runs import Outcome
-from paycli.errors import CheckFailed, NotTaken, PaycliError, RemoteError
+from paycli.errors import CheckFailed, DocumentError, NotTaken, PaycliError, RemoteError
 
 _DONE: Final = (Outcome.PAID, Outcome.PAID_BEFORE, Outcome.DECLINED)
 _GRACE_S: Final = 2.0  # for answers that are on their way when all is to end
@@ -53,6 +53,7 @@ class Bulk:
         self._chunk: list[Order] = []
         self._exit_codes = {0}
         self._judged: PaycliError | None = None
+        self._broken: DocumentError | None = None
         self.totals: Counter[Outcome] = Counter()
         self.ended_because = ""
 
@@ -86,6 +87,8 @@ class Bulk:
                 with self._held():
                     for order in self._chunk:
                         self._tell(Sent(order, Outcome.NOT_SENT))
+        if self._broken is not None:
+            raise self._broken
 
     def _send(self, rows: Iterable[Order | Rejected], pool: ThreadPoolExecutor) -> None:
         due = time.monotonic()
@@ -104,7 +107,7 @@ class Bulk:
     def _chunks(self, rows: Iterable[Order | Rejected]) -> Iterator[list[Order]]:
         rate = self._limits.rate
         size = self._door.size if rate is None else max(1, min(self._door.size, int(rate / 10)))
-        for row in rows:
+        for row in self._readable(rows):
             if isinstance(row, Order):
                 self._chunk.append(row)
                 if len(self._chunk) == size:
@@ -116,6 +119,13 @@ class Bulk:
                 return
         if self._chunk:
             yield self._chunk
+
+    def _readable(self, rows: Iterable[Order | Rejected]) -> Iterator[Order | Rejected]:
+        """Rows up to where the file cannot be read any further; those before are paid."""
+        try:
+            yield from rows
+        except DocumentError as problem:
+            self._broken = problem
 
     def _settle(self) -> None:
         """Tell of those that are known next."""

@@ -70,14 +70,20 @@ class BatchDoor:
 
     def is_offered(self) -> bool:
         """Asked without moving money: no batch is empty. Raises what any call may."""
-        try:
-            self._create(pb.BatchCreatePaymentsRequest(), timeout=self._timeout_s)
-        except grpc.RpcError as problem:
-            if problem.code() is StatusCode.UNIMPLEMENTED:
-                return False
-            if problem.code() is not StatusCode.INVALID_ARGUMENT:
-                raise failure_of(problem, _BATCH, sent=False) from problem
-        return True
+        patience = Patience(self._retry_s, self.stop)
+        while True:
+            try:
+                self._create(pb.BatchCreatePaymentsRequest(), timeout=self._timeout_s)
+            except grpc.RpcError as problem:
+                if problem.code() is StatusCode.UNIMPLEMENTED:
+                    return False
+                if problem.code() is StatusCode.INVALID_ARGUMENT:
+                    return True
+                may_retry = problem.code() in _RETRYABLE
+                if not (may_retry and patience.wait(retry_after_s(problem))):
+                    raise failure_of(problem, _BATCH, sent=False) from problem
+            else:
+                return True
 
     def pay(self, orders: Sequence[Order]) -> list[Sent]:
         """See `Door`."""
@@ -90,9 +96,12 @@ class BatchDoor:
             results, asked_s = self._try([order for _, order in left])
             open_numbers = set()
             for (number, _), (sent, is_open) in zip(left, results, strict=True):
-                done[number] = sent
                 if is_open:
                     open_numbers.add(number)
+                    # That nothing was done this time says nothing of the time before.
+                    if number in done and done[number].outcome is Outcome.UNKNOWN:
+                        continue
+                done[number] = sent
             left = [each for each in left if each[0] in open_numbers]
             if left and not patience.wait(asked_s):
                 break

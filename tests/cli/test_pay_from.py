@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -109,8 +111,9 @@ def test_what_a_spreadsheet_writes_is_paid_or_told(server: Server, tmp_path: Pat
     assert "currency is missing" in said[14, "rejected"]
     assert told[3, "rejected"]["user_id"] == "x\ny"
     # With its mistakes mended, what was left is a file like any other.
-    rejects.write_text(HEADER + 'a4,"1000,00",EUR,u\n')
-    again = counted(server.target, rejects, "--decimal", ",")
+    mended = tmp_path / "mended.csv"
+    mended.write_text(HEADER + 'a4,"1000,00",EUR,u\n')
+    again = counted(server.target, mended, "--decimal", ",")
     assert again == (0, {"rows": 1, "paid": 1})
     with_currency = counted(server.target, path, *words, "--currency", "EUR")[1]
     assert (with_currency["paid"], with_currency["paid_before"]) == (1, 1)
@@ -167,13 +170,20 @@ def test_json_lines_zipped_or_piped_keep_their_digits(server: Server, tmp_path: 
         ("order_id,amount\n", ("--rejects", "rows.csv"), "rows.csv is what is read"),
         ("order_id,amount\n", ("--order-id", "x"), "make that a column"),
         ("order_id,amount\n", ("--amount", "1"), "Give one of"),
-        ("x" * 1_100_000, (), "a line has over 1,000,000 characters"),
+        ("x" * 1_100_000, (), "rows.csv:1: this line has over 1,000,000 characters"),
+        ("order_id,amount\n", ("--rejects", "no/where.csv"), "there is no folder no"),
+        ("order_id,amount\n", ("--rejects", "x.txt"), "call it .csv or .ndjson"),
+        ("order_id,amount\n", ("--rejects", "other.csv"), "and no file that a run left"),
+        ("order_id,amount\n", ("--rejects", "pipe.csv"), "pipe.csv is no file"),
+        ("order_id,amount\n", ("--unknown", "pipe.csv"), "pipe.csv is no file"),
     ],
 )  # fmt: skip
 def test_a_mistake_in_the_whole_is_one_sentence(
     server: Server, tmp_path: Path, text: str, words: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "rows.csv").write_text(text)
+    (tmp_path / "other.csv").write_text("order_id,amount\nprecious,1\n")
+    os.mkfifo(tmp_path / "pipe.csv")
     run = ran(server.target, "rows.csv", *words, cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
@@ -193,6 +203,11 @@ def test_bytes_that_are_no_text_are_told(server: Server, tmp_path: Path) -> None
     short = ran(server.target, tmp_path / "cut.csv.gz")
     assert short.returncode == 2
     assert "cannot be read to its end: it ends too early" in short.stderr
+    (tmp_path / "long.csv").write_text(f"{HEADER}e,1,EUR,u\n{'x' * 1_100_000}\nf,1,EUR,u\n")
+    long = ran(server.target, tmp_path / "long.csv")
+    assert long.returncode == 2
+    assert long.stdout.startswith("1 row: 1 paid (")
+    assert "long.csv:3: this line has over" in long.stderr
 
 
 def test_it_ends_where_it_is_told_to(server: Server, tmp_path: Path) -> None:
@@ -349,3 +364,40 @@ def test_one_row_that_has_no_answer_does_not_keep_others_from_being_paid(
     )
     code, counts = counted(server.target, path, "--retry", "4")
     assert (code, counts) == (5, {"rows": 4, "paid": 3, "unknown": 1})
+
+
+def test_what_is_refused_at_first_is_asked_again(start_server: StartServer, tmp_path: Path) -> None:
+    faults = tmp_path / "chaos.yaml"
+    faults.write_text("faults: [{do: unavailable, method: Batch*, times: 2}]")
+    server = start_server("--chaos", str(faults))
+    path = tmp_path / "rows.csv"
+    many(path, 5)
+    assert counted(server.target, path) == (0, {"rows": 5, "paid": 5})
+
+
+def test_a_later_refusal_does_not_undo_what_an_earlier_try_may_have_done(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """The first batch is done and its answer lost, the second try is told that nothing was done."""
+    faults = tmp_path / "chaos.yaml"
+    faults.write_text(
+        "faults:\n"
+        "- {do: drop, method: Batch*, after: 1, times: 1}\n"
+        "- {do: unavailable, method: Batch*, after: 1}\n"
+    )
+    server = start_server("--chaos", str(faults))
+    path = tmp_path / "rows.csv"
+    many(path, 5)
+    code, counts = counted(server.target, path, "--retry", "3")
+    assert (code, counts) == (5, {"rows": 5, "unknown": 5})
+    assert listed(server.target).total() == 5
+
+
+def test_closed_streams_change_nothing(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text(HEADER + "a,x,EUR,u\nb,1,EUR,u\n")
+    line = shlex.join([sys.executable, "-m", "paycli", "pay", "--target", server.target, "--from"])
+    for redirected, code in ((f"{path} 2>&-", 2), ("- <&-", 2), (f"{path} >&-", 2)):
+        run = subprocess.run(["/bin/sh", "-c", f"{line} {redirected}"], capture_output=True)
+        assert run.returncode == code
+        assert b"Traceback" not in run.stdout + run.stderr

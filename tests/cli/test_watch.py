@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -151,7 +152,7 @@ def test_a_command_deals_with_each_event_whoever_is_killed(server: Server, tmp_p
     assert run("--after", "0", "--limit", "5").returncode == 0
     dealt = (tmp_path / "dealt").read_text().split()
     assert dealt == [*orders[:4], *orders[3:8], *orders[7:]]
-    assert (tmp_path / "position").read_text() == f"{12:020d}\n"
+    assert (tmp_path / "position").read_text().startswith(f"{12:020d} ")
 
 
 def test_a_new_position_is_kept_before_anything_happens(server: Server, tmp_path: Path) -> None:
@@ -176,13 +177,16 @@ def test_a_new_position_is_kept_before_anything_happens(server: Server, tmp_path
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--after", "7"), "whose newest event is 0"),
+        (("--after", "7"), "There is no event 7 yet; the newest is 0"),
         (("--after", "1", "--since", "1h"), "either --after or --since"),
         (("--exec", "cat"), "belong together"),
         (("--position", "p"), "belong together"),
         (("--exec", "cat", "--position", "p", "--since", "1h"), "--exec begins after a number"),
         (("--exec", "cat", "--position", "text"), "text:1: this is no position"),
         (("--exec", "cat", "--position", "no/where"), "no/where cannot keep the position"),
+        (("--exec", "cat", "--position", "pipe"), "pipe cannot keep the position: it is no file"),
+        (("--exec", "cat", "--position", "far"), "far:1: this is no position"),
+        (("--after", "99999999999999999999"), "is not in the range"),
         (("--event", "lost"), "'lost' is not one of"),
         (("--payment", "no/name"), "is not a payment"),
     ],
@@ -191,6 +195,8 @@ def test_a_mistake_is_told(
     server: Server, tmp_path: Path, words: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "text").write_text("12\n")
+    (tmp_path / "far").write_text(f"{'9' * 20} {'a' * 16}\n")
+    os.mkfifo(tmp_path / "pipe")
     run = run_paycli("watch", *words, "--target", server.target, cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
@@ -203,3 +209,38 @@ def test_who_is_not_there_at_first_is_not_waited_for() -> None:
         plain = run_paycli("watch", "--target", target)
     assert (plain.returncode, plain.stdout) == (1, "")
     assert "does not offer paycli.payments.v1.Payments/WatchEvents" in plain.stderr
+
+
+def test_another_history_is_not_taken_for_what_follows(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """A store that was restored and has grown past the position again: its events were never seen."""
+    port, store = free_port(), tmp_path / "m.db"
+    target, url = f"localhost:{port}", f"sqlite:///{tmp_path / 'm.db'}"
+    server = start_server(port=port, store=store)
+    words = ("--exec", "cat >> dealt", "--position", "position", "--target", target)
+    with client_of(target) as client:
+        paid(client, "a")
+        assert run_paycli("db", "backup", tmp_path / "copy", "--store", url).returncode == 0
+        paid(client, "b", "c")
+    first = run_paycli("watch", *words, "--after", "0", "--limit", "3", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    with watching("--after", "2", "--target", target) as seeing:
+        assert orders_of(seeing, 1) == ["c"]
+        assert server.stop() == 0
+        for each in tmp_path.glob("m.db*"):
+            each.unlink()
+        assert run_paycli("db", "restore", tmp_path / "copy", "--store", url).returncode == 0
+        # Behind the back of whoever watches: it is back only when it is past where they were.
+        other = start_server(store=store)
+        with client_of(other.target) as client:
+            paid(client, "x", "y", "z")
+        assert other.stop() == 0
+        start_server(port=port, store=store)
+        shown, said = seeing.communicate(timeout=60)
+    assert (seeing.returncode, shown) == (2, "")
+    assert "Event 3 is another one than was seen before: the store was restored" in said
+    again = run_paycli("watch", *words, "--limit", "1", cwd=tmp_path)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert "Event 3 is another one" in again.stderr
+    assert len((tmp_path / "dealt").read_text().splitlines()) == 3

@@ -964,22 +964,22 @@ CHANGES: Final = (
     Change(
         "watch: what is resumed begins where the first stream began",
         "client/events.py",
-        "                    request.after_sequence = event.sequence\n",
-        "",
+        "                    pause_s, last = first_pause_s, mark_of(event)\n",
+        "                    last = last\n",
         "tests/cli/test_watch.py",
     ),
     Change(
         "watch: an event is dealt with before its command has ended well",
         "cli/watch.py",
         "            if ran.returncode:\n",
-        "            position.advance(each['sequence'])\n            if ran.returncode:\n",
+        "            position.advance(mark)\n            if ran.returncode:\n",
         "tests/cli/test_watch.py",
     ),
     Change(
         "watch: a position that is new is kept only with the first event",
         "cli/watch.py",
-        "            position.advance(after if after is not None else _newest(service))\n",
-        "            position.after = after if after is not None else _newest(service)\n",
+        "            position.advance(_mark(service, after))\n",
+        "            position.mark = _mark(service, after)\n",
         "tests/cli/test_watch.py",
     ),
     Change(

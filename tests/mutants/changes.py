@@ -33,8 +33,8 @@ CHANGES: Final = (
     Change(
         "money: a digit too many is rounded away",
         "payments/money.py",
-        "    if len(digits) > exponent:\n",
-        "    if False:\n",
+        "    if len(digits) <= exponent:\n",
+        "    if digits := digits[:exponent] or '0':\n",
         "tests/payments",
     ),
     Change(
@@ -1009,5 +1009,47 @@ CHANGES: Final = (
         'failure_of(problem, f"{SERVICE}/{method}", may=_MAY)',
         'failure_of(problem, f"{SERVICE}/{method}", sent=False)',
         "tests/cli/test_payments.py",
+    ),
+    Change(
+        "watch: a store that was restored goes on where the other one was",
+        "client/events.py",
+        "    if mark_at(channel, last.sequence, timeout_s) != last:\n",
+        "    if False:\n",
+        "tests/cli/test_watch.py",
+    ),
+    Change(
+        "bulk: a later refusal undoes what an earlier try may have done",
+        "client/doors.py",
+        "                    if number in done and done[number].outcome is Outcome.UNKNOWN:\n",
+        "                    if False:\n",
+        "tests/cli/test_pay_from.py",
+    ),
+    Change(
+        "bulk: a row of the seed contract is sent again when nobody knows",
+        "client/doors.py",
+        "            except NotTaken as problem:\n",
+        "            except (NotTaken, OutcomeUnknown) as problem:\n",
+        "tests/cli/test_pay_from.py",
+    ),
+    Change(
+        "bulk: what was on its way at Ctrl-C is forgotten",
+        "client/bulk.py",
+        "                        self._tell_of(self._known())\n",
+        "                        self._in_flight.clear()\n",
+        "tests/cli/test_pay_from.py",
+    ),
+    Change(
+        "call: only one version of reflection is asked",
+        "client/schema.py",
+        '_VERSIONS: Final = ("v1", "v1alpha")\n',
+        '_VERSIONS: Final = ("v1alpha",)\n',
+        "tests/cli/test_call.py",
+    ),
+    Change(
+        "host: a coroutine that exits ends the server",
+        "host/errors_to_statuses.py",
+        "_RAISED: Final = (Exception, SystemExit, KeyboardInterrupt)\n",
+        "_RAISED: Final = (Exception,)\n",
+        "tests/host/test_servicers.py",
     ),
 )

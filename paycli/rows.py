@@ -48,16 +48,13 @@ class Rows:
         self.columns: list[str] | None = None
         """What the header of a CSV file names; None for JSON."""
         self._names = names
-        self._open = ExitStack()
-        try:
+        with ExitStack() as stack:
             # The text closes the file with itself, so it is kept.
-            self._raw, self._text = _opened(path, self._open)
+            self._raw, self._text = _opened(path, stack)
             self._lines = _lines(path, self._text)
             first = next(self._lines, "")
             self._rows = self._json(first) if first.lstrip()[:1] == "{" else self._csv(first)
-        except BaseException:
-            self._open.close()
-            raise
+            self._open = stack.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -137,7 +137,7 @@ def _make_streams_safe() -> None:
         os.set_inheritable(lowest, True)
     os.close(lowest)
     sys.stdin, sys.stdout, sys.stderr = (
-        open(os.devnull, mode, encoding="utf-8") if stream is None else stream  # noqa: PTH123, SIM115
+        open(os.devnull, mode, encoding="utf-8") if stream is None else stream  # noqa: PTH123, SIM115 - open to the end
         for stream, mode in ((sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w"))
     )
     if isinstance(sys.stderr, io.TextIOWrapper):

@@ -43,10 +43,12 @@ def call(
     json: options.Json = False,
 ) -> None:
     """Call any method of any server, by its reflection or by protos; prints responses as JSON."""
+    from paycli.client.schema import schema_of_server
+
     text = sys.stdin.read() if data == _STDIN else data
     local = schemas.local_schema(roots, descriptor_set)
     with termination_as_interrupt(), service.connect() as channel:
-        schema = schemas.schema_for(local, channel, service.timeout_s)
+        schema = local or schema_of_server(channel, service.timeout_s)
         try:
             _call(channel, schema, method, text, service, verbose=verbose, as_json=json)
         except PaycliError as problem:

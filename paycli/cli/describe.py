@@ -29,8 +29,10 @@ def describe(
     if local is not None:
         _show(local, symbol, as_json=json)
         return
+    from paycli.client.schema import schema_of_server
+
     with service.connect() as channel:
-        _show(schemas.schema_for(None, channel, service.timeout_s), symbol, as_json=json)
+        _show(schema_of_server(channel, service.timeout_s), symbol, as_json=json)
 
 
 def _show(schema: Schema, name: str, *, as_json: bool) -> None:

@@ -97,6 +97,10 @@ Token = Annotated[
 Headers = Annotated[
     list[str] | None, typer.Option("-H", metavar="'NAME: VALUE'", help="Goes with each call.")
 ]
+OnlyOrder = Annotated[str, typer.Option(metavar="ID", help="Only of this order.")]
+OnlyCustomer = Annotated[
+    str, typer.Option("--customer-id", "--user-id", metavar="ID", help="Only of this customer.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; lists as one document a line.")]
 FindingsFormat = Annotated[
     Format, typer.Option("--format", help="How findings are shown; --json is --format json.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple, Self
 import typer
 
 from paycli.cli import options, output
-from paycli.errors import InputError
+from paycli.errors import InputError, OutcomeUnknown
 
 if TYPE_CHECKING:
     import grpc
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _SHOWN_MAX: Final = 10  # rejects on the terminal, where no file takes them
 _DRAWN_S: Final = 0.1
 _EXIT_INTERRUPTED: Final = 130
-_EXIT_UNKNOWN: Final = 5
 
 From = Annotated[
     Path | None,
@@ -135,7 +134,8 @@ def _send(
         code = bulk.exit_code
     except KeyboardInterrupt:
         bulk.ended_because = "interrupted"
-        code = _EXIT_UNKNOWN if bulk.exit_code == _EXIT_UNKNOWN else _EXIT_INTERRUPTED
+        is_unknown = bulk.exit_code == OutcomeUnknown.exit_code
+        code = bulk.exit_code if is_unknown else _EXIT_INTERRUPTED
     finally:
         report.end(as_json=as_json)
     return code or report.exit_code

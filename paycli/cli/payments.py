@@ -96,11 +96,8 @@ def get(service: Service, payment: PaymentId, *, json: options.Json = False) -> 
 def find(
     service: Service,
     *,
-    order_id: Annotated[str, typer.Option(metavar="ID", help="Only of this order.")] = "",
-    customer_id: Annotated[
-        str,
-        typer.Option("--customer-id", "--user-id", metavar="ID", help="Only of this customer."),
-    ] = "",
+    order_id: options.OnlyOrder = "",
+    customer_id: options.OnlyCustomer = "",
     state: Annotated[
         State | None, typer.Option(case_sensitive=False, help="Only in this state.")
     ] = None,

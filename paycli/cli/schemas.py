@@ -10,7 +10,6 @@ import typer
 from paycli.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
-    import grpc
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
     from paycli.client.schema import Schema
@@ -57,12 +56,3 @@ def _read(path: Path) -> FileDescriptorSet:
         raise DocumentError(
             path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
         ) from problem
-
-
-def schema_for(local: Schema | None, channel: grpc.Channel, timeout_s: float) -> Schema:
-    """The local one, or what the server tells."""
-    if local is not None:
-        return local
-    from paycli.client.schema import schema_of_server
-
-    return schema_of_server(channel, timeout_s)

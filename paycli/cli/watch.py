@@ -53,11 +53,8 @@ def watch(
         typer.Option(metavar="TIME", help="Begin there: 2h ago (2h), 2026-01-31, RFC 3339."),
     ] = None,
     payment: Annotated[str, typer.Option(metavar="PAYMENT", help="Only of this payment.")] = "",
-    order_id: Annotated[str, typer.Option(metavar="ID", help="Only of this order.")] = "",
-    customer_id: Annotated[
-        str,
-        typer.Option("--customer-id", "--user-id", metavar="ID", help="Only of this customer."),
-    ] = "",
+    order_id: options.OnlyOrder = "",
+    customer_id: options.OnlyCustomer = "",
     event: Annotated[
         list[Kind] | None,
         typer.Option("--event", case_sensitive=False, help="Only of this kind; repeatable."),

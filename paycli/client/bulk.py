@@ -75,20 +75,22 @@ class Bulk:
                 self._send(rows, pool)
                 while self._in_flight:
                     self._settle()
-            except BaseException:
-                with self._held():
-                    self._door.stop.set()
-                    wait(self._in_flight, _GRACE_S)
-                    end_calls()
-                    while self._in_flight:
-                        self._tell_of(self._known())
-                raise
             finally:
                 with self._held():
+                    if self._in_flight:
+                        self._end(end_calls)
                     for order in self._chunk:
                         self._tell(Sent(order, Outcome.NOT_SENT))
         if self._broken is not None:
             raise self._broken
+
+    def _end(self, end_calls: Callable[[], None]) -> None:
+        """Something broke: what is on its way gets a moment for its answer."""
+        self._door.stop.set()
+        wait(self._in_flight, _GRACE_S)
+        end_calls()
+        while self._in_flight:
+            self._tell_of(self._known())
 
     def _send(self, rows: Iterable[Order | Rejected], pool: ThreadPoolExecutor) -> None:
         due = time.monotonic()

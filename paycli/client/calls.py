@@ -11,7 +11,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 # Imported for what they add to the descriptor pool: the services that can be called by name, and the
 # messages that travel inside a google.rpc.Status.
-from google.rpc import error_details_pb2 as _details  # noqa: F401
+from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 from grpc_health.v1 import health_pb2 as _health
 
 from paycli.generated import payment_pb2 as _seed

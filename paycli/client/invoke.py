@@ -14,7 +14,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
 # Imported for what it adds to the default pool: what travels inside a google.rpc.Status.
-from google.rpc import error_details_pb2 as _details  # noqa: F401
+from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
 from paycli.client.failures import failure_of, status_details
 from paycli.client.schema import path_of
@@ -52,7 +52,7 @@ def _request(method: MethodDescriptor, document: object, pool: DescriptorPool) -
     name = method.input_type.full_name
     request = GetMessageClass(method.input_type)()
     try:
-        json_format.ParseDict(document, request, descriptor_pool=pool)  # type: ignore[arg-type]
+        json_format.ParseDict(document, request, descriptor_pool=pool)  # type: ignore[arg-type] # what is no mapping it refuses
     except (json_format.ParseError, TypeError, ValueError, AttributeError) as problem:
         why = " ".join(str(problem).split()).rstrip(".")
         raise InputError(

@@ -1034,8 +1034,8 @@ CHANGES: Final = (
     Change(
         "bulk: what was on its way at Ctrl-C is forgotten",
         "client/bulk.py",
-        "                        self._tell_of(self._known())\n",
-        "                        self._in_flight.clear()\n",
+        "            self._tell_of(self._known())\n",
+        "            self._in_flight.clear()\n",
         "tests/cli/test_pay_from.py",
     ),
     Change(

@@ -37,6 +37,11 @@ class Node:
         return int(self.raw.start_mark.line) + 1
 
     @property
+    def column(self) -> int:
+        """Column of the value, from 1."""
+        return int(self.raw.start_mark.column) + 1
+
+    @property
     def is_null(self) -> bool:
         """True for `~`, `null` and nothing at all."""
         return self.raw.tag == _NULL
@@ -53,7 +58,7 @@ class Node:
 
     def error(self, message: str) -> DocumentError:
         """The error that this value is wrong."""
-        return DocumentError(self.path, message, self.line)
+        return DocumentError(self.path, message, self.line, self.column)
 
     def must_be(self, what: str, wanted: str) -> DocumentError:
         """The error that `what`, which stands here, is something else than wanted."""
@@ -76,9 +81,7 @@ class Node:
         entries: dict[str, Node] = {}
         for key_node, value_node in self.raw.value:
             key = Node(self.path, key_node)
-            name = key.text("a key")
-            if name in entries:
-                raise key.error(f"duplicate key '{name}': it stands above already.")
+            name = key.new_key(entries)
             if known is not None and name not in known and name not in also:
                 before = next(reversed(entries.values()), None)
                 raise key.error(
@@ -87,6 +90,13 @@ class Node:
                 )
             entries[name] = Node(self.path, value_node)
         return entries
+
+    def new_key(self, entries: Collection[str]) -> str:
+        """The text of a key that does not stand among the entries above it."""
+        name = self.text("a key")
+        if name in entries:
+            raise self.error(f"duplicate key '{name}': it stands above already.")
+        return name
 
     def items(self, what: str) -> Iterator[Node]:
         """The values of a list."""

@@ -215,5 +215,5 @@ def test_a_mistake_in_the_file_starts_nothing(tmp_path: Path) -> None:
     (tmp_path / "chaos.yaml").write_text("faults:\n- {do: dorp}")
     refused = run_paycli("serve", "--chaos", "chaos.yaml", cwd=tmp_path)
     assert refused.returncode == 2
-    assert refused.stderr.startswith("Error: chaos.yaml:2: there is no fault 'dorp'")
+    assert refused.stderr.startswith("Error: chaos.yaml:2:8: there is no fault 'dorp'")
     assert not (tmp_path / ".paycli").exists()

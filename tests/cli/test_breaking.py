@@ -98,7 +98,7 @@ def test_the_wrong_root_is_guessed(changed: Path) -> None:
         (["--against", "pay.txt"], "pay.txt is no descriptor set;"),
         (["--against", "old", "nope.proto"], "nope.proto is not a file"),
         (["--against", "old", "-I", "nope"], "nope is not a folder"),
-        (["--against", "old", "--config", "buf.yaml"], "buf.yaml:3: 'FIELDS' is no rule"),
+        (["--against", "old", "--config", "buf.yaml"], "buf.yaml:3:9: 'FIELDS' is no rule"),
         (["--against", "broken"], "The old side, broken, does not compile:\nbroken/a.proto:1:10:"),
     ],
 )

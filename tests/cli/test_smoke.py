@@ -126,7 +126,7 @@ def test_a_wrong_suite_exits_2_before_a_server_is_started(tmp_path: Path) -> Non
     wrong = run_paycli("smoke", path)
     assert wrong.returncode == 2
     summary, error = wrong.stderr.splitlines()
-    assert error == f"Error: {path}:2: unknown key 'nam' in a step; did you mean 'name'?"
+    assert error == f"Error: {path}:2:5: unknown key 'nam' in a step; did you mean 'name'?"
     assert summary.startswith("0 passed, 0 failed, 0 skipped, 1 of the suites not run")
 
 
@@ -165,7 +165,7 @@ def test_a_mistake_leaves_a_report(tmp_path: Path) -> None:
     path = suite(tmp_path, f"name: a, {PAY}, {GOOD}, expect: {{payment_id: {{matches: '['}}}}")
     wrong = run_paycli("smoke", path, "--target", "localhost:1", "--junit", report)
     assert wrong.returncode == 2
-    assert f"{path}:2: matches: '[' is no regular expression" in wrong.stderr
+    assert f"{path}:2:149: matches: '[' is no regular expression" in wrong.stderr
     assert reported(report)["errors"] == 1
 
 

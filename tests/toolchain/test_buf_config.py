@@ -91,7 +91,7 @@ def test_a_workspace_of_v1_lists_modules_with_settings_of_their_own(folder: Path
     assert [module.root for module in config.modules] == [Path("proto"), Path("vendor")]
     assert [module.lint.comment_ignores for module in config.modules] == [False, True]
     work.write_text("version: v1\ndirectories:\n  - proto\n  - nowhere\n")
-    with pytest.raises(InputError, match=r"buf\.work\.yaml:4: nowhere is not a folder"):
+    with pytest.raises(InputError, match=r"buf\.work\.yaml:4:5: nowhere is not a folder"):
         load_buf_config(None, [])
 
 
@@ -145,28 +145,28 @@ def test_disable_builtin_leaves_no_rule(folder: Path) -> None:
     [
         (
             "version: v2\nlnt: {}\n",
-            "buf.yaml:2: unknown key 'lnt' in buf.yaml; did you mean 'lint'",
+            "buf.yaml:2:1: unknown key 'lnt' in buf.yaml; did you mean 'lint'",
         ),
         (
             "version: v2\nlint:\n  service_sufix: X\n",
-            "buf.yaml:3: unknown key 'service_sufix' in lint; did you mean 'service_suffix'",
+            "buf.yaml:3:3: unknown key 'service_sufix' in lint; did you mean 'service_suffix'",
         ),
         ("version: v2\nlint: {allow_comment_ignores: true}\n", "'disallow_comment_ignores'"),
-        ("version: v2\nbuild: {}\n", "buf.yaml:2: unknown key 'build'"),
-        ("lint: {}\n", "buf.yaml:1: the version is missing"),
-        ("version: v1beta1\n", "buf.yaml:1: paycli reads 'version: v1' or 'version: v2', not"),
-        ("version: v2\nmodules:\n  - path: nowhere\n", "buf.yaml:3: nowhere is not a folder"),
+        ("version: v2\nbuild: {}\n", "buf.yaml:2:1: unknown key 'build'"),
+        ("lint: {}\n", "buf.yaml:1:1: the version is missing"),
+        ("version: v1beta1\n", "buf.yaml:1:10: paycli reads 'version: v1' or 'version: v2', not"),
+        ("version: v2\nmodules:\n  - path: nowhere\n", "buf.yaml:3:11: nowhere is not a folder"),
         (
             "version: v2\nlint:\n  disable_builtin: perhaps\n",
-            "buf.yaml:3: disable_builtin must be true or false, not 'perhaps'.",
+            "buf.yaml:3:20: disable_builtin must be true or false, not 'perhaps'.",
         ),
         (
             "version: v2\nlint:\n  use:\n    - STANDRAD\n",
-            "buf.yaml:4: 'STANDRAD' is no rule and no category; did you mean 'STANDARD'?",
+            "buf.yaml:4:7: 'STANDRAD' is no rule and no category; did you mean 'STANDARD'?",
         ),
         (
             "version: v2\nlint:\n  ignore_only:\n    TOW:\n      - proto\n",
-            "buf.yaml:4: unknown key 'TOW' in ignore_only; did you mean 'TWO'?",
+            "buf.yaml:4:5: unknown key 'TOW' in ignore_only; did you mean 'TWO'?",
         ),
         ("version: v2\nmodules: [{path: proto, excludes: [proto]}]\n", "leaves no .proto file"),
     ],

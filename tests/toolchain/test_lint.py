@@ -204,7 +204,7 @@ def test_a_broken_proto_or_config_exits_2(tmp_path: Path) -> None:
     (tmp_path / "buf.yaml").write_text("version: v2\nlint: {use: [STANDRAD]}\n")
     wrong = run_paycli("lint", cwd=tmp_path)
     assert wrong.returncode == 2
-    assert "buf.yaml:2: 'STANDRAD' is no rule" in wrong.stderr
+    assert "buf.yaml:2:14: 'STANDRAD' is no rule" in wrong.stderr
     missing = run_paycli("lint", "--config", "no.yaml", cwd=tmp_path)
     assert (missing.returncode, "no.yaml: no such file" in missing.stderr) == (2, True)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -18,9 +19,11 @@ from paycli.errors import DocumentError
 MAX_BYTES = 16 * 1024 * 1024
 _MAX_DEPTH = 32
 _MAX_NODES = 2_000_000
+_LISTED_MAX = 40
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
+_UNKNOWN = "unknown key '{key}' in {what}"
 _Parsed = TypeVar("_Parsed")
 
 
@@ -70,7 +73,7 @@ class Node:
         known: Collection[str] | None = None,
         *,
         also: Collection[str] = (),
-        unknown: str = "unknown key '{key}' in {what}",
+        unknown: str = _UNKNOWN,
     ) -> dict[str, Node]:
         """The entries of a mapping; unknown keys are errors when `known` is given.
 
@@ -81,21 +84,29 @@ class Node:
         entries: dict[str, Node] = {}
         for key_node, value_node in self.raw.value:
             key = Node(self.path, key_node)
-            name = key.new_key(entries)
-            if known is not None and name not in known and name not in also:
-                before = next(reversed(entries.values()), None)
-                raise key.error(
-                    _decimal_comma(before, name)
-                    or f"{unknown.format(key=name, what=what)}; {nearest(name, known)}"
-                )
+            name = key.entry_name(entries, what, known, also=also, unknown=unknown)
             entries[name] = Node(self.path, value_node)
         return entries
 
-    def new_key(self, entries: Collection[str]) -> str:
-        """The text of a key that does not stand among the entries above it."""
+    def entry_name(
+        self,
+        entries: dict[str, Node],
+        what: str,
+        known: Collection[str] | None,
+        *,
+        also: Collection[str] = (),
+        unknown: str = _UNKNOWN,
+    ) -> str:
+        """The text of this key of a mapping, whose `entries` stand above it; see `fields`."""
         name = self.text("a key")
         if name in entries:
             raise self.error(f"duplicate key '{name}': it stands above already.")
+        if known is not None and name not in known and name not in also:
+            before = next(reversed(entries.values()), None)
+            raise self.error(
+                _decimal_comma(before, name)
+                or f"{unknown.format(key=name, what=what)}; {nearest(name, known)}"
+            )
         return name
 
     def items(self, what: str) -> Iterator[Node]:
@@ -153,18 +164,34 @@ def read_text(text: str, name: str) -> list[Node]:
     return _composed(Path(name), text)
 
 
+def typed_text(text: str, name: str) -> Node:
+    """A text that somebody typed, as a value; `name` is what to call it."""
+    mark = yaml.Mark(name, 0, 0, 0, None, 0)
+    return Node(Path(name), yaml.ScalarNode("tag:yaml.org,2002:str", text, mark, mark))
+
+
 def _composed(path: Path, text: str) -> list[Node]:
+    with yaml_mistake(path, text):
+        composed = yaml.compose_all(text, Loader=_Loader)
+        found = [Node(path, each) for each in composed if each is not None]
+    for each in found:
+        refuse_bombs(each)
+    return found
+
+
+@contextmanager
+def yaml_mistake(path: Path, text: str = "") -> Iterator[None]:
+    """What is no YAML in here is a DocumentError; with the text it can say more of it."""
     try:
-        found = [each for each in yaml.compose_all(text, Loader=_Loader) if each is not None]
+        yield
     except yaml.MarkedYAMLError as problem:
         raise _syntax_error(path, text, problem) from problem
+    except yaml.reader.ReaderError as problem:
+        raise DocumentError(path, f"not UTF-8 text: {problem.reason}.") from problem
     except yaml.YAMLError as problem:
         raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
     except RecursionError as problem:
         raise DocumentError(path, "nested too deeply to be meant.") from problem
-    for each in found:
-        _refuse_bombs(path, each)
-    return [Node(path, each) for each in found]
 
 
 def _scalar(raw: yaml.ScalarNode) -> object:
@@ -184,20 +211,26 @@ def _scalar(raw: yaml.ScalarNode) -> object:
 
 def _read_text(path: Path) -> str:
     try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as problem:
+        raise DocumentError(path, f"not UTF-8 text: {problem.reason}.") from problem
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file that has no more than MAX_BYTES. Raises DocumentError."""
+    try:
         with path.open("rb") as file:
-            text = file.read(MAX_BYTES + 1)  # whatever it says of its size: /dev/zero says none
-        if len(text) > MAX_BYTES:
-            limit = MAX_BYTES // 1024 // 1024
-            raise DocumentError(path, f"more than the {limit} MiB a YAML file may have; split it.")
-        return text.decode("utf-8")
+            content = file.read(MAX_BYTES + 1)  # whatever it says of its size: /dev/zero says none
     except FileNotFoundError as problem:
         raise DocumentError(path, "no such file.") from problem
     except IsADirectoryError as problem:
         raise DocumentError(path, "is a directory; name a YAML file.") from problem
-    except UnicodeDecodeError as problem:
-        raise DocumentError(path, f"not UTF-8 text: {problem.reason}.") from problem
     except OSError as problem:
         raise DocumentError(path, f"cannot be read: {problem.strerror}.") from problem
+    if len(content) > MAX_BYTES:
+        limit = MAX_BYTES // 1024 // 1024
+        raise DocumentError(path, f"more than the {limit} MiB a YAML file may have; split it.")
+    return content
 
 
 def _syntax_error(path: Path, text: str, problem: yaml.MarkedYAMLError) -> DocumentError:
@@ -213,16 +246,16 @@ def _syntax_error(path: Path, text: str, problem: yaml.MarkedYAMLError) -> Docum
     return DocumentError(path, message, mark.line + 1, mark.column + 1)
 
 
-def _refuse_bombs(path: Path, root: yaml.Node) -> None:
+def refuse_bombs(root: Node) -> None:
     """Refuse aliases that multiply into more than a person can mean, and bottomless nesting."""
     seen = 0
-    stack = [(root, 1)]
+    stack = [(root.raw, 1)]
     while stack:
         node, depth = stack.pop()
         seen += 1
         if depth > _MAX_DEPTH or seen > _MAX_NODES:
             what = "nested too deeply" if depth > _MAX_DEPTH else "too many values (aliases?)"
-            raise DocumentError(path, f"{what} to be meant.", node.start_mark.line + 1)
+            raise Node(root.path, node).error(f"{what} to be meant.")
         if isinstance(node, yaml.MappingNode):
             for pair in node.value:
                 stack.extend((child, depth + 1) for child in pair)
@@ -243,4 +276,5 @@ def nearest(name: str, known: Collection[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1)
     if close:
         return f"did you mean '{close[0]}'?"
-    return f"known are {', '.join(sorted(known))}."
+    more = len(known) - _LISTED_MAX
+    return f"known are {', '.join(sorted(known)[:_LISTED_MAX])}{f' and {more:,} more' if more > 0 else ''}."

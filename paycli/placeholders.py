@@ -13,6 +13,8 @@ import re
 import uuid
 from collections.abc import Callable, Mapping
 
+from paycli.documents import nearest
+
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 Values = Mapping[str, Callable[[], str]]
@@ -32,8 +34,9 @@ def expand(text: str, values: Values) -> str:
             return _environment(name.removeprefix("env:"))
         if name in values:
             return values[name]()
-        known = ", ".join(("${env:NAME}", "${uuid}", *(f"${{{each}}}" for each in values)))
-        raise ValueError(f"nothing fills {found[0]}; known here are {known}.")
+        raise ValueError(
+            f"nothing fills {found[0]}; {nearest(name, ('env:NAME', 'uuid', *values))}"
+        )
 
     return _PLACEHOLDER.sub(fill, text) if "${" in text else text
 

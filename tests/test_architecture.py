@@ -22,6 +22,8 @@ ARROWS = {
     "wire_names": set(),
     "addresses": set(),
     "documents": set(),
+    "long_documents": set(),
+    "excerpts": set(),
     "placeholders": set(),
     "rows": set(),
     "payments": set(),
@@ -68,7 +70,16 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "processes": set(),
     },
 }
-BOTTOM = {"errors", "wire_names", "addresses", "documents", "placeholders", "rows"}
+BOTTOM = {
+    "errors",
+    "wire_names",
+    "addresses",
+    "documents",
+    "long_documents",
+    "excerpts",
+    "placeholders",
+    "rows",
+}
 
 # Third-party modules that only some folders may know.
 ONLY_IN = {

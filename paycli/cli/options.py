@@ -128,6 +128,9 @@ Store = Annotated[
 DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"
 DEFAULT_TIMEOUT_S = 10.0
+DEFAULT_CURRENCY = "EUR"
+
+EXIT_INTERRUPTED = 130
 
 EXIT_CODES = """
 Exit codes: 0 success; 1 it ran and failed (declined, smoke failed, drift found); 2 wrong usage or

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 _SHOWN_MAX: Final = 10  # rejects on the terminal, where no file takes them
 _DRAWN_S: Final = 0.1
-_EXIT_INTERRUPTED: Final = 130
 
 From = Annotated[
     Path | None,
@@ -135,7 +134,7 @@ def _send(
     except KeyboardInterrupt:
         bulk.ended_because = "interrupted"
         is_unknown = bulk.exit_code == OutcomeUnknown.exit_code
-        code = bulk.exit_code if is_unknown else _EXIT_INTERRUPTED
+        code = bulk.exit_code if is_unknown else options.EXIT_INTERRUPTED
     finally:
         report.end(as_json=as_json)
     return code or report.exit_code

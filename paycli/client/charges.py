@@ -14,6 +14,8 @@ from paycli.payments.money import decimal_from_minor, double_from_minor, minor_f
 from paycli.wire_names import DECLINE_REASON, FAILED, IDEMPOTENCY_KEY, REPLAYED, SUCCESS, TRUE
 
 PROCESS_PAYMENT: Final = "payment.PaymentService/ProcessPayment"
+CREATE_PAYMENT: Final = "paycli.payments.v1.Payments/CreatePayment"
+AUTHORIZED: Final = "AUTHORIZED"
 # What the domain's fields are called in fixtures and options.
 _FIELDS: Final = {"customer_id": "user_id", "request_id": "idempotency_key"}
 _SHOWN_MAX: Final = 80
@@ -28,6 +30,7 @@ class Charge(NamedTuple):
     user_id: str
     idempotency_key: str
     request_key: str  # what a service knows it by: two charges with the same one are one payment
+    is_manual: bool = False  # authorize only; it is captured later
 
     @property
     def decimal_amount(self) -> str:
@@ -54,7 +57,7 @@ class Charge(NamedTuple):
 
 
 class Paid(NamedTuple):
-    """The service's answer to a charge: SUCCESS or FAILED."""
+    """The service's answer to a charge: SUCCESS or FAILED; AUTHORIZED if it is to be captured later."""
 
     charge: Charge
     payment_id: str
@@ -64,8 +67,8 @@ class Paid(NamedTuple):
 
     @property
     def succeeded(self) -> bool:
-        """Whether the money moved."""
-        return self.status == SUCCESS
+        """Whether the money moved, or is held."""
+        return self.status in (SUCCESS, AUTHORIZED)
 
     def as_dict(self) -> dict[str, object]:
         """The JSON form."""
@@ -79,7 +82,13 @@ class Paid(NamedTuple):
 
 
 def charge(
-    *, order_id: str, amount: str, currency: str, user_id: str, idempotency_key: str = ""
+    *,
+    order_id: str,
+    amount: str,
+    currency: str,
+    user_id: str,
+    idempotency_key: str = "",
+    is_manual: bool = False,
 ) -> Charge:
     """A checked charge from text as people write it. Raises InvalidPayment."""
     if not (idempotency_key.isascii() and idempotency_key.isprintable()):
@@ -99,11 +108,30 @@ def charge(
     except InvalidPayment as refusal:
         refusal.rename(_FIELDS.get(refusal.field, refusal.field))
         raise
-    return Charge(order_id, minor, currency, user_id, idempotency_key, create.request_key)
+    key = create.request_key
+    return Charge(order_id, minor, currency, user_id, idempotency_key, key, is_manual)
 
 
 def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
     """Send one charge. Raises Refused, InputError, OutcomeUnknown, NotTaken or RemoteError."""
+    try:
+        if charge.is_manual:
+            from paycli.client.creations import authorize  # start-up time: few charges are
+
+            return authorize(channel, charge, timeout_s)
+        return _process(channel, charge, timeout_s)
+    except grpc.RpcError as problem:
+        failure = failure_of(problem, CREATE_PAYMENT if charge.is_manual else PROCESS_PAYMENT)
+        if isinstance(failure, OutcomeUnknown):
+            _name(failure, charge)
+        raise failure from problem
+    except OutcomeUnknown:
+        raise
+    except Exception as problem:
+        raise unknown(charge, f"The call broke off ({type(problem).__name__})") from problem
+
+
+def _process(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
     stub = payment_pb2_grpc.PaymentServiceStub(channel)
     request = payment_pb2.PaymentRequest(
         order_id=charge.order_id,
@@ -112,20 +140,8 @@ def send(channel: grpc.Channel, charge: Charge, timeout_s: float) -> Paid:
         user_id=charge.user_id,
     )
     metadata = ((IDEMPOTENCY_KEY, charge.idempotency_key),) if charge.idempotency_key else ()
-    try:
-        response, call = stub.ProcessPayment.with_call(
-            request, timeout=timeout_s, metadata=metadata
-        )
-        return _answer(charge, response, dict(call.trailing_metadata() or ()))
-    except grpc.RpcError as problem:
-        failure = failure_of(problem, PROCESS_PAYMENT)
-        if isinstance(failure, OutcomeUnknown):
-            _name(failure, charge)
-        raise failure from problem
-    except OutcomeUnknown:
-        raise
-    except Exception as problem:
-        raise unknown(charge, f"The call broke off ({type(problem).__name__})") from problem
+    response, call = stub.ProcessPayment.with_call(request, timeout=timeout_s, metadata=metadata)
+    return _answer(charge, response, dict(call.trailing_metadata() or ()))
 
 
 def unknown(charge: Charge, why: str) -> OutcomeUnknown:

@@ -11,6 +11,7 @@ import grpc
 from grpc import StatusCode
 
 from paycli.client.charges import Paid, send
+from paycli.client.creations import creation
 from paycli.client.failures import failure_in, failure_of
 from paycli.client.orders import Order
 from paycli.client.payments import SERVICE
@@ -19,7 +20,6 @@ from paycli.client.runs import Outcome
 from paycli.errors import NotTaken, OutcomeUnknown, PaycliError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from paycli.payments.money import units_nanos_from_minor
 
 _BATCH: Final = f"{SERVICE}/BatchCreatePayments"
 _BATCH_MAX: Final = 1000
@@ -109,7 +109,7 @@ class BatchDoor:
 
     def _try(self, orders: list[Order]) -> tuple[list[tuple[Sent, bool]], float]:
         """What came of each and whether another try may tell more; how long to leave it alone."""
-        request = pb.BatchCreatePaymentsRequest(requests=map(_creation, orders))
+        request = pb.BatchCreatePaymentsRequest(requests=[creation(each.charge) for each in orders])
         try:
             answer = self._create(request, timeout=self._timeout_s)
         except grpc.RpcError as problem:
@@ -168,17 +168,6 @@ class SeedDoor:
                     return _failed(order, problem)
             except PaycliError as problem:
                 return _failed(order, problem)
-
-
-def _creation(order: Order) -> pb.CreatePaymentRequest:
-    charge = order.charge
-    units, nanos = units_nanos_from_minor(charge.amount, charge.currency)
-    return pb.CreatePaymentRequest(
-        request_id=charge.idempotency_key,
-        order_id=charge.order_id,
-        customer_id=charge.user_id,
-        amount={"currency_code": charge.currency, "units": units, "nanos": nanos},
-    )
 
 
 def _result(order: Order, result: pb.BatchCreatePaymentsResult) -> tuple[Sent, bool]:

@@ -1,4 +1,4 @@
-"""Fixtures: YAML files of payments to send.
+"""Fixtures: YAML files of payments to send, however many. docs/fixtures.md has every key.
 
 defaults: {currency: EUR, user_id: alice}   # for every payment below
 payments:
@@ -7,123 +7,172 @@ payments:
   - order_id: order-${n}
     amount: 5
     repeat: 3                               # order-1, order-2, order-3
+  - name: dinner
+    order_id: dinner-1
+    amount: 80
+    capture_method: MANUAL                  # authorize only
+    then: [capture: 60, void]               # and what is done with it
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import ChainMap
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from paycli import documents
-from paycli.client.charges import Charge, charge
+from paycli.client.charges import Charge, Paid
+from paycli.client.fixture_choices import Choices
+from paycli.client.fixture_payments import (
+    DEFAULT_KEYS,
+    PAYMENT_KEYS,
+    EntryReader,
+    FixtureEntry,
+    FixturePayment,
+    Mistaken,
+)
+from paycli.client.seen import Seen
 from paycli.documents import Node
-from paycli.errors import DocumentError, InvalidPayment
-from paycli.placeholders import expand
-from paycli.wire_names import FAILED, SUCCESS
+from paycli.errors import DocumentError
+from paycli.long_documents import LongDocument
 
-_TEXT_FIELDS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
-_PAYMENT_KEYS: Final = (*_TEXT_FIELDS, "expect", "repeat")
-_STATUSES: Final = (SUCCESS, FAILED)
+FIXTURE_KEYS: Final = ("defaults", "payments")
+# What others may refer to as ${payments.NAME.FIELD}.
+REFERABLE: Final = ("payment_id", "status", "decline_reason", "order_id", "user_id", "amount")
 _COUNT: Final = re.compile("[0-9]{1,9}")
+_NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 _REPEAT_MAX: Final = 1_000_000
+_NAMES_MAX: Final = 10_000  # what they got is kept until the end
 
 
-@dataclass(frozen=True, slots=True)
-class FixturePayment:
-    """A charge of a fixture, the status it should get, and where it stands."""
-
-    charge: Charge
-    expect: str
-    path: Path
-    line: int
-
-
-FixtureEntry = FixturePayment | DocumentError
-
-
-@dataclass(frozen=True, slots=True)
 class Fixture:
-    """The payments of a file in order; a wrong one comes as its error, beside its neighbours.
+    """The payments of a file in order; a wrong one comes as its mistakes, beside its neighbours.
 
-    It can be gone through again, first to check and then to send.
+    The file is read anew each time, first to check and then to send, and never held in memory.
     """
 
-    path: Path
-    _defaults: dict[str, Node]
-    _entries: tuple[Node, ...]
+    def __init__(self, path: Path, choices: Choices | None = None) -> None:
+        """Raises DocumentError when the file as a whole is no fixture."""
+        self.path = path
+        self.is_broken = False
+        """Whether it could not be read to its end; what stands there nobody knows."""
+        self._choices = choices or Choices()
+        self._document = LongDocument(path, "a fixture", FIXTURE_KEYS, "payments")
+        head = self._document.head()
+        if "payments" not in head:
+            raise DocumentError(path, "a fixture needs 'payments:', a list of what to send.", 1)
+        head["payments"].items("payments")
+        defaults = head["defaults"].fields("defaults", DEFAULT_KEYS) if "defaults" in head else {}
+        self._defaults = self._choices.set_defaults(defaults)
+
+    @property
+    def bytes_read(self) -> int:
+        """How far the file has been read, compressed as it is."""
+        return self._document.bytes_read
 
     def __iter__(self) -> Iterator[FixtureEntry]:
-        seen: dict[str, Node] = {}
-        for entry in self._entries:
-            try:
-                fields = self._defaults | entry.fields("a payment", _PAYMENT_KEYS)
-                repeat = fields["repeat"].parse("repeat", _repeat) if "repeat" in fields else 1
-                for n in range(1, repeat + 1):
-                    payment = _payment(self.path, entry, fields, n)
-                    _refuse_twice(entry, payment.charge, seen)
-                    yield payment
-            except DocumentError as problem:
-                yield problem
+        """To check them: where one refers to an answer, something of the kind stands in for it."""
+        return self._read(None)
+
+    def to_send(self) -> Iterator[FixtureEntry]:
+        """To send each before the next is asked for, which may refer to its answer."""
+        return self._read({})
+
+    def _read(self, answers: dict[str, Paid] | None) -> Iterator[FixtureEntry]:
+        seen, earlier = Seen(), _Earlier(answers)
+        try:
+            for number, node in enumerate(self._document.items(), 1):
+                yield from self._payments(number, node, seen, earlier)
+        except DocumentError as problem:
+            self.is_broken = True
+            yield Mistaken(self.path, problem.line or 1, (problem,))
+
+    def _payments(
+        self, number: int, node: Node, seen: Seen, earlier: _Earlier
+    ) -> Iterator[FixtureEntry]:
+        try:
+            own = node.fields("a payment", PAYMENT_KEYS)
+            name = own["name"].parse("name", earlier.new_name) if "name" in own else ""
+            fields = self._defaults | self._choices.set_payment(number, name, own)
+            repeat = fields["repeat"].parse("repeat", _repeat) if "repeat" in fields else 1
+            if name and repeat > 1:
+                raise own["name"].error("name: a payment with 'repeat' is many; it has no name.")
+        except DocumentError as problem:
+            yield Mistaken(node.path, node.line, (problem,))
+            return
+        for n in range(1, repeat + 1):
+            own_values: dict[str, Callable[[], str]] = {"n": partial(str, n)}
+            values = ChainMap(own_values, earlier.values)
+            entry = EntryReader(node, fields, values).entry(name, earlier.answers)
+            if isinstance(entry, FixturePayment):
+                entry = _once(node, entry, seen)
+            if isinstance(entry, Mistaken):
+                yield entry
+                return
+            is_wanted = self._choices.is_wanted(name, entry.charge.order_id)
+            if name:
+                earlier.keep(name, entry.charge, is_sent=is_wanted)
+            if is_wanted:
+                yield entry
 
 
-def read_fixture(path: Path) -> Fixture:
-    """The payments of a fixture. Raises DocumentError when the file as a whole is none."""
-    top = documents.read(path).fields("a fixture", ("defaults", "payments"))
-    if "payments" not in top:
-        raise DocumentError(path, "a fixture needs 'payments:', a list of what to send.", 1)
-    defaults = top["defaults"].fields("defaults", _PAYMENT_KEYS) if "defaults" in top else {}
-    entries = tuple(top["payments"].items("payments"))
-    if not entries:
-        raise top["payments"].error("payments is empty; list at least one.")
-    return Fixture(path, defaults, entries)
+class _Earlier:
+    """What payments above are called and got, as `${payments.NAME.FIELD}`."""
+
+    def __init__(self, answers: dict[str, Paid] | None) -> None:
+        self.answers = answers
+        self.values: dict[str, Callable[[], str]] = {}
+        self._names: set[str] = set()
+
+    def new_name(self, written: str) -> str:
+        """A name that no payment above has. Raises ValueError."""
+        if not _NAME.fullmatch(written):
+            raise ValueError(
+                f"'{written}' is no name; use letters, digits, - and _, a letter first."
+            )
+        if written in self._names:
+            raise ValueError(f"'{written}' is the name of a payment above.")
+        if len(self._names) >= _NAMES_MAX:
+            raise ValueError(f"a fixture has at most {_NAMES_MAX:,}; name what others refer to.")
+        self._names.add(written)
+        return written
+
+    def keep(self, name: str, charge: Charge, *, is_sent: bool) -> None:
+        """Let those below refer to it."""
+        for field in REFERABLE:
+            value = partial(self._value, name, field, charge, is_sent=is_sent)
+            self.values[f"payments.{name}.{field}"] = value
+
+    def _value(self, name: str, field: str, charge: Charge, *, is_sent: bool) -> str:
+        told: Mapping[str, object] = charge.as_dict()
+        if field not in told:
+            if not is_sent:
+                raise ValueError(f"it refers to payment '{name}', which --only leaves out.")
+            if self.answers is None:
+                return f"{field}-of-{name}"
+            if name not in self.answers:
+                raise ValueError(f"it refers to payment '{name}', which got no answer.")
+            told = self.answers[name].as_dict()
+        return str(told[field] or "")
 
 
-def _refuse_twice(entry: Node, charge: Charge, seen: dict[str, Node]) -> None:
-    """Refuse a payment that the service would take for the retry of one above."""
-    above = seen.get(charge.request_key)
-    if above is entry:
-        raise entry.error(
-            f"repeat makes {charge.name} more than once; write ${{n}} into its "
-            f"{'idempotency_key' if charge.idempotency_key else 'order_id'}."
-        )
-    if above is not None:
-        raise entry.error(f"{charge.name} stands in line {above.line} already; pay it once.")
-    seen[charge.request_key] = entry
-
-
-def _payment(path: Path, entry: Node, fields: dict[str, Node], n: int) -> FixturePayment:
-    if "amount" not in fields:
-        raise entry.error("amount is missing; write for example 'amount: 99.99'.")
-    values = {"n": lambda: str(n)}
-    text = {
-        name: fields[name].parse(name, lambda written: expand(written, values))
-        for name in _TEXT_FIELDS
-        if name in fields
-    }
-    expect = fields["expect"].parse("expect", _status) if "expect" in fields else SUCCESS
-    try:
-        checked = charge(
-            order_id=text.get("order_id", ""),
-            amount=text["amount"],
-            currency=text.get("currency", ""),
-            user_id=text.get("user_id", ""),
-            idempotency_key=text.get("idempotency_key", ""),
-        )
-    except InvalidPayment as problem:
-        raise fields.get(problem.field, entry).error(problem.message) from problem
-    return FixturePayment(checked, expect, path, entry.line)
+def _once(node: Node, payment: FixturePayment, seen: Seen) -> FixtureEntry:
+    """The payment, unless the service would take it for the retry of one above."""
+    charge = payment.charge
+    above = seen.add(charge.request_key, node.line)
+    if above is None:
+        return payment
+    if above == node.line:
+        field = "idempotency_key" if charge.idempotency_key else "order_id"
+        said = f"{charge.name} comes more than once; write ${{n}} into its {field}, or leave out repeat."
+    else:
+        said = f"{charge.name} stands in line {above} already; pay it once."
+    return Mistaken(payment.path, payment.line, (node.error(said),))
 
 
 def _repeat(written: str) -> int:
     if not _COUNT.fullmatch(written) or not 0 < int(written) <= _REPEAT_MAX:
         raise ValueError(f"'{written}' is not a number from 1 to {_REPEAT_MAX:,}.")
     return int(written)
-
-
-def _status(written: str) -> str:
-    if written not in _STATUSES:
-        raise ValueError(f"'{written}' is not a status; write {' or '.join(_STATUSES)}.")
-    return written

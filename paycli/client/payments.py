@@ -90,12 +90,17 @@ class Payments:
         """What an account holds, one record a currency."""
         return balance_records(self._read("GetBalance", pb.GetBalanceRequest(account=account)))
 
-    def capture(self, payment: str, amount: str | None, key: str, *, final: bool) -> Changed:
-        """Take part or, without an amount, all of what is held; with `final` the rest is given back."""
+    def capture(
+        self, payment: str, amount: str | None, key: str, *, final: bool, currency: str = ""
+    ) -> Changed:
+        """Take part or, without an amount, all of what is held; with `final` the rest is given back.
+
+        `currency` is the payment's, where it is known.
+        """
         request = pb.CapturePaymentRequest(
             request_id=key,
             name=payment_name(payment),
-            amount=self._money(payment, amount),
+            amount=self._money(payment, amount, currency),
             final=final,
         )
         return self._change("CapturePayment", request, payment_record)
@@ -105,21 +110,23 @@ class Payments:
         request = pb.VoidPaymentRequest(request_id=key, name=payment_name(payment))
         return self._change("VoidPayment", request, payment_record)
 
-    def refund(self, payment: str, amount: str | None, reason: str, key: str) -> Changed:
-        """Give back part or, without an amount, all of what was captured."""
+    def refund(
+        self, payment: str, amount: str | None, reason: str, key: str, *, currency: str = ""
+    ) -> Changed:
+        """Give back part or, without an amount, all of what was captured; see `capture`."""
         request = pb.RefundPaymentRequest(
             request_id=key,
             name=payment_name(payment),
-            amount=self._money(payment, amount),
+            amount=self._money(payment, amount, currency),
             reason=reason,
         )
         return self._change("RefundPayment", request, refund_record)
 
-    def _money(self, payment: str, amount: str | None) -> Money | None:
-        """The amount in the payment's currency, which never changes; it has to be asked for."""
+    def _money(self, payment: str, amount: str | None, currency: str) -> Money | None:
+        """The amount in the payment's currency, which never changes; it may have to be asked for."""
         if amount is None:
             return None
-        currency = self.get(payment)["currency"]
+        currency = currency or self.get(payment)["currency"]
         units, nanos = units_nanos_from_minor(minor_from_decimal(amount, currency), currency)
         return Money(currency_code=currency, units=units, nanos=nanos)
 

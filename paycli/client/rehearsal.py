@@ -8,15 +8,17 @@ from typing import Any
 
 from paycli.addresses import is_loopback
 from paycli.client.access import Access
-from paycli.client.charges import PROCESS_PAYMENT, Charge
+from paycli.client.charges import CREATE_PAYMENT, PROCESS_PAYMENT, Charge
 from paycli.wire_names import IDEMPOTENCY_KEY
 
 
 def rehearsal(charge: Charge, target: str, access: Access) -> dict[str, Any]:
     """The JSON form. What may be secret is left out of the line, and named in `left_out`."""
-    metadata = {IDEMPOTENCY_KEY: charge.idempotency_key} if charge.idempotency_key else {}
+    metadata: dict[str, str] = {}
+    if charge.idempotency_key and not charge.is_manual:
+        metadata[IDEMPOTENCY_KEY] = charge.idempotency_key
     return {
-        "method": PROCESS_PAYMENT,
+        "method": CREATE_PAYMENT if charge.is_manual else PROCESS_PAYMENT,
         "request": {
             "order_id": charge.order_id,
             "amount": charge.decimal_amount,
@@ -48,8 +50,22 @@ def _grpcurl(charge: Charge, metadata: dict[str, str], target: str, access: Acce
     words += ["-authority", access.server_name] if access.server_name else []
     for name, value in metadata.items():
         words += ["-H", f"{name}: {value}"]
+    method, request = _authorization(charge) if charge.is_manual else _payment(charge)
+    return shlex.join([*words, "-d", request, target, method])
+
+
+def _payment(charge: Charge) -> tuple[str, str]:
     # The amount as its digits: a number of JSON has all of them.
     texts = {"order_id": charge.order_id, "currency": charge.currency, "user_id": charge.user_id}
     fields = [f'"amount": {charge.decimal_amount}']
     fields += [f'"{name}": {json.dumps(text, ensure_ascii=False)}' for name, text in texts.items()]
-    return shlex.join([*words, "-d", f"{{{', '.join(fields)}}}", target, PROCESS_PAYMENT])
+    return PROCESS_PAYMENT, f"{{{', '.join(fields)}}}"
+
+
+def _authorization(charge: Charge) -> tuple[str, str]:
+    from google.protobuf import json_format
+
+    from paycli.client.creations import creation
+
+    fields = json_format.MessageToDict(creation(charge), preserving_proto_field_name=True)
+    return CREATE_PAYMENT, json.dumps(fields, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Runs: the payments of fixtures, sent one after the other, and what came of each.
+"""Runs: the payments of fixtures, sent one after the other, what is done with each, and what came of it.
 
 Nothing that was sent is forgotten: until its answer is told, a payment stands as unknown.
 """
@@ -15,10 +15,11 @@ import grpc
 
 from paycli.client.channel import answers
 from paycli.client.charges import Paid, send, unknown, untold
-from paycli.client.fixtures import FixtureEntry, FixturePayment
+from paycli.client.fixture_payments import Expected, FixtureEntry, FixturePayment, Mistaken
+from paycli.client.follow_ups import Done, Ending, FollowUp
+from paycli.client.payments import Payments
 from paycli.errors import (
     CheckFailed,
-    DocumentError,
     NotTaken,
     OutcomeUnknown,
     Overloaded,
@@ -46,37 +47,69 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """An entry, what came of it, the answer if there was one, and what is wrong, if something is."""
+    """An entry, what came of it, the answer if there was one, and what was done with it then."""
 
     entry: FixtureEntry
     outcome: Outcome
     paid: Paid | None = None
     problem: PaycliError | None = None
+    done: tuple[Done, ...] = ()
+
+    @property
+    def problems(self) -> tuple[PaycliError, ...]:
+        """All that is wrong with it."""
+        if isinstance(self.entry, Mistaken):
+            return self.entry.problems
+        found = (self.problem, *(each.problem for each in self.done))
+        return tuple(each for each in found if each is not None)
+
+    @property
+    def to_do(self) -> tuple[FollowUp, ...]:
+        """What is to be done with it yet; nothing after a problem."""
+        if self.paid is None or not self.paid.succeeded or self.problems:
+            return ()
+        return _then(self.entry)[len(self.done) :]
+
+    @property
+    def left_undone(self) -> tuple[FollowUp, ...]:
+        """What was to be done with it and was not tried."""
+        return _then(self.entry)[len(self.done) :]
 
     def as_dict(self) -> dict[str, object]:
-        """The JSON form, without the problem."""
-        where: dict[str, object] = {
+        """The JSON form, without the problems."""
+        said: dict[str, object] = {
             "outcome": self.outcome,
             "file": str(self.entry.path),
             "line": self.entry.line,
         }
+        if isinstance(self.entry, Mistaken):
+            return said
         if self.paid is not None:
-            return {**where, **self.paid.as_dict()}
-        if isinstance(self.entry, DocumentError):
-            return where
-        return {**where, "payment_id": None, "status": None, **self.entry.charge.as_dict()}
+            said |= self.paid.as_dict()
+        else:
+            said |= {"payment_id": None, "status": None, **self.entry.charge.as_dict()}
+        if self.entry.then:
+            said["follow_ups"] = [each.as_dict() for each in self.done] + [
+                {**each.as_dict(), "outcome": Ending.NOT_DONE, "result": None}
+                for each in self.left_undone
+            ]
+        return said
+
+
+def _then(entry: FixtureEntry) -> tuple[FollowUp, ...]:
+    return entry.then if isinstance(entry, FixturePayment) else ()
 
 
 class Unmet(CheckFailed):
-    """A payment got another status than its fixture expects."""
+    """A payment ended otherwise than its fixture expects."""
 
     reason = "EXPECTATION_UNMET"
 
-    def __init__(self, payment: FixturePayment, paid: Paid) -> None:
-        why = f" ({paid.decline_reason})" if paid.decline_reason else ""
+    def __init__(self, expected: Expected, paid: Paid) -> None:
+        why = {"decline_reason": paid.decline_reason} if paid.decline_reason else {}
         super().__init__(
-            f"expected {payment.expect}, got {paid.status}{why}.",
-            metadata={"expected": payment.expect, "got": paid.status},
+            f"expected {expected}, got {Expected.of(paid)}.",
+            metadata={"expected": str(expected), "got": paid.status, **why},
         )
 
 
@@ -86,10 +119,12 @@ class Run:
     def __init__(self, entries: Iterable[FixtureEntry], report: Callable[[Result], None]) -> None:
         self._entries = iter(entries)
         self._report = report
-        self._unreported: Result | None = None
+        self._unheard: Result | None = None  # what is true as long as no answer comes
+        self._untold: Result | None = None
         self._exit_codes = {0}
         self._anything_done = False
         self.totals: Counter[Outcome] = Counter()
+        self.follow_ups: Counter[Ending] = Counter()
         self.ended_because = ""
 
     @property
@@ -102,16 +137,27 @@ class Run:
 
     def send(self, channel: grpc.Channel, timeout_s: float) -> None:
         """Send all, or until the service as a whole takes no more; then the rest is not sent."""
+        payments = Payments(channel, timeout_s)
         for entry in self._entries:
-            if isinstance(entry, DocumentError):
+            if isinstance(entry, Mistaken):
                 self._tell(_not_sent(entry))
                 continue
-            self._unreported = _lost(entry)
+            self._unheard = _lost(entry)
             result = _send(channel, entry, timeout_s)
-            self._tell(result)
+            self._tell(self._follow_up(result, payments))
             why = why_to_end(result.problem, channel, timeout_s)
             if why:
                 self.leave(why)
+
+    def _follow_up(self, result: Result, payments: Payments) -> Result:
+        """Do what is to be done with it, as long as all goes well."""
+        paid = result.paid
+        while paid is not None and result.to_do:
+            then = result.to_do[0]
+            self._unheard = _with(result, Done(then, problem=then.unheard()))
+            done = then.carry_out(payments, paid.payment_id, paid.charge.currency)
+            result = _with(result, done)
+        return result
 
     def leave(self, why: str) -> None:
         """Report what is left as not sent."""
@@ -121,21 +167,26 @@ class Run:
 
     def break_off(self, why: str) -> None:
         """Report what was on its way, which nobody has heard of, and the rest as not sent."""
-        result = self._unreported
-        if result is not None:
+        result = self._unheard
+        if self._untold is not None:
+            result = self._untold
             if result.paid is not None:
                 result = replace(result, problem=_at(result.entry, untold(result.paid, why)))
+        if result is not None:
             self._tell(result)
         self.leave(why[0].lower() + why[1:])
 
     def _tell(self, result: Result) -> None:
-        self._unreported = result
+        self._untold = result
         self._report(result)
-        self._unreported = None
+        self._untold = self._unheard = None
         self.totals[result.outcome] += 1
-        problem = result.problem
-        self._exit_codes.add(problem.exit_code if problem is not None else 0)
-        if result.outcome is not Outcome.NOT_SENT and not isinstance(problem, NotTaken):
+        self.follow_ups.update(each.ending for each in result.done)
+        self.follow_ups[Ending.NOT_DONE] += len(result.left_undone)
+        problems = result.problems
+        self._exit_codes.update(each.exit_code for each in problems)
+        not_taken = any(isinstance(each, NotTaken) for each in problems)
+        if result.outcome is not Outcome.NOT_SENT and not (not_taken and result.paid is None):
             self._anything_done = True
 
 
@@ -145,11 +196,12 @@ def _send(channel: grpc.Channel, entry: FixturePayment, timeout_s: float) -> Res
     except PaycliError as problem:
         outcome = Outcome.UNKNOWN if isinstance(problem, OutcomeUnknown) else Outcome.FAILED
         return Result(entry, outcome, problem=_at(entry, problem))
+    entry.answered(paid)
     if not paid.succeeded:
         outcome = Outcome.DECLINED
     else:
         outcome = Outcome.PAID_BEFORE if paid.replayed else Outcome.PAID
-    unmet = None if paid.status == entry.expect else _at(entry, Unmet(entry, paid))
+    unmet = None if entry.expect.is_met(paid) else _at(entry, Unmet(entry.expect, paid))
     return Result(entry, outcome, paid, unmet)
 
 
@@ -158,9 +210,16 @@ def _lost(entry: FixturePayment) -> Result:
     return Result(entry, Outcome.UNKNOWN, problem=_at(entry, problem))
 
 
+def _with(result: Result, done: Done) -> Result:
+    if done.problem is not None:
+        then = done.follow_up
+        where = f"{result.entry.path}:{then.line}: {then.action}"
+        done.problem.message = f"{where}: {done.problem.message}"
+    return replace(result, done=(*result.done, done))
+
+
 def _not_sent(entry: FixtureEntry) -> Result:
-    problem = entry if isinstance(entry, DocumentError) else None
-    return Result(entry, Outcome.NOT_SENT, problem=problem)
+    return Result(entry, Outcome.NOT_SENT)
 
 
 def why_to_end(problem: PaycliError | None, channel: grpc.Channel, timeout_s: float) -> str:

@@ -12,8 +12,10 @@ import grpc
 from google.protobuf import json_format
 
 from paycli.client.calls import build_request, call, find_method
-from paycli.client.charges import send, unknown
+from paycli.client.charges import Paid, send, unknown
 from paycli.client.failures import error_info
+from paycli.client.fixture_payments import Expected, FixturePayment, Mistaken
+from paycli.client.payments import Payments
 from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError, Refused
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Late, fill
@@ -143,26 +145,51 @@ def _call(step: CallStep, target: Target, answers: dict[str, dict[str, Any]]) ->
 def _pay(step: FixtureStep, target: Target) -> list[str]:
     """Pay a fixture; what is wrong, at most up to where the target went away."""
     problems: list[str] = []
-    for payment in step.payments:
+    for payment in step.fixture.to_send():
+        if isinstance(payment, Mistaken):  # it refers to a payment that got no answer
+            problems += map(str, payment.problems)
+            continue
         where = f"{payment.path.name}:{payment.line}"
         try:
-            status = send(target.channel, payment.charge, target.timeout_s).status
+            paid = send(target.channel, payment.charge, target.timeout_s)
         except KeyboardInterrupt as interrupt:
             raise unknown(payment.charge, "Interrupted before an answer came") from interrupt
         except PaycliError as failure:
-            ended = failure.__cause__
-            if not isinstance(ended, grpc.RpcError):
-                problems.append(f"{where}: {failure}")
-                continue
-            problems.append(f"{where}: {_ended(ended, target)}")
-            try:
-                _check_alive(target, ended)
-            except _Gone as gone:
-                raise _Gone(str(gone), problems) from ended
-        else:
-            if status != payment.expect:
-                problems.append(f"{where}: expected {payment.expect}, got {status}")
+            _keep(failure, where, target, problems)
+            continue
+        payment.answered(paid)
+        if not payment.expect.is_met(paid):
+            problems.append(f"{where}: expected {payment.expect}, got {Expected.of(paid)}")
+        elif paid.succeeded:
+            _follow_up(payment, paid, target, problems)
     return problems
+
+
+def _follow_up(payment: FixturePayment, paid: Paid, target: Target, problems: list[str]) -> None:
+    """Do what is to be done with it, as long as all goes well."""
+    payments = Payments(target.channel, target.timeout_s)
+    for each in payment.then:
+        try:
+            done = each.carry_out(payments, paid.payment_id, paid.charge.currency)
+        except KeyboardInterrupt as interrupt:
+            raise each.unheard() from interrupt
+        if done.problem is not None:
+            where = f"{payment.path.name}:{each.line}: {each.action}"
+            _keep(done.problem, where, target, problems)
+            return
+
+
+def _keep(failure: PaycliError, where: str, target: Target, problems: list[str]) -> None:
+    """Add what is wrong. Raises _Gone when nobody answers any more."""
+    ended = failure.__cause__
+    if not isinstance(ended, grpc.RpcError):
+        problems.append(f"{where}: {failure}")
+        return
+    problems.append(f"{where}: {_ended(ended, target)}")
+    try:
+        _check_alive(target, ended)
+    except _Gone as gone:
+        raise _Gone(str(gone), problems) from ended
 
 
 def _check_alive(target: Target, ended: grpc.RpcError) -> None:

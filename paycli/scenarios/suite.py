@@ -26,7 +26,8 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 
 from paycli import documents
 from paycli.client.calls import build_request, find_method, service_names
-from paycli.client.fixtures import FixturePayment, read_fixture
+from paycli.client.fixture_payments import Mistaken
+from paycli.client.fixtures import Fixture
 from paycli.documents import Node, nearest
 from paycli.errors import DocumentError
 from paycli.scenarios.expect import read_expect, read_expect_error
@@ -56,11 +57,11 @@ class CallStep:
 
 @dataclass(frozen=True, slots=True)
 class FixtureStep:
-    """Payments of a fixture; each must get the status it expects."""
+    """Payments of a fixture, and what is done with them; each must end as it expects."""
 
     name: str
     where: str
-    payments: tuple[FixturePayment, ...]
+    fixture: Fixture
 
 
 Step = CallStep | FixtureStep
@@ -110,7 +111,7 @@ def _read_step(node: Node, responses: Mapping[str, Descriptor]) -> Step:
     if ("call" in fields) == ("fixture" in fields):
         raise node.error("a step has either 'call' or 'fixture'.")
     if "fixture" in fields:
-        return FixtureStep(name, where, _read_payments(node, fields))
+        return FixtureStep(name, where, _read_fixture(node, fields))
     return _read_call(node, fields, name, where, Scope(responses))
 
 
@@ -135,25 +136,19 @@ def _read_call(
     return CallStep(name, where, method, request, sent, expect, error, tuple(scope.used))
 
 
-def _read_payments(node: Node, fields: Mapping[str, Node]) -> tuple[FixturePayment, ...]:
+def _read_fixture(node: Node, fields: Mapping[str, Node]) -> Fixture:
     for name in fields.keys() - {"name", "fixture"}:
         raise fields[name].error(f"a step with 'fixture' has no '{name}'.")
-    fixture = fields["fixture"]
+    written = fields["fixture"]
+    path = node.path.parent / written.text("fixture")
     try:
-        return _payments(node.path.parent / fixture.text("fixture"))
+        fixture = Fixture(path)
+        for entry in fixture:
+            if isinstance(entry, Mistaken):
+                raise entry.problems[0]
     except DocumentError as problem:
-        if problem.path == node.path:
-            raise
-        raise fixture.error(f"fixture: {problem}") from problem
-
-
-def _payments(path: Path) -> tuple[FixturePayment, ...]:
-    payments = []
-    for item in read_fixture(path):
-        if isinstance(item, DocumentError):
-            raise item
-        payments.append(item)
-    return tuple(payments)
+        raise written.error(f"fixture: {problem}") from problem
+    return fixture
 
 
 def _read_metadata(node: Node, key: str, scope: Scope) -> str | Late:

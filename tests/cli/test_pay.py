@@ -125,7 +125,7 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
             ("no.yaml", "--order-id", "o", "--idempotency-key", "k"),
             "--order-id, --idempotency-key:",
         ),
-        (("--amount", "5", "--keep-going"), "--keep-going is for fixtures"),
+        (("--amount", "5", "--keep-going"), "--keep-going: that is for fixtures"),
         ((), "Give one of --amount, fixtures and --from FILE"),
         (("no.yaml",), "no.yaml: no such file"),
     ],
@@ -197,14 +197,14 @@ def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) ->
 def test_the_command_leads_where_the_payment_went() -> None:
     """Also when it was the default: PAYCLI_TARGET may lead elsewhere, where it would be paid anew."""
     from paycli.cli.options import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
-    from paycli.cli.pay import _to_learn
+    from paycli.cli.pay_one import to_learn
     from paycli.cli.service import Service
     from paycli.client.access import Access
     from paycli.client.charges import charge
 
     order = charge(order_id="o", amount="5", currency="EUR", user_id="")
     service = Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, Access(plaintext=False), 0.0)
-    command = _to_learn(order, service)
+    command = to_learn(order, service)
     assert command.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
 
 
@@ -344,4 +344,4 @@ def test_a_rehearsal_needs_no_server_and_shows_what_would_be_sent(tmp_path: Path
     assert [each for each in run.stdout.splitlines() if "key" in each] == [
         "5.00 EUR: key order o-1", "5.00 EUR: key order o-2",
     ]  # fmt: skip
-    assert f"{fixture}:3: " in run.stderr
+    assert f"{fixture}:3:29: " in run.stderr

@@ -54,9 +54,11 @@ def test_nothing_is_sent_while_an_entry_is_wrong(server: Server, tmp_path: Path)
     fixture = write(tmp_path, MIXED)
     refused = run_paycli("pay", fixture, "--target", server.target)
     assert (refused.returncode, refused.stdout) == (2, "")
-    first, second, summary = refused.stderr.splitlines()
-    assert first.startswith(f"Error: {fixture}:4: amount 0.001")
-    assert second.startswith(f"Error: {fixture}:6: order a stands in line 3 already")
+    first, line, mark, second, *_, summary = refused.stderr.splitlines()
+    assert first.startswith(f"Error: {fixture}:4:27: amount 0.001")
+    assert line == "    4 |   - {order_id: b, amount: 0.001}"
+    assert mark.index("^") == line.index("0.001")
+    assert second.startswith(f"Error: {fixture}:6:5: order a stands in line 3 already")
     assert summary == "5 payments: 5 not sent (--keep-going sends those that are right)."
     assert stored(server) == []
 
@@ -84,8 +86,8 @@ def test_one_mistake_in_the_defaults_is_one_line(server: Server, tmp_path: Path)
     )
     refused = run_paycli("pay", write(tmp_path, text), "--target", server.target)
     assert refused.returncode == 2
-    mistake, summary = refused.stderr.splitlines()
-    assert "f.yaml:1: 'XXX' is not an ISO 4217 currency" in mistake
+    mistake, _line, _mark, summary = refused.stderr.splitlines()
+    assert "f.yaml:1:22: 'XXX' is not an ISO 4217 currency" in mistake
     assert summary.startswith("100 payments: 100 not sent")
 
 
@@ -114,7 +116,8 @@ def test_a_status_that_was_not_expected_is_named(
     assert unmet.returncode == 1
     assert unmet.stderr.splitlines()[0] == f"Error: {fixture}:2: expected {expected}, got {got}."
     (line,) = lines(run_paycli("pay", fixture, "--target", server.target, "--json"))
-    assert line["error"]["metadata"] == {"expected": expected, "got": got.split()[0]}
+    told = line["error"]["metadata"]
+    assert (told["expected"], told["got"]) == (expected, got.split()[0])
     assert (line["file"], line["line"], line["status"]) == (str(fixture), 2, got.split()[0])
 
 

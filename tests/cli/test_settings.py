@@ -87,14 +87,23 @@ def test_smoke_keeps_to_its_own_server_unless_its_section_names_one(tmp_path: Pa
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("profiles: {default: {sevre: {}}}", ":1:22: unknown key 'sevre' in a profile; did you mean"),
+        (
+            "profiles: {default: {sevre: {}}}",
+            ":1:22: unknown key 'sevre' in a profile; did you mean",
+        ),
         ("profiles:\n default:\n  serve:\n   tls-crt: x", ":4:4: unknown key 'tls-crt' in section"),
         ("profiles: {default: {serve: {port: no}}}", ":1:36: 'port': 'no' is not a valid"),
         ("profiles: {default: {serve: {port: 65536}}}", ":1:36: 'port': 65536 is not in the range"),
         ("profiles: {default: {serve: {port: [1]}}}", ":1:36: 'port' must be a single value"),
-        ("profiles: {default: {serve: {drain-timeout: nan}}}", ":1:45: 'drain-timeout': nan is not"),
+        (
+            "profiles: {default: {serve: {drain-timeout: nan}}}",
+            ":1:45: 'drain-timeout': nan is not",
+        ),
         ("profiles: {default: {serve: {log-calls: perhaps}}}", ":1:41: 'log-calls': "),
-        ("profiles: {default: {serve: {log-format: xml}}}", ":1:42: 'log-format': 'xml' is not one"),
+        (
+            "profiles: {default: {serve: {log-format: xml}}}",
+            ":1:42: 'log-format': 'xml' is not one",
+        ),
         ("profiles: {default: {serve: {servicers: m:S}}}", ":1:41: 'servicers' must be a list"),
         ("profiles: {default: {serve: {reload: true}}}", ":1:30: unknown key 'reload' in section"),
         ("profiles: {default: {threads: 3}}", ":1:22: unknown key 'threads' in a profile"),

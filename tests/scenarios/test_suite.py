@@ -42,7 +42,10 @@ PAY = "call: payment.PaymentService/ProcessPayment"
         (f"steps: [{{name: a, {PAY}, expect: {{statuss: null}}}}]\n", "did you mean 'status'"),
         (f"steps: [{{name: a, {PAY}, expect: {{status: null}}}}]\n", "is never null"),
         (f"steps: [{{name: a, {PAY}, expect: {{status: {{match: x}}}}}}]\n", "'matches'"),
-        (f"steps: [{{name: a, {PAY}, expect: {{status: {{matches: '['}}}}}}]\n", "s.yaml:1:91: matc"),
+        (
+            f"steps: [{{name: a, {PAY}, expect: {{status: {{matches: '['}}}}}}]\n",
+            "s.yaml:1:91: matc",
+        ),
         (
             f"steps: [{{name: a, {PAY}, expect_error: {{code: NOT_FOUND, message: '('}}}}]\n",
             "is no regular expression",

@@ -7,7 +7,7 @@ from typing import BinaryIO, Final
 
 from paycli.errors import DocumentError
 
-_SHOWN_MAX: Final = 76  # of a line that is longer, what is around the mark
+_SHOWN_MAX: Final = 68  # of a line that is longer, what is around the mark
 _LINE_MAX: Final = 1_000_000
 
 

@@ -87,7 +87,7 @@ class LongDocument:
                     # The rest is checked on the way through the list.
                     if entries.keys() == set(self._known):
                         break
-                    _skip(loader)
+                    self._skip(loader)
                 else:
                     entries[name] = self._composed(loader)
         return entries
@@ -157,10 +157,10 @@ class LongDocument:
         empty = yaml.SequenceNode("tag:yaml.org,2002:seq", [], event.start_mark, event.end_mark)
         return Node(self.path, empty)
 
-
-def _skip(loader: _Loader) -> None:
-    """Go to the end of a list that has begun, without composing it."""
-    depth = 1
-    while depth:
-        event = loader.get_event()
-        depth += isinstance(event, _OPENS) - isinstance(event, _CLOSES)
+    def _skip(self, loader: _Loader) -> None:
+        """Go to the end of a list that has begun, without composing it."""
+        depth = 1
+        while depth:
+            event = loader.get_event()
+            depth += isinstance(event, _OPENS) - isinstance(event, _CLOSES)
+            self._source.let_go()

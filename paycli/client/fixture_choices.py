@@ -54,7 +54,7 @@ class Choices:
         """Whether a payment is to be sent."""
         if not self._only:
             return True
-        found = [each for each in (name, order_id) if each in self._only]
+        found = [each for each in (name, order_id) if each and each in self._only]
         self._only.update(dict.fromkeys(found, True))
         return bool(found)
 

@@ -103,6 +103,7 @@ class Fixture:
             yield Mistaken(node.path, node.line, (problem,))
             return
         for n in range(1, repeat + 1):
+            earlier.left_out = ""
             own_values: dict[str, Callable[[], str]] = {"n": partial(str, n)}
             values = ChainMap(own_values, earlier.values)
             entry = EntryReader(node, fields, values).entry(name, earlier.answers)
@@ -114,7 +115,10 @@ class Fixture:
             is_wanted = self._choices.is_wanted(name, entry.charge.order_id)
             if name:
                 earlier.keep(name, entry.charge, is_sent=is_wanted)
-            if is_wanted:
+            if is_wanted and earlier.left_out:
+                said = f"it refers to payment '{earlier.left_out}', which --only leaves out."
+                yield Mistaken(node.path, node.line, (node.error(said),))
+            elif is_wanted:
                 yield entry
 
 
@@ -124,6 +128,8 @@ class _Earlier:
     def __init__(self, answers: dict[str, Paid] | None) -> None:
         self.answers = answers
         self.values: dict[str, Callable[[], str]] = {}
+        self.left_out = ""
+        """The payment that is not sent, if one was referred to."""
         self._names: set[str] = set()
 
     def new_name(self, written: str) -> str:
@@ -149,8 +155,8 @@ class _Earlier:
         told: Mapping[str, object] = charge.as_dict()
         if field not in told:
             if not is_sent:
-                raise ValueError(f"it refers to payment '{name}', which --only leaves out.")
-            if self.answers is None:
+                self.left_out = name
+            if self.answers is None or not is_sent:
                 return f"{field}-of-{name}"
             if name not in self.answers:
                 raise ValueError(f"it refers to payment '{name}', which got no answer.")

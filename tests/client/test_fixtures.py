@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from paycli.client.fixture_payments import FixtureEntry, FixturePayment, Mistaken
+from paycli.client.charges import Paid
+from paycli.client.fixture_payments import PAYMENT_KEYS, FixtureEntry, FixturePayment, Mistaken
 from paycli.client.fixtures import Fixture
 from paycli.errors import DocumentError
 
@@ -136,3 +142,129 @@ def test_a_file_that_is_no_fixture_is_refused_whole(tmp_path: Path, text: str, s
     with pytest.raises(DocumentError, match=r"f\.yaml") as refusal:
         read(tmp_path, text)
     assert said in str(refusal.value)
+
+
+def test_every_mistake_of_a_file_is_found_at_once(tmp_path: Path) -> None:
+    text = """
+defaults: {currency: EU, user_id: "a\\x07"}
+payments:
+  - {order_id: "${nope}", amount: x, expect: MAYBE, capture_method: BY_HAND, then: [fly, capture: -1]}
+  - {order_id: fine, amount: 1, currency: EUR, user_id: u, then: {refund: 1}}
+  - {order_id: odd, amount: 1, currency: EUR, user_id: u, nonsense: 1}
+  - {order_id: late, amount: 0.001, currency: EUR, user_id: u, expect: FAILED, then: [refund]}
+"""
+    found = read(tmp_path, text)
+    said = [line for entry in found for line in _said(entry)]
+    assert [each.partition("f.yaml:")[2].partition(" ")[0] for each in said] == [
+        "4:16:", "2:22:", "4:35:", "2:35:", "4:69:", "4:46:", "4:85:", "4:99:",
+        "5:66:", "6:59:", "7:30:", "7:86:",
+    ]  # fmt: skip
+
+
+def _said(entry: FixtureEntry) -> list[str]:
+    assert isinstance(entry, Mistaken)
+    return [str(each) for each in entry.problems]
+
+
+def test_what_is_referred_to_stands_above(tmp_path: Path) -> None:
+    text = """
+defaults: {currency: EUR}
+payments:
+  - {order_id: "x-${payments.b.payment_id}", amount: 1}
+  - {name: b, order_id: b, amount: 2}
+  - {name: b, order_id: c, amount: 2}
+  - {name: 1, order_id: d, amount: 2}
+  - {name: r, order_id: "r${n}", amount: 2, repeat: 2}
+  - {order_id: "y-${payments.b.order_id}-${payments.b.amount}-${payments.b.status}", amount: 1}
+  - {order_id: "z-${payments.b.paymentid}", amount: 1}
+"""
+    early, _, twice, digit, many, right, wrong = read(tmp_path, text)
+    assert "nothing fills ${payments.b.payment_id}" in _said(early)[0]
+    assert "'b' is the name of a payment above" in _said(twice)[0]
+    assert "'1' is no name" in _said(digit)[0]
+    assert "it has no name" in _said(many)[0]
+    assert isinstance(right, FixturePayment)
+    assert right.charge.order_id == "y-b-2.00-status-of-b"
+    assert "did you mean 'payments.b.payment_id'?" in _said(wrong)[0]
+
+
+def test_to_send_needs_the_answers_of_those_above(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "defaults: {currency: EUR}\n"
+        "payments:\n"
+        "  - {name: a, order_id: a, amount: 1}\n"
+        "  - {order_id: 'b-${payments.a.payment_id}', amount: 1}\n"
+        "  - {order_id: 'c-${payments.a.payment_id}', amount: 1}\n"
+    )
+    entries = Fixture(path).to_send()
+    first = next(entries)
+    assert isinstance(first, FixturePayment)
+    assert "which got no answer" in _said(next(entries))[0]
+    first.answered(Paid(first.charge, "p1", "SUCCESS", replayed=False, decline_reason=""))
+    last = next(entries)
+    assert isinstance(last, FixturePayment)
+    assert last.charge.order_id == "c-p1"
+
+
+def test_a_file_that_breaks_off_says_so_after_what_stands_before(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    head = "defaults: {currency: EUR}\npayments:\n"
+    path.write_text(f"{head}  - {{order_id: a, amount: 1}}\n  - {{order_id: b,\n")
+    fixture = Fixture(path)
+    whole, broken = fixture
+    assert isinstance(whole, FixturePayment)
+    assert "f.yaml:5:1: not YAML" in _said(broken)[0]
+    assert fixture.is_broken
+
+
+_KEYS = st.sampled_from([*PAYMENT_KEYS, "capture", "refund", "void", "final", "status", "x"])
+_SCALARS = st.one_of(
+    st.sampled_from(["EUR", "5", "MANUAL", "SUCCESS", "${n}", "${payments.a.status}", "a", "2"]),
+    st.text(max_size=8),
+    st.integers(),
+    st.floats(),
+    st.booleans(),
+    st.none(),
+)
+_VALUES = st.recursive(
+    _SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    defaults=st.dictionaries(_KEYS, _VALUES, max_size=4),
+    payments=st.lists(st.dictionaries(_KEYS, _VALUES, max_size=7), max_size=4),
+)
+def test_any_fixture_gives_payments_or_mistakes(
+    tmp_path_factory: pytest.TempPathFactory, defaults: object, payments: object
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "any.yaml"
+    path.write_text(
+        yaml.safe_dump({"defaults": defaults, "payments": payments}, allow_unicode=True), "utf-8"
+    )
+    try:
+        entries = list(islice(Fixture(path), 100))
+    except DocumentError as problem:
+        entries = [Mistaken(path, 1, (problem,))]
+    for entry in entries:
+        if isinstance(entry, Mistaken):
+            assert entry.problems
+            assert all(str(each).startswith(str(path)) for each in entry.problems)
+        else:
+            assert entry.charge.amount > 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=300), is_in_payments=st.booleans())
+def test_any_bytes_are_a_fixture_or_a_sentence(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, is_in_payments: bool
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "bytes.yaml"
+    path.write_bytes((b"payments:\n- {amount: 5}\n" if is_in_payments else b"") + data)
+    with suppress(DocumentError):
+        for entry in islice(Fixture(path), 100):
+            assert isinstance(entry, FixturePayment) or entry.problems

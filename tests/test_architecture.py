@@ -26,6 +26,7 @@ ARROWS = {
     "excerpts": set(),
     "placeholders": set(),
     "rows": set(),
+    "shipped": set(),
     "payments": set(),
     "storage": {"payments"},
     "engine": {"payments"},
@@ -79,6 +80,7 @@ BOTTOM = {
     "excerpts",
     "placeholders",
     "rows",
+    "shipped",
 }
 
 # Third-party modules that only some folders may know.

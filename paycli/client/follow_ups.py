@@ -40,7 +40,7 @@ class Ending(StrEnum):
     NOT_DONE = "not done"
 
 
-_KEYS: Final = {
+KEYS: Final = {
     Action.CAPTURE: ("amount", "final", "expect_error"),
     Action.VOID: ("expect_error",),
     Action.REFUND: ("amount", "reason", "expect_error"),
@@ -146,10 +146,10 @@ def read_follow_up(node: Node, number: int, charge: Charge) -> FollowUp:
     action, value = _action(node)
     fields: dict[str, Node] = {}
     if value is not None and not value.is_null:
-        if value.is_scalar and "amount" in _KEYS[action]:
+        if value.is_scalar and "amount" in KEYS[action]:
             fields = {"amount": value}
         else:
-            fields = value.fields(action, _KEYS[action])
+            fields = value.fields(action, KEYS[action])
     return FollowUp(
         action,
         _amount(fields["amount"], charge.currency) if "amount" in fields else None,

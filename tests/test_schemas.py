@@ -1,0 +1,107 @@
+"""The JSON Schema of fixtures says what the reader says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from jsonschema import Draft202012Validator
+
+from paycli.client.fixture_payments import (
+    CAPTURE_METHODS,
+    DEFAULT_KEYS,
+    EXPECT_KEYS,
+    PAYMENT_KEYS,
+    STATUSES,
+    Mistaken,
+)
+from paycli.client.fixtures import FIXTURE_KEYS, Fixture
+from paycli.client.follow_ups import KEYS
+from paycli.errors import DocumentError
+from tests.conftest import run_paycli
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = json.loads((ROOT / "configs/schemas/fixture.schema.json").read_text())
+WHOLE = """
+defaults: {currency: EUR, user_id: 7}
+payments:
+  - {name: a, order_id: 1, amount: 2.40, then: [refund, refund: 1, refund: {amount: "2", reason: x}]}
+  - {order_id: "b-${n}", amount: "1", repeat: 2, expect: {status: FAILED, decline_reason: LOST_CARD}}
+  - {order_id: c, amount: 1, capture_method: MANUAL, idempotency_key: k, expect: AUTHORIZED,
+     then: [capture: {amount: 0.5, final: true}, void: {expect_error: STATE_FORBIDS}, capture: , void]}
+"""
+
+
+def is_right(text: str) -> bool:
+    return bool(Draft202012Validator(SCHEMA).is_valid(yaml.safe_load(text)))
+
+
+def is_read(path: Path, text: str) -> bool:
+    path.write_text(text)
+    try:
+        return not any(isinstance(each, Mistaken) for each in Fixture(path))
+    except DocumentError:
+        return False
+
+
+def test_its_keys_are_those_of_the_reader() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    payment = SCHEMA["properties"]["payments"]["items"]["properties"]
+    defs = SCHEMA["$defs"]
+    then = defs["then"]["items"]["oneOf"]
+    assert set(SCHEMA["properties"]) == set(FIXTURE_KEYS)
+    assert set(SCHEMA["properties"]["defaults"]["properties"]) == set(DEFAULT_KEYS)
+    assert set(payment) == set(PAYMENT_KEYS)
+    assert set(defs["status"]["enum"]) == set(STATUSES)
+    assert set(defs["capture_method"]["enum"]) == set(CAPTURE_METHODS)
+    assert set(defs["expect"]["oneOf"][1]["properties"]) == set(EXPECT_KEYS)
+    assert set(then[0]["enum"]) == set(KEYS)
+    for action, keys in KEYS.items():
+        assert set(then[1]["properties"][action]["oneOf"][-1]["properties"]) == set(keys)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [WHOLE, *(each.read_text() for each in sorted(ROOT.glob("configs/fixtures/*.yaml")))],
+)
+def test_what_is_read_is_right(tmp_path: Path, text: str) -> None:
+    assert is_right(text)
+    assert is_read(tmp_path / "f.yaml", text)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("payments:", "payment:"),
+        ("name: a,", "nam: a,"),
+        ("name: a,", "name: 1,"),
+        ("MANUAL", "BY_HAND"),
+        ("repeat: 2", "repeat: 0"),
+        ("{status: FAILED, ", "{state: FAILED, "),
+        ("expect: AUTHORIZED", "expect: HELD"),
+        ("final: true", "final: maybe"),
+        ("then: [refund,", "then: [fly,"),
+        ("void: {expect_error: STATE_FORBIDS}", "void: {amount: 1}"),
+        ("currency: EUR", "name: x, currency: EUR"),
+    ],
+)
+def test_what_is_wrong_is_wrong_for_both(tmp_path: Path, old: str, new: str) -> None:
+    assert old in WHOLE
+    text = WHOLE.replace(old, new, 1)
+    assert not is_right(text)
+    assert not is_read(tmp_path / "f.yaml", text)
+
+
+def test_it_is_printed_for_editors() -> None:
+    shown = run_paycli("pay", "--schema")
+    assert (shown.returncode, shown.stderr) == (0, "")
+    assert json.loads(shown.stdout) == SCHEMA
+
+
+def test_the_page_has_every_key() -> None:
+    page = (ROOT / "docs/fixtures.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `")]
+    for key in (*PAYMENT_KEYS, *KEYS):
+        assert any(line.startswith(f"| `{key}` |") for line in rows), key

@@ -84,8 +84,8 @@ class DocumentError(InputError):
     def __init__(
         self, path: Path | str, message: str, line: int | None = None, column: int | None = None
     ) -> None:
-        where = ":".join(str(part) for part in (path, line, column) if part is not None)
-        super().__init__(f"{where}: {message}")
+        self.where = ":".join(str(part) for part in (path, line, column) if part is not None)
+        super().__init__(f"{self.where}: {message}")
         self.path = path
         self.line = line
         self.column = column

@@ -12,9 +12,11 @@ import os
 import re
 import uuid
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from paycli.documents import nearest
 
+UUID: Final = "${uuid}"
 _PLACEHOLDER = re.compile(r"\$\{([^}]*)\}")
 
 Values = Mapping[str, Callable[[], str]]

@@ -13,6 +13,8 @@ from paycli.cli import options, output
 from paycli.errors import InputError, OutcomeUnknown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import grpc
 
     from paycli.cli.interrupts import Interrupts
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     from paycli.cli.service import Service
     from paycli.client.bulk import Bulk
     from paycli.client.doors import Door, Sent
-    from paycli.client.orders import Rejected
+    from paycli.client.fixtures import Fixture
+    from paycli.client.orders import Order, Rejected
     from paycli.rows import Rows
 
 _SHOWN_MAX: Final = 10  # rejects on the terminal, where no file takes them
@@ -31,7 +34,8 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="FILE",
-        help="Rows to pay: CSV with a header, or a JSON object a line; gzipped too; - for stdin.",
+        help="Rows to pay: CSV with a header, a JSON object a line, or a fixture (.yaml); gzipped "
+        "too; - for stdin.",
     ),
 ]
 Map = Annotated[
@@ -88,14 +92,12 @@ class Given(NamedTuple):
 def pay_from(given: Given, service: Service, interrupts: Interrupts, *, as_json: bool) -> int:
     """Send all rows and account for each; returns the exit code."""
     from paycli.cli.row_files import RowFile
-    from paycli.rows import Rows
 
     _refuse_overwriting(given)
     if given.decimal not in (".", ","):
         raise InputError("--decimal is . or , as it stands before the decimals.")
     with ExitStack() as stack:
-        rows = stack.enter_context(Rows(given.path, _names(given.mapped)))
-        _refuse_columns(rows)
+        source, orders = _source(given, stack)
         rejects = (
             stack.enter_context(RowFile(given.rejects, append=False)) if given.rejects else None
         )
@@ -103,11 +105,35 @@ def pay_from(given: Given, service: Service, interrupts: Interrupts, *, as_json:
             RowFile(given.unknown or _unknown_of(given.path), append=True)
         )
         channel = stack.enter_context(service.connect())
-        report = stack.enter_context(_Report(given.path, rows, rejects, unknown))
-        return _send(given, service, channel, report, interrupts, as_json=as_json)
+        report = stack.enter_context(_Report(given.path, source, rejects, unknown))
+        return _send(orders, given, service, channel, report, interrupts, as_json=as_json)
+
+
+def _source(given: Given, stack: ExitStack) -> tuple[Rows | Fixture, Iterator[Order | Rejected]]:
+    """The file, and the payments in it."""
+    from paycli.client.orders import Reading, orders_of, orders_of_fixture
+
+    if given.path.name.lower().removesuffix(".gz").endswith((".yaml", ".yml")):
+        from paycli.client.fixtures import Fixture
+
+        ignored = {
+            "--map": given.mapped,
+            "--decimal": given.decimal != ".",
+            "--currency": given.currency,
+        }
+        if said := [option for option, value in ignored.items() if value]:
+            raise InputError(f"{', '.join(said)}: not for a fixture; write it into {given.path}.")
+        fixture = Fixture(given.path)
+        return fixture, orders_of_fixture(fixture)
+    from paycli.rows import Rows
+
+    rows = stack.enter_context(Rows(given.path, _names(given.mapped)))
+    _refuse_columns(rows)
+    return rows, orders_of(rows, Reading(given.currency, given.decimal))
 
 
 def _send(
+    orders: Iterator[Order | Rejected],
     given: Given,
     service: Service,
     channel: grpc.Channel,
@@ -119,7 +145,6 @@ def _send(
     from functools import partial
 
     from paycli.client.bulk import Bulk, Limits
-    from paycli.client.orders import Reading, orders_of
     from paycli.client.runs import why_to_end
 
     door = _door(given, service, channel)
@@ -127,9 +152,8 @@ def _send(
     limits = Limits(given.rate, given.failures_max)
     bulk = Bulk(door, limits, ends, report, interrupts.held)
     report.of = bulk
-    reading = Reading(given.currency, given.decimal)
     try:
-        bulk.send(orders_of(report.rows, reading), channel.close)
+        bulk.send(orders, channel.close)
         code = bulk.exit_code
     except KeyboardInterrupt:
         bulk.ended_because = "interrupted"
@@ -156,8 +180,10 @@ def _door(given: Given, service: Service, channel: grpc.Channel) -> Door:
 class _Report:
     """Keeps the rows that went wrong, and shows how far it is."""
 
-    def __init__(self, path: Path, rows: Rows, rejects: RowFile | None, unknown: RowFile) -> None:
-        self.rows = rows
+    def __init__(
+        self, path: Path, source: Rows | Fixture, rejects: RowFile | None, unknown: RowFile
+    ) -> None:
+        self._source = source
         self.of: Bulk | None = None
         self._rejects = rejects
         self._unknown = unknown
@@ -209,7 +235,7 @@ class _Report:
     def _show(self, line: int, outcome: str, why: str) -> None:
         self._shown += 1
         if self._shown <= _SHOWN_MAX:
-            output.progress(f"{self.rows.path}:{line}: {outcome}: {why}")
+            output.progress(f"{self._source.path}:{line}: {outcome}: {why}")
 
     def _progress(self) -> None:
         assert self.of is not None
@@ -217,7 +243,7 @@ class _Report:
         done = self.of.totals.total()
         passed_s = max(now - self._began, 0.001)
         said = f"{done:,} rows, {done / passed_s:,.0f} a second"
-        share = min(self.rows.bytes_read / self._size, 1.0) if self._size else 0.0
+        share = min(self._source.bytes_read / self._size, 1.0) if self._size else 0.0
         if share:
             left_s = passed_s / share - passed_s
             said = f"{output.bar_of(share)} {said}, {int(left_s // 60)}:{int(left_s % 60):02} left"

@@ -12,7 +12,7 @@ from paycli.client.charges import AUTHORIZED, Charge, Paid, charge
 from paycli.client.follow_ups import FollowUp, read_follow_up
 from paycli.documents import Node, nearest
 from paycli.errors import DocumentError, InvalidPayment
-from paycli.placeholders import Values, expand
+from paycli.placeholders import UUID, Values, expand
 from paycli.wire_names import FAILED, SUCCESS
 
 TEXT_FIELDS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
@@ -44,6 +44,9 @@ class Expected(NamedTuple):
         return f"{self.status} ({self.decline_reason})" if self.decline_reason else self.status
 
 
+PAID: Final = Expected(SUCCESS)
+
+
 @dataclass(frozen=True, slots=True)
 class FixturePayment:
     """A charge of a fixture, how it should end, what is done then, and where it stands."""
@@ -54,6 +57,8 @@ class FixturePayment:
     line: int
     name: str = ""
     then: tuple[FollowUp, ...] = ()
+    is_new_each_run: bool = False
+    """Whether its key is another one each time the file is read."""
     answers: dict[str, Paid] | None = field(default=None, compare=False)
     """What payments with a name got, for those below; None where nothing is sent."""
 
@@ -96,7 +101,9 @@ class EntryReader:
                 raise self._fields["then"].error("then: nothing follows a payment that is to fail.")
         if self._mistakes or checked is None:
             return Mistaken(path, line, tuple(self._mistakes))
-        return FixturePayment(checked, expect, path, line, name, then, answers)
+        return FixturePayment(
+            checked, expect, path, line, name, then, self._is_new_each_run(), answers
+        )
 
     @contextmanager
     def _kept(self) -> Iterator[None]:
@@ -136,6 +143,10 @@ class EntryReader:
                     return None
                 texts[problem.field] = stand_in
 
+    def _is_new_each_run(self) -> bool:
+        key = ("idempotency_key",) if "idempotency_key" in self._fields else ("order_id", "user_id")
+        return any(UUID in self._fields[each].raw.value for each in key if each in self._fields)
+
     def _filled(self, written: str) -> str:
         return expand(written, self._values)
 
@@ -146,7 +157,7 @@ class EntryReader:
 
     def _expected(self) -> Expected:
         """Without a word of it: that it is paid, or authorized."""
-        usual = Expected(AUTHORIZED if self._is_manual() else SUCCESS)
+        usual = Expected(AUTHORIZED) if self._is_manual() else PAID
         with self._kept():
             if "capture_method" in self._fields:
                 self._fields["capture_method"].parse("capture_method", _capture_method)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from paycli.client.charges import Charge, charge
+from paycli.client.fixture_payments import PAID, FixturePayment
+from paycli.client.fixtures import Fixture
 from paycli.client.runs import Outcome
 from paycli.errors import DocumentError, InputError, InvalidPayment
 from paycli.rows import Row
@@ -42,8 +44,7 @@ def orders_of(rows: Iterable[Row | DocumentError], reading: Reading) -> Iterator
     """The payments of rows, in their order."""
     for row in rows:
         if isinstance(row, DocumentError):
-            said = row.message.removeprefix(f"{row.path}:{row.line}: ")
-            yield Rejected(row.line or 0, {}, InputError(said))
+            yield Rejected(row.line or 0, {}, InputError(_without_file(row)))
             continue
         try:
             yield Order(row.line, row.fields, _charge(row.fields, reading))
@@ -51,6 +52,45 @@ def orders_of(rows: Iterable[Row | DocumentError], reading: Reading) -> Iterator
             yield Rejected(row.line, row.fields, InputError(problem.message, reason=problem.reason))
         except InputError as problem:
             yield Rejected(row.line, row.fields, problem)
+
+
+def orders_of_fixture(fixture: Fixture) -> Iterator[Order | Rejected]:
+    """The payments of a fixture; what cannot be done to many at a time is rejected.
+
+    Raises DocumentError where the file cannot be read on.
+    """
+    for entry in fixture.to_send():
+        if isinstance(entry, FixturePayment):
+            fields = {name: str(value or "") for name, value in entry.charge.as_dict().items()}
+            why = _not_among_many(entry)
+            problem = InputError(f"{why}.") if why else None
+        elif fixture.is_broken:
+            raise entry.problems[0]
+        else:
+            fields, problem = {}, InputError(" ".join(map(_without_file, entry.problems)))
+        if problem is not None:
+            yield Rejected(entry.line, fields, problem)
+        elif isinstance(entry, FixturePayment):
+            yield Order(entry.line, fields, entry.charge)
+
+
+def _not_among_many(payment: FixturePayment) -> str:
+    """Why it is not sent as a row; "" if it may be."""
+    alone = "pay the fixture without --from"
+    if payment.charge.is_manual:
+        return f"capture_method: a file of rows is taken at once, not held; {alone}"
+    if payment.then:
+        return f"then: nothing follows the payments of a file of rows; {alone}"
+    if payment.expect != PAID:
+        return f"expect: a file of rows is to be paid; {alone}"
+    if payment.is_new_each_run:
+        return "${uuid} makes it another payment each time; run again, it would be paid twice"
+    return ""
+
+
+def _without_file(problem: DocumentError) -> str:
+    """What is wrong; where, the row says."""
+    return problem.message.removeprefix(f"{problem.where}: ")
 
 
 def _charge(fields: dict[str, str], reading: Reading) -> Charge:

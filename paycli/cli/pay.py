@@ -83,7 +83,7 @@ def pay(
     rate: pay_from.Rate = None,
     concurrency: pay_from.Concurrency = 64,
     max_failures: pay_from.FailuresMax = None,
-    retry: pay_from.Retry = 60.0,
+    retry: pay_from.Retry = None,
     json: options.Json = False,
 ) -> None:
     """Send a payment (--amount) or the payments of YAML fixtures."""
@@ -113,27 +113,39 @@ def pay(
         if source is not None:
             given = pay_from.Given(
                 *(source, mapped or [], decimal, currency or "", rejects, unknown),
-                *(rate, concurrency, max_failures, retry),
+                *(rate, concurrency, max_failures, pay_from.RETRY_S if retry is None else retry),
             )
             code = pay_from.pay_from(given, service, interrupts, as_json=json)
         elif amount is not None:
-            code = _pay_one(amount, order, service, dry_run=dry_run, as_json=json)
+            code = _pay_one(amount, order, service, retry or 0.0, dry_run=dry_run, as_json=json)
         else:
             paths, chosen = fixtures or [], (changes or [], only or [])
             code = _pay_fixtures(
-                paths, chosen, service, keep_going=keep_going, dry_run=dry_run, as_json=json
+                paths,
+                chosen,
+                service,
+                retry or 0.0,
+                keep_going=keep_going,
+                dry_run=dry_run,
+                as_json=json,
             )
     raise typer.Exit(code)
 
 
 def _pay_one(
-    amount: str, order: dict[str, str | None], service: Service, *, dry_run: bool, as_json: bool
+    amount: str,
+    order: dict[str, str | None],
+    service: Service,
+    retry_s: float,
+    *,
+    dry_run: bool,
+    as_json: bool,
 ) -> int:
     from paycli.cli.pay_one import charge_of, pay_one
 
     checked = charge_of(amount, order)
     if not dry_run:
-        return pay_one(checked, service, as_json=as_json)
+        return pay_one(checked, service, retry_s, as_json=as_json)
     from paycli.cli.pay_rehearsal import rehearse
 
     rehearse(checked, service, as_json=as_json)
@@ -144,6 +156,7 @@ def _pay_fixtures(
     paths: list[Path],
     chosen: tuple[list[str], list[str]],
     service: Service,
+    retry_s: float,
     *,
     keep_going: bool,
     dry_run: bool,
@@ -158,7 +171,7 @@ def _pay_fixtures(
         return rehearse_fixtures(paths, choices, service, as_json=as_json)
     from paycli.cli.pay_fixtures import pay_fixtures
 
-    return pay_fixtures(paths, choices, service, keep_going=keep_going, as_json=as_json)
+    return pay_fixtures(paths, choices, service, retry_s, keep_going=keep_going, as_json=as_json)
 
 
 def _typed(argument: str) -> str:

@@ -25,7 +25,13 @@ _CHECKED_EACH: Final = 1000  # entries, after which the bar moves
 
 
 def pay_fixtures(
-    paths: list[Path], choices: Choices, service: Service, *, keep_going: bool, as_json: bool
+    paths: list[Path],
+    choices: Choices,
+    service: Service,
+    retry_s: float,
+    *,
+    keep_going: bool,
+    as_json: bool,
 ) -> int:
     """Check all, then send all in order; the exit code is the worst that is true."""
     fixtures = [Fixture(path, choices) for path in paths]
@@ -42,7 +48,7 @@ def pay_fixtures(
         code = _carry_out(run, report, lambda: run.leave("--keep-going sends those that are right"))
     else:
         with service.connect() as channel:
-            code = _carry_out(run, report, lambda: run.send(channel, service.timeout_s))
+            code = _carry_out(run, report, lambda: run.send(channel, service.timeout_s, retry_s))
     report.close()
     output.progress(_summary(run))
     return code

@@ -69,9 +69,13 @@ FailuresMax = Annotated[
     typer.Option("--max-failures", min=1, metavar="N", help="End after so many rows went wrong."),
 ]
 Retry = Annotated[
-    float,
-    options.seconds("How long to send again what was not answered or taken.", least=0),
+    float | None,
+    options.seconds(
+        "How long to send again what was not answered or taken. Default: 60 with --from, else 0.",
+        least=0,
+    ),
 ]
+RETRY_S: Final = 60.0
 
 
 class Given(NamedTuple):
@@ -166,9 +170,10 @@ def _send(
 
 def _door(given: Given, service: Service, channel: grpc.Channel) -> Door:
     from paycli.client.doors import BatchDoor, SeedDoor
+    from paycli.client.offers import takes_batches
 
     batches = BatchDoor(channel, service.timeout_s, given.retry_s)
-    if batches.is_offered():
+    if takes_batches(channel, service.timeout_s, given.retry_s, batches.stop):
         return batches
     output.progress(
         "The service takes no batches: one call a row. Whether it knows a payment that comes a second "

@@ -11,6 +11,8 @@ from paycli.client.charges import Charge, Paid, charge, send, unknown, untold
 from paycli.errors import CheckFailed, OutcomeUnknown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import grpc
 
     from paycli.cli.service import Service
@@ -19,16 +21,25 @@ if TYPE_CHECKING:
 CUT_OFF: Final = (KeyboardInterrupt, BrokenPipeError, CheckFailed)
 
 
-def pay_one(checked: Charge, service: Service, *, as_json: bool) -> int:
+def pay_one(checked: Charge, service: Service, retry_s: float, *, as_json: bool) -> int:
     """Send it and show what came back; the exit code."""
     with service.connect() as channel:
         try:
-            paid = _send_and_print(channel, checked, service.timeout_s, as_json=as_json)
+            sending = _sending(channel, service.timeout_s, retry_s)
+            paid = _send_and_print(sending, checked, as_json=as_json)
         except OutcomeUnknown as problem:
             problem.command = to_learn(checked, service)
             output.error(problem, as_json=as_json)
             return problem.exit_code
     return 0 if paid.succeeded else CheckFailed.exit_code
+
+
+def _sending(channel: grpc.Channel, timeout_s: float, retry_s: float) -> Callable[[Charge], Paid]:
+    if not retry_s:
+        return lambda charge: send(channel, charge, timeout_s)
+    from paycli.client.persistence import Persistence  # start-up time: few payments need it
+
+    return Persistence(channel, timeout_s, retry_s).send
 
 
 def charge_of(amount: str, order: dict[str, str | None]) -> Charge:
@@ -43,13 +54,11 @@ def charge_of(amount: str, order: dict[str, str | None]) -> Charge:
     )
 
 
-def _send_and_print(
-    channel: grpc.Channel, charge: Charge, timeout_s: float, *, as_json: bool
-) -> Paid:
+def _send_and_print(sending: Callable[[Charge], Paid], charge: Charge, *, as_json: bool) -> Paid:
     """The answer, shown. Raises OutcomeUnknown whenever that cannot be, and what `send` raises."""
     paid: Paid | None = None
     try:
-        paid = send(channel, charge, timeout_s)
+        paid = sending(charge)
         _print_answer(paid, as_json=as_json)
     except CUT_OFF as ended:
         why = why_cut_off(ended)

@@ -8,27 +8,20 @@ from threading import Event
 from typing import Any, Final, Protocol
 
 import grpc
-from grpc import StatusCode
 
 from paycli.client.charges import Paid, send
 from paycli.client.creations import creation
 from paycli.client.failures import failure_in, failure_of
+from paycli.client.offers import BATCH
 from paycli.client.orders import Order
-from paycli.client.payments import SERVICE
-from paycli.client.retries import Patience, retry_after_s, retry_delay_s
+from paycli.client.retries import RETRYABLE, Patience, retry_after_s, retry_delay_s
 from paycli.client.runs import Outcome
 from paycli.errors import NotTaken, OutcomeUnknown, PaycliError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 
-_BATCH: Final = f"{SERVICE}/BatchCreatePayments"
 _BATCH_MAX: Final = 1000
-# Of a batch all items have keys: whatever became of it, sent again it is paid once.
-_RETRYABLE: Final = (
-    *(StatusCode.CANCELLED, StatusCode.UNKNOWN, StatusCode.DEADLINE_EXCEEDED, StatusCode.ABORTED),
-    *(StatusCode.RESOURCE_EXHAUSTED, StatusCode.INTERNAL, StatusCode.UNAVAILABLE),
-)
-_RETRYABLE_NUMBERS: Final = frozenset(code.value[0] for code in _RETRYABLE)
+_RETRYABLE_NUMBERS: Final = frozenset(code.value[0] for code in RETRYABLE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +61,6 @@ class BatchDoor:
         self._timeout_s = timeout_s
         self._retry_s = retry_s
 
-    def is_offered(self) -> bool:
-        """Asked without moving money: no batch is empty. Raises what any call may."""
-        patience = Patience(self._retry_s, self.stop)
-        while True:
-            try:
-                self._create(pb.BatchCreatePaymentsRequest(), timeout=self._timeout_s)
-            except grpc.RpcError as problem:
-                if problem.code() is StatusCode.UNIMPLEMENTED:
-                    return False
-                if problem.code() is StatusCode.INVALID_ARGUMENT:
-                    return True
-                may_retry = problem.code() in _RETRYABLE
-                if not (may_retry and patience.wait(retry_after_s(problem))):
-                    raise failure_of(problem, _BATCH, sent=False) from problem
-            else:
-                return True
-
     def pay(self, orders: Sequence[Order]) -> list[Sent]:
         """See `Door`."""
         patience = Patience(self._retry_s, self.stop)
@@ -98,10 +74,10 @@ class BatchDoor:
             for (number, _), (sent, is_open) in zip(left, results, strict=True):
                 if is_open:
                     open_numbers.add(number)
-                    # That nothing was done this time says nothing of the time before.
-                    if number in done and done[number].outcome is Outcome.UNKNOWN:
-                        continue
-                done[number] = sent
+                # What went wrong this time says nothing of the time before.
+                was_unknown = number in done and done[number].outcome is Outcome.UNKNOWN
+                if not (was_unknown and sent.problem is not None):
+                    done[number] = sent
             left = [each for each in left if each[0] in open_numbers]
             if left and not patience.wait(asked_s):
                 break
@@ -113,8 +89,8 @@ class BatchDoor:
         try:
             answer = self._create(request, timeout=self._timeout_s)
         except grpc.RpcError as problem:
-            failure = failure_of(problem, _BATCH)
-            is_open = problem.code() in _RETRYABLE
+            failure = failure_of(problem, BATCH)
+            is_open = problem.code() in RETRYABLE
             return [(_failed(each, failure), is_open) for each in orders], retry_after_s(problem)
         except ValueError as closed:  # the channel, by somebody who ends all this
             lost = OutcomeUnknown(f"{closed}; it may have been paid.")
@@ -173,7 +149,7 @@ class SeedDoor:
 def _result(order: Order, result: pb.BatchCreatePaymentsResult) -> tuple[Sent, bool]:
     """What an item of the answer says, and whether another try may tell more."""
     if result.HasField("error"):
-        failure = failure_in(result.error, _BATCH)
+        failure = failure_in(result.error, BATCH)
         return _failed(order, failure), result.error.code in _RETRYABLE_NUMBERS
     payment = result.payment
     payment_id = payment.name.removeprefix("payments/")

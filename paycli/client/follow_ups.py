@@ -16,6 +16,7 @@ from typing import Final
 
 from paycli.client.charges import Charge
 from paycli.client.payments import Changed, Payments, unknown
+from paycli.client.persistence import Persistence
 from paycli.client.records import Record
 from paycli.documents import Node
 from paycli.errors import CheckFailed, InvalidPayment, OutcomeUnknown, PaycliError
@@ -79,10 +80,14 @@ class FollowUp:
         """The error that it was sent and somebody ended the command before an answer came."""
         return unknown(f"Interrupted before an answer to the {self.action} came")
 
-    def carry_out(self, payments: Payments, payment_id: str, currency: str) -> Done:
+    def carry_out(
+        self, payments: Payments, payment_id: str, currency: str, persistence: Persistence
+    ) -> Done:
         """Do it; nothing is raised but interrupts."""
         try:
-            changed = self._change(payments, payment_id, currency)
+            changed = persistence.until_answered(
+                lambda: self._change(payments, payment_id, currency)
+            )
         except PaycliError as problem:
             if not self.expect_error or isinstance(problem, OutcomeUnknown):
                 return Done(self, problem=problem)

@@ -7,13 +7,20 @@ import time
 from threading import Event
 from typing import TYPE_CHECKING, Any, Final
 
+import grpc
+from grpc import StatusCode
+
 from paycli.client.failures import status_details
 from paycli.wire_names import RETRY_PUSHBACK
 
 if TYPE_CHECKING:
-    import grpc
     from google.rpc import status_pb2
 
+# Whatever became of a payment with a key: sent again after one of these, it is paid once.
+RETRYABLE: Final = (
+    *(StatusCode.CANCELLED, StatusCode.UNKNOWN, StatusCode.DEADLINE_EXCEEDED, StatusCode.ABORTED),
+    *(StatusCode.RESOURCE_EXHAUSTED, StatusCode.INTERNAL, StatusCode.UNAVAILABLE),
+)
 _FIRST_S: Final = 0.1
 _LONGEST_S: Final = 5.0
 

@@ -14,10 +14,11 @@ from typing import Final
 import grpc
 
 from paycli.client.channel import answers
-from paycli.client.charges import Paid, send, unknown, untold
+from paycli.client.charges import Paid, unknown, untold
 from paycli.client.fixture_payments import Expected, FixtureEntry, FixturePayment, Mistaken
 from paycli.client.follow_ups import Done, Ending, FollowUp
 from paycli.client.payments import Payments
+from paycli.client.persistence import Persistence
 from paycli.errors import (
     CheckFailed,
     NotTaken,
@@ -135,27 +136,28 @@ class Run:
             codes = codes - {NotTaken.exit_code} | {CheckFailed.exit_code}
         return max(codes)
 
-    def send(self, channel: grpc.Channel, timeout_s: float) -> None:
+    def send(self, channel: grpc.Channel, timeout_s: float, retry_s: float) -> None:
         """Send all, or until the service as a whole takes no more; then the rest is not sent."""
         payments = Payments(channel, timeout_s)
+        persistence = Persistence(channel, timeout_s, retry_s)
         for entry in self._entries:
             if isinstance(entry, Mistaken):
                 self._tell(_not_sent(entry))
                 continue
             self._unheard = _lost(entry)
-            result = _send(channel, entry, timeout_s)
-            self._tell(self._follow_up(result, payments))
+            result = _send(entry, persistence)
+            self._tell(self._follow_up(result, payments, persistence))
             why = why_to_end(result.problem, channel, timeout_s)
             if why:
                 self.leave(why)
 
-    def _follow_up(self, result: Result, payments: Payments) -> Result:
+    def _follow_up(self, result: Result, payments: Payments, persistence: Persistence) -> Result:
         """Do what is to be done with it, as long as all goes well."""
         paid = result.paid
         while paid is not None and result.to_do:
             then = result.to_do[0]
             self._unheard = _with(result, Done(then, problem=then.unheard()))
-            done = then.carry_out(payments, paid.payment_id, paid.charge.currency)
+            done = then.carry_out(payments, paid.payment_id, paid.charge.currency, persistence)
             result = _with(result, done)
         return result
 
@@ -190,9 +192,9 @@ class Run:
             self._anything_done = True
 
 
-def _send(channel: grpc.Channel, entry: FixturePayment, timeout_s: float) -> Result:
+def _send(entry: FixturePayment, persistence: Persistence) -> Result:
     try:
-        paid = send(channel, entry.charge, timeout_s)
+        paid = persistence.send(entry.charge)
     except PaycliError as problem:
         outcome = Outcome.UNKNOWN if isinstance(problem, OutcomeUnknown) else Outcome.FAILED
         return Result(entry, outcome, problem=_at(entry, problem))

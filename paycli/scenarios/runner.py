@@ -16,6 +16,7 @@ from paycli.client.charges import Paid, send, unknown
 from paycli.client.failures import error_info
 from paycli.client.fixture_payments import Expected, FixturePayment, Mistaken
 from paycli.client.payments import Payments
+from paycli.client.persistence import Persistence
 from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError, Refused
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Late, fill
@@ -168,9 +169,10 @@ def _pay(step: FixtureStep, target: Target) -> list[str]:
 def _follow_up(payment: FixturePayment, paid: Paid, target: Target, problems: list[str]) -> None:
     """Do what is to be done with it, as long as all goes well."""
     payments = Payments(target.channel, target.timeout_s)
+    once = Persistence(target.channel, target.timeout_s, 0)
     for each in payment.then:
         try:
-            done = each.carry_out(payments, paid.payment_id, paid.charge.currency)
+            done = each.carry_out(payments, paid.payment_id, paid.charge.currency, once)
         except KeyboardInterrupt as interrupt:
             raise each.unheard() from interrupt
         if done.problem is not None:

@@ -74,18 +74,26 @@ class Node:
         *,
         also: Collection[str] = (),
         unknown: str = _UNKNOWN,
+        mistakes: list[DocumentError] | None = None,
     ) -> dict[str, Node]:
         """The entries of a mapping; unknown keys are errors when `known` is given.
 
-        `also` are keys that are taken but never proposed; `unknown` is how the error begins.
+        `also` are keys that are taken but never proposed; `unknown` is how the error begins. Wrong keys
+        are left out where there are `mistakes`, to which their errors are added.
         """
         if not isinstance(self.raw, yaml.MappingNode):
             raise self.must_be(what, "a mapping (key: value)")
         entries: dict[str, Node] = {}
         for key_node, value_node in self.raw.value:
             key = Node(self.path, key_node)
-            name = key.entry_name(entries, what, known, also=also, unknown=unknown)
-            entries[name] = Node(self.path, value_node)
+            try:
+                name = key.entry_name(entries, what, known, also=also, unknown=unknown)
+            except DocumentError as problem:
+                if mistakes is None:
+                    raise
+                mistakes.append(problem)
+            else:
+                entries[name] = Node(self.path, value_node)
         return entries
 
     def entry_name(

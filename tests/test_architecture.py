@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from paycli.cli.app import COMMANDS, load_command
+from tests.mutants.changes import CHANGES, Change
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "paycli"
@@ -261,3 +262,8 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
             line = next(line for line in drawing.splitlines() if f" {name} " in f"{line} ")
             if thing is not errors.PaycliError:
                 assert f" {thing.exit_code} " in line, name
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.what)
+def test_every_mutant_still_finds_its_line(change: Change) -> None:
+    assert (PACKAGE / change.path).read_text().count(change.old) == 1

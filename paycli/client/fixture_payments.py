@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -83,12 +83,20 @@ FixtureEntry = FixturePayment | Mistaken
 class EntryReader:
     """Reads the fields of an entry, those of the defaults among them, for one of its repetitions."""
 
-    def __init__(self, node: Node, fields: Mapping[str, Node], values: Values) -> None:
-        """`values` fill placeholders."""
+    def __init__(
+        self,
+        node: Node,
+        fields: Mapping[str, Node],
+        values: Values,
+        mistakes: Iterable[DocumentError],
+    ) -> None:
+        """`values` fill placeholders; `mistakes` are known already."""
         self._node = node
         self._fields = fields
         self._values = values
-        self._mistakes: list[DocumentError] = []
+        self._mistakes = list(mistakes)
+        # What is missing is then most likely there, misspelt.
+        self._tells_of_missing = not self._mistakes
 
     def entry(self, name: str, answers: dict[str, Paid] | None) -> FixtureEntry:
         """The payment, or what is wrong with it."""
@@ -105,17 +113,21 @@ class EntryReader:
             checked, expect, path, line, name, then, self._is_new_each_run(), answers
         )
 
+    def _kept(self) -> AbstractContextManager[None]:
+        return kept(self._mistakes)
+
     @contextmanager
-    def _kept(self) -> Iterator[None]:
-        try:
+    def _kept_of(self, field: str) -> Iterator[None]:
+        mistakes: list[DocumentError] = []
+        with kept(mistakes):
             yield
-        except DocumentError as problem:
-            self._mistakes.append(problem)
+        if field in self._fields or self._tells_of_missing:
+            self._mistakes += mistakes
 
     def _charge(self) -> Charge | None:
         texts: dict[str, str] = {}
         if "amount" not in self._fields:
-            with self._kept():
+            with self._kept_of("amount"):
                 raise self._node.error("amount is missing; write for example 'amount: 99.99'.")
             texts["amount"] = _STAND_INS["amount"]
         for name in TEXT_FIELDS:
@@ -134,7 +146,7 @@ class EntryReader:
                     is_manual=self._is_manual(),
                 )
             except InvalidPayment as problem:
-                with self._kept():
+                with self._kept_of(problem.field):
                     raise self._fields.get(problem.field, self._node).error(
                         problem.message
                     ) from problem
@@ -165,9 +177,7 @@ class EntryReader:
             if "expect" not in self._fields:
                 return usual
             node = self._fields["expect"]
-            if node.is_scalar:
-                return Expected(node.parse("expect", _status))
-            fields = node.fields("expect", EXPECT_KEYS)
+            fields = {"status": node} if node.is_scalar else node.fields("expect", EXPECT_KEYS)
             reason = (
                 fields["decline_reason"].text("decline_reason")
                 if "decline_reason" in fields
@@ -178,6 +188,10 @@ class EntryReader:
                 status = fields["status"].parse("status", _status)
             if reason and status != FAILED:
                 raise node.error(f"expect: only {FAILED} has a decline_reason.")
+            if status not in (usual.status, FAILED):
+                raise node.error(
+                    f"expect: a capture_method of MANUAL, and no other, is {AUTHORIZED}."
+                )
             return Expected(status, reason)
         return usual
 
@@ -189,6 +203,15 @@ class EntryReader:
                 with self._kept():
                     found.append(read_follow_up(each, number, checked))
         return tuple(found)
+
+
+@contextmanager
+def kept(mistakes: list[DocumentError]) -> Iterator[None]:
+    """A mistake in here is added to others."""
+    try:
+        yield
+    except DocumentError as problem:
+        mistakes.append(problem)
 
 
 def _status(written: str) -> str:

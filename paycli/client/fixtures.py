@@ -32,6 +32,7 @@ from paycli.client.fixture_payments import (
     FixtureEntry,
     FixturePayment,
     Mistaken,
+    kept,
 )
 from paycli.client.seen import Seen
 from paycli.documents import Node
@@ -92,21 +93,23 @@ class Fixture:
     def _payments(
         self, number: int, node: Node, seen: Seen, earlier: _Earlier
     ) -> Iterator[FixtureEntry]:
-        try:
-            own = node.fields("a payment", PAYMENT_KEYS)
-            name = own["name"].parse("name", earlier.new_name) if "name" in own else ""
+        mistakes: list[DocumentError] = []
+        name, repeat, fields = "", 1, self._defaults
+        with kept(mistakes):
+            own = node.fields("a payment", PAYMENT_KEYS, mistakes=mistakes)
+            fields = self._defaults | own
+            if "name" in own:
+                name = own["name"].parse("name", earlier.new_name)
             fields = self._defaults | self._choices.set_payment(number, name, own)
-            repeat = fields["repeat"].parse("repeat", _repeat) if "repeat" in fields else 1
+            if "repeat" in fields:
+                repeat = fields["repeat"].parse("repeat", _repeat)
             if name and repeat > 1:
                 raise own["name"].error("name: a payment with 'repeat' is many; it has no name.")
-        except DocumentError as problem:
-            yield Mistaken(node.path, node.line, (problem,))
-            return
         for n in range(1, repeat + 1):
             earlier.left_out = ""
             own_values: dict[str, Callable[[], str]] = {"n": partial(str, n)}
             values = ChainMap(own_values, earlier.values)
-            entry = EntryReader(node, fields, values).entry(name, earlier.answers)
+            entry = EntryReader(node, fields, values, mistakes).entry(name, earlier.answers)
             if isinstance(entry, FixturePayment):
                 entry = _once(node, entry, seen)
             if isinstance(entry, Mistaken):

@@ -82,6 +82,15 @@ payments:
         ("{order_id: '${env:NOT_SET_ANYWHERE}', amount: 5, currency: EUR}", "is not set"),
         ("{order_id: '${nonsense}', amount: 5, currency: EUR}", "nothing fills ${nonsense}"),
         (f"{{order_id: {'x' * 256}, amount: 5, currency: EUR}}", "256 characters"),
+        ("{order_id: o, amount: 5, currency: EUR, expect: AUTHORIZED}", "and no other, is AUTH"),
+        (
+            "{order_id: o, amount: 5, currency: EUR, expect: SUCCESS, capture_method: MANUAL}",
+            "and no other, is AUTH",
+        ),
+        (
+            "{order_id: o, amount: 5, currency: EUR, expect: {decline_reason: X, status: SUCCESS}}",
+            "only FAILED has",
+        ),
         ("just words", "must be a mapping"),
     ],
 )
@@ -150,14 +159,14 @@ defaults: {currency: EU, user_id: "a\\x07"}
 payments:
   - {order_id: "${nope}", amount: x, expect: MAYBE, capture_method: BY_HAND, then: [fly, capture: -1]}
   - {order_id: fine, amount: 1, currency: EUR, user_id: u, then: {refund: 1}}
-  - {order_id: odd, amount: 1, currency: EUR, user_id: u, nonsense: 1}
+  - {order_id: odd, amont: 1, currency: EU, user_id: u, repeat: many}
   - {order_id: late, amount: 0.001, currency: EUR, user_id: u, expect: FAILED, then: [refund]}
 """
     found = read(tmp_path, text)
     said = [line for entry in found for line in _said(entry)]
     assert [each.partition("f.yaml:")[2].partition(" ")[0] for each in said] == [
         "4:16:", "2:22:", "4:35:", "2:35:", "4:69:", "4:46:", "4:85:", "4:99:",
-        "5:66:", "6:59:", "7:30:", "7:86:",
+        "5:66:", "6:21:", "6:65:", "6:41:", "7:30:", "7:86:",
     ]  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
-from paycli.engine.ids import new_payment_id
+from paycli.engine.ids import new_payment_id, new_payment_ids
 from paycli.engine.places import Places
 from paycli.errors import (
     OutcomeOpen,
@@ -77,7 +77,9 @@ class Engine:
 
     async def create(self, create: Create, timeout_s: float | None) -> Receipt:
         """Create one payment. Raises PaymentError."""
-        return await self._carry_out(self._stamped(create), create.customer_id, timeout_s)
+        now = now_us()
+        stamped = self._stamped(create, new_payment_id(now), now)
+        return await self._carry_out(stamped, create.customer_id, timeout_s)
 
     async def change(self, change: Change, timeout_s: float | None) -> Receipt:
         """Capture, void or refund. Raises PaymentError."""
@@ -91,7 +93,9 @@ class Engine:
         self, creates: Sequence[Create], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
         """Create many, each after those before it; result i is what came of payment i."""
-        begun = [self._begin(self._stamped(each), each.customer_id) for each in creates]
+        times = [now_us() for _ in creates]
+        stamped = map(self._stamped, creates, new_payment_ids(times), times)
+        begun = [self._begin(each, each.customer_id) for each in stamped]
         commands = [each for each in begun if not isinstance(each, PaymentError)]
         try:
             outcomes = iter(await self._ask_all(commands, timeout_s) if commands else ())
@@ -118,12 +122,10 @@ class Engine:
             each.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _stamped(self, create: Create) -> Create:
-        """With a new id, as of now."""
-        now = now_us()
+    def _stamped(self, create: Create, payment_id: str, now: int) -> Create:
         manual = create.capture_method == CaptureMethod.MANUAL
         return create._replace(
-            payment_id=new_payment_id(now),
+            payment_id=payment_id,
             now_us=now,
             expires_us=now + self._authorization_ttl_us if manual else 0,
         )
@@ -179,11 +181,25 @@ class Engine:
                 if isinstance(outcome, Claimed):
                     assert isinstance(command, Intend)
                     self._take_off(command.claim, outcome)
-            return await asyncio.gather(*map(self._final, commands, outcomes))
+            return await self._all_final(commands, outcomes)
         finally:
             for command in commands:
                 if isinstance(command, Intend):
                     self._places.leave(command.claim)
+
+    async def _all_final(
+        self, commands: Sequence[_First], outcomes: Sequence[Outcome]
+    ) -> list[Receipt | PaymentError]:
+        """What becomes of each. Most are known, and a task for each of those would cost more than all else."""
+        still_open = [
+            self._final(command, outcome)
+            for command, outcome in zip(commands, outcomes, strict=True)
+            if not isinstance(outcome, Receipt | PaymentError)
+        ]
+        landed = iter(await asyncio.gather(*still_open) if still_open else ())
+        return [
+            each if isinstance(each, Receipt | PaymentError) else next(landed) for each in outcomes
+        ]
 
     async def _final(self, command: _First, outcome: Outcome) -> Receipt | PaymentError:
         """What becomes of a command; a flight that is under way already is waited for."""

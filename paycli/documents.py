@@ -20,6 +20,7 @@ MAX_BYTES = 16 * 1024 * 1024
 _MAX_DEPTH = 32
 _MAX_NODES = 2_000_000
 _LISTED_MAX = 40
+_SHOWN_MAX = 60
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
@@ -137,6 +138,11 @@ class Node:
             return [value.typed() for value in self.items("the value")]
         assert isinstance(self.raw, yaml.ScalarNode)
         return _scalar(self.raw)
+
+    def shown(self) -> str:
+        """The value in a few words, for a sentence about it."""
+        text = str(self.typed())
+        return text if len(text) <= _SHOWN_MAX else f"{text[:_SHOWN_MAX]}…"
 
     def parse(self, what: str, parse: Callable[[str], _Parsed]) -> _Parsed:
         """The scalar through `parse`, whose ValueError becomes an error at this line."""

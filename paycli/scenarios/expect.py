@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-import warnings
+from functools import partial
 from typing import Final
 
 import grpc
@@ -18,6 +17,12 @@ from paycli.scenarios.expectations import (
     Items,
     Pattern,
 )
+from paycli.scenarios.matchers import (
+    COMPARISONS,
+    read_list_matcher,
+    read_pattern,
+    read_value_matcher,
+)
 from paycli.scenarios.references import Late, Scope
 from paycli.scenarios.wire_values import (
     fields_of,
@@ -26,19 +31,21 @@ from paycli.scenarios.wire_values import (
     map_value,
     message_of,
     read_value,
-    type_of,
+    unset_fields,
 )
 
-_MATCHERS: Final = ("matches",)
+# In JSON of any form other names may well be keys of data.
+_FREE_MATCHERS: Final = ("matches", *COMPARISONS)
 _ERROR_KEYS: Final = ("code", "reason", "message")
 _CODES: Final = tuple(name for name in grpc.StatusCode.__members__ if name != "OK")
 
 
-def read_expect(node: Node, kind: Descriptor, scope: Scope) -> Fields:
-    """What a response must be. Raises DocumentError for what no response of the type can be."""
-    return Fields(
-        {field.name: _field(value, field, scope) for field, value in fields_of(node, kind)}
-    )
+def read_expect(node: Node, kind: Descriptor, scope: Scope, *, is_exact: bool = False) -> Fields:
+    """What a response must be; `is_exact` says that what is not named must not be set, at every depth.
+
+    Raises DocumentError for what no response of the type can be.
+    """
+    return _Reader(scope, is_exact).message(node, kind)
 
 
 def read_expect_error(node: Node, scope: Scope) -> ErrorExpectation:
@@ -54,19 +61,59 @@ def read_expect_error(node: Node, scope: Scope) -> ErrorExpectation:
     return ErrorExpectation(
         code,
         scope.read(fields["reason"], "reason") if "reason" in fields else None,
-        _pattern(fields["message"], "message", scope) if "message" in fields else None,
+        Pattern(read_pattern(fields["message"], "message", scope)) if "message" in fields else None,
     )
 
 
-def _field(node: Node, field: FieldDescriptor, scope: Scope) -> Expectation:
-    if node.is_null:
-        return _unset(node, field)
-    if is_map(field):
-        entries = node.fields(field.name)
-        return Fields({key: _one(each, map_value(field), scope) for key, each in entries.items()})
-    if field.is_repeated:
-        return Items([_one(each, field, scope) for each in node.items(field.name)])
-    return _one(node, field, scope)
+class _Reader:
+    def __init__(self, scope: Scope, is_exact: bool) -> None:
+        self._scope = scope
+        self._is_exact = is_exact
+
+    def message(self, node: Node, kind: Descriptor) -> Fields:
+        wanted = {field.name: self._field(value, field) for field, value in fields_of(node, kind)}
+        if not self._is_exact:
+            return Fields(wanted)
+        unset = unset_fields(kind)
+        return Fields(wanted, {name: unset[name] for name in unset if name not in wanted})
+
+    def _field(self, node: Node, field: FieldDescriptor) -> Expectation:
+        if node.is_null:
+            return _unset(node, field)
+        if is_map(field):
+            entries = node.fields(field.name)
+            return Fields({key: self._one(each, map_value(field)) for key, each in entries.items()})
+        if not field.is_repeated:
+            return self._one(node, field)
+        if node.is_scalar or node.is_list:
+            return Items([self._one(each, field) for each in node.items(field.name)])
+        return read_list_matcher(node, field.name, self._scope, partial(self._one, field=field))
+
+    def _one(self, node: Node, field: FieldDescriptor) -> Expectation:
+        if (message := message_of(field)) is not None:
+            return self.message(node, message)
+        if is_free(field):
+            return self._free(node)
+        if not node.is_scalar and not node.is_list:
+            return read_value_matcher(node, field, self._scope, partial(self._one, field=field))
+        filled = self._scope.read(node, field.name) if node.is_scalar and not node.is_null else None
+        if isinstance(filled, Late):
+            return Equal(filled, field)
+        changed = filled is not None and filled != node.text(field.name)
+        return Equal(read_value(node, field, filled if changed else None), field)
+
+    def _free(self, node: Node) -> Expectation:
+        if node.is_list:
+            return Items([self._free(each) for each in node.items("the value")])
+        if not node.is_scalar:
+            fields = node.fields("the value")
+            if fields and fields.keys() <= set(_FREE_MATCHERS):
+                return read_value_matcher(node, None, self._scope, self._free)
+            return Fields({key: self._free(each) for key, each in fields.items()})
+        if node.is_null:
+            return Equal(None, None)
+        filled = self._scope.read(node, "the value")
+        return Equal(node.typed() if filled == node.text("the value") else filled, None)
 
 
 def _unset(node: Node, field: FieldDescriptor) -> Expectation:
@@ -74,56 +121,3 @@ def _unset(node: Node, field: FieldDescriptor) -> Expectation:
         return Equal(None, field)
     empty = "{}" if is_map(field) else "[]" if field.is_repeated else "its default, '' or 0"
     raise node.error(f"{field.name} is never null; write {empty}.")
-
-
-def _one(node: Node, field: FieldDescriptor, scope: Scope) -> Expectation:
-    if (message := message_of(field)) is not None:
-        return read_expect(node, message, scope)
-    if is_free(field):
-        return _free(node, scope)
-    if not node.is_scalar and not node.is_list:
-        return _matcher(node, field, scope)
-    filled = scope.read(node, field.name) if node.is_scalar and not node.is_null else None
-    if isinstance(filled, Late):
-        return Equal(filled, field)
-    changed = filled is not None and filled != node.text(field.name)
-    return Equal(read_value(node, field, filled if changed else None), field)
-
-
-def _matcher(node: Node, field: FieldDescriptor, scope: Scope) -> Pattern:
-    """`{matches: PATTERN}`, the one mapping that a single value can be compared with."""
-    what = f"{field.name} ({type_of(field)})"
-    fields = node.fields(what, _MATCHERS, unknown="unknown matcher '{key}' for {what}")
-    if not fields:
-        raise node.must_be(field.name, f"{type_of(field)} or {{matches: PATTERN}}")
-    return _pattern(fields["matches"], "matches", scope)
-
-
-def _free(node: Node, scope: Scope) -> Expectation:
-    if node.is_list:
-        return Items([_free(each, scope) for each in node.items("the value")])
-    if not node.is_scalar:
-        fields = node.fields("the value")
-        if set(fields) == set(_MATCHERS):
-            return _pattern(fields["matches"], "matches", scope)
-        return Fields({key: _free(each, scope) for key, each in fields.items()})
-    if node.is_null:
-        return Equal(None, None)
-    filled = scope.read(node, "the value")
-    return Equal(node.typed() if filled == node.text("the value") else filled, None)
-
-
-def _pattern(node: Node, what: str, scope: Scope) -> Pattern:
-    text = scope.read(node, what)
-    sample = (
-        "".join(part if isinstance(part, str) else "x" for part in text.parts)
-        if isinstance(text, Late)
-        else text
-    )
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what may change in a later Python is no mistake
-            re.compile(sample)
-    except (re.error, OverflowError, RecursionError) as problem:
-        raise node.error(f"{what}: '{sample}' is no regular expression: {problem}.") from problem
-    return Pattern(text)

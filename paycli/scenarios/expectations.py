@@ -1,16 +1,17 @@
 """Expectations: a response or an error against what a step said must come.
 
 A message names some fields and is silent of the others, a list names all of its items, `null` is a
-field that is not set, `{matches: PATTERN}` is a regular expression: the same at every depth.
+field that is not set, matchers such as `{gte: 1}` say more: the same at every depth.
 """
 
 from __future__ import annotations
 
+import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Protocol
+from typing import Final, Protocol
 
 import grpc
 from google.protobuf.descriptor import FieldDescriptor
@@ -18,6 +19,13 @@ from google.protobuf.descriptor import FieldDescriptor
 from paycli.client.failures import error_info
 from paycli.scenarios.references import Answers, Late
 from paycli.scenarios.wire_values import json_value
+
+_COMPARE: Final = {
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+}
 
 
 class Expectation(Protocol):
@@ -69,9 +77,13 @@ class Equal:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Some of the fields of a message, or of the entries of a map."""
+    """Some of the fields of a message, or of the entries of a map.
+
+    `unset` are others, and what they show as long as they are not set, as they must not be.
+    """
 
     wanted: Mapping[str, Expectation]
+    unset: Mapping[str, object] = field(default_factory=dict)
 
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
@@ -81,6 +93,10 @@ class Fields:
         for name, expectation in self.wanted.items():
             inner = f"{where}.{name}" if where else name
             yield from expectation.unmet(inner, got.get(name), answers)
+        for name, nothing in self.unset.items():
+            if (value := got.get(name)) != nothing:
+                inner = f"{where}.{name}" if where else name
+                yield f"{inner}: expected not to be set, got {_shown(value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +113,157 @@ class Items:
             return
         for number, (expectation, item) in enumerate(zip(self.wanted, got, strict=True)):
             yield from expectation.unmet(f"{where}[{number}]", item, answers)
+
+
+@dataclass(frozen=True, slots=True)
+class All:
+    """A value of which several things are said."""
+
+    wanted: Sequence[Expectation]
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        for each in self.wanted:
+            yield from each.unmet(where, got, answers)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of several."""
+
+    choices: Sequence[Expectation]
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if not any(_meets(each, got, answers) for each in self.choices):
+            yield f"{where}: expected one of {len(self.choices)}, got {_shown(got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """Anything else; a field that is not set is that too."""
+
+    unwanted: Expectation
+    written: str
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if _meets(self.unwanted, got, answers):
+            yield f"{where}: expected not {self.written}, got {_shown(got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A value before or after another, by `order`."""
+
+    operator: str
+    wanted: str | Late
+    order: Callable[[object], Decimal]
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        wanted = self.wanted if isinstance(self.wanted, str) else self.wanted.fill(answers)
+        try:
+            is_met = got is not None and _COMPARE[self.operator](
+                self.order(got), self.order(wanted)
+            )
+        except ValueError as problem:  # an answer made it so
+            yield f"{where}: cannot be compared: {problem}"
+            return
+        if not is_met:
+            yield f"{where}: expected {self.operator} {wanted}, got {_shown(got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class TextWithin:
+    """Text that has another in it."""
+
+    part: str | Late
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        part = self.part if isinstance(self.part, str) else self.part.fill(answers)
+        if not isinstance(got, str) or part not in got:
+            yield f"{where}: expected to contain {part!r}, got {_shown(got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Length:
+    """How many items a list has, or characters a text."""
+
+    wanted: Expectation
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if not isinstance(got, str | list):
+            yield f"{where}: expected a text or a list, got {_shown(got)}"
+            return
+        yield from self.wanted.unmet(f"length of {where}", len(got), answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Containing:
+    """A list with at least one such item."""
+
+    item: Expectation
+    written: str
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if not isinstance(got, list) or not any(_meets(self.item, each, answers) for each in got):
+            yield f"{where}: expected an item that is {self.written}, got {_shown(got)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Each:
+    """A list whose items are all such; an empty one is that too."""
+
+    item: Expectation
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if not isinstance(got, list):
+            yield f"{where}: expected a list, got {_shown(got)}"
+            return
+        for number, each in enumerate(got):
+            yield from self.item.unmet(f"{where}[{number}]", each, answers)
+
+
+@dataclass(frozen=True, slots=True)
+class Unordered:
+    """All items of a list, in any order: each is met by an item of its own."""
+
+    wanted: Sequence[Expectation]
+
+    def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
+        """See Expectation."""
+        if not isinstance(got, list) or len(got) != len(self.wanted):
+            yield from Items(self.wanted).unmet(where, got, answers)
+            return
+        fits = [
+            [number for number, each in enumerate(got) if _meets(wanted, each, answers)]
+            for wanted in self.wanted
+        ]
+        taken: dict[int, int] = {}  # by item, whose it is
+        for number in range(len(fits)):
+            if not _place(number, fits, taken, set()):
+                yield f"{where}: expected item {number + 1} in any place, got {_shown(got)}"
+
+
+def _place(wanted: int, fits: list[list[int]], taken: dict[int, int], tried: set[int]) -> bool:
+    """Find an item for it, moving others to other items if need be (Kuhn's bipartite matching)."""
+    for item in fits[wanted]:
+        if item in tried:
+            continue
+        tried.add(item)
+        if item not in taken or _place(taken[item], fits, taken, tried):
+            taken[item] = wanted
+            return True
+    return False
+
+
+def _meets(expectation: Expectation, got: object, answers: Answers) -> bool:
+    return next(expectation.unmet("", got, answers), None) is None
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,8 @@ from paycli.scenarios.references import Late, Reference, Scope
 from paycli.scenarios.requests import Request, read_request
 
 _SUITE_KEYS: Final = ("requires", "steps")
-_STEP_KEYS: Final = ("name", "call", "request", "metadata", "expect", "expect_error", "fixture")
+_EXPECTS: Final = ("expect", "expect_exactly", "expect_error")
+_STEP_KEYS: Final = ("name", "call", "request", "metadata", *_EXPECTS, "fixture")
 _METADATA_KEY: Final = re.compile("[0-9a-z_.-]+")
 
 
@@ -112,25 +113,23 @@ def _read_step(node: Node, responses: Mapping[str, Descriptor]) -> Step:
         raise node.error("a step has either 'call' or 'fixture'.")
     if "fixture" in fields:
         return FixtureStep(name, where, _read_fixture(node, fields))
-    return _read_call(node, fields, name, where, Scope(responses))
+    return _read_call(fields, name, where, Scope(responses))
 
 
-def _read_call(
-    node: Node, fields: Mapping[str, Node], name: str, where: str, scope: Scope
-) -> CallStep:
+def _read_call(fields: Mapping[str, Node], name: str, where: str, scope: Scope) -> CallStep:
     method = fields["call"].parse("call", find_method)
-    if "expect" in fields and "expect_error" in fields:
-        raise node.error("a step expects a response (expect) or an error (expect_error), not both.")
+    if len(expects := [each for each in _EXPECTS if each in fields]) > 1:
+        raise fields[expects[1]].error(f"a step has {expects[0]} or {expects[1]}, not both.")
     request: Request = {}
     if "request" in fields:
         request = read_request(fields["request"], method.input_type, scope)
         _check_whole(fields["request"], method, request)
     metadata = fields["metadata"].fields("metadata") if "metadata" in fields else {}
-    expect = (
-        read_expect(fields["expect"], method.output_type, scope)
-        if "expect" in fields
-        else Fields({})
-    )
+    expect = Fields({})
+    for key in ("expect", "expect_exactly"):
+        if key in fields:
+            is_exact = key == "expect_exactly"
+            expect = read_expect(fields[key], method.output_type, scope, is_exact=is_exact)
     error = read_expect_error(fields["expect_error"], scope) if "expect_error" in fields else None
     sent = {key: _read_metadata(value, key, scope) for key, value in metadata.items()}
     return CallStep(name, where, method, request, sent, expect, error, tuple(scope.used))

@@ -5,9 +5,11 @@ Requests and expectations are read by the same rules, so that what can be sent c
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from google.protobuf import json_format, message_factory
+from google.protobuf import duration_pb2, json_format, message_factory, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.documents import Node, nearest
@@ -31,6 +33,15 @@ _TYPE_NAMES: Final = {
     for name, value in vars(FieldDescriptor).items()
     if name.startswith("TYPE_")
 }
+_NUMBERS: Final = (
+    *(FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT),
+    *(FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64),
+    *(FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64),
+)
+_NUMBER_WRAPPERS: Final = frozenset(
+    f"google.protobuf.{kind}Value"
+    for kind in ("Double", "Float", "Int32", "Int64", "UInt32", "UInt64")
+)
 _EXAMPLES: Final = {
     "google.protobuf.Timestamp": ", such as 2026-01-31T12:00:00Z",
     "google.protobuf.Duration": ", such as 1.5s",
@@ -69,6 +80,16 @@ def fields_of(node: Node, kind: Descriptor) -> list[tuple[FieldDescriptor, Node]
     return [(spelled[name], value) for name, value in entries.items()]
 
 
+def unset_fields(kind: Descriptor) -> Mapping[str, object]:
+    """What each field shows while it is not set; None where nothing shows."""
+    empty = json_format.MessageToDict(
+        message_factory.GetMessageClass(kind)(),
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+    )
+    return {name: empty.get(name) for name in kind.fields_by_name}
+
+
 def read_value(node: Node, field: FieldDescriptor, text: str | None) -> object:
     """A single value as JSON spells it; `text` is what its placeholders made of it, if any.
 
@@ -105,6 +126,41 @@ def json_value(field: FieldDescriptor, value: object) -> object:
         )
     spelled: object = shown[field.name]
     return spelled[0] if field.is_repeated and isinstance(spelled, list) else spelled
+
+
+def order_of(field: FieldDescriptor | None) -> Callable[[object], Decimal] | None:
+    """What values of the field are compared by; None for those that have no order.
+
+    It raises ValueError for what is no such value. Without a field, numbers are compared.
+    """
+    if field is None or field.cpp_type in _NUMBERS:
+        return _number
+    kind = field.message_type.full_name if field.message_type is not None else ""
+    if kind in _NUMBER_WRAPPERS:
+        return _number
+    return {"google.protobuf.Timestamp": _time, "google.protobuf.Duration": _span}.get(kind)
+
+
+def _number(value: object) -> Decimal:
+    try:
+        found = Decimal(str(value))
+    except InvalidOperation as problem:
+        raise ValueError(f"'{value}' is no number.") from problem
+    if found.is_nan():
+        raise ValueError("NaN is neither more nor less than anything.")
+    return found
+
+
+def _time(value: object) -> Decimal:
+    time = timestamp_pb2.Timestamp()
+    time.FromJsonString(str(value))
+    return Decimal(time.ToNanoseconds())
+
+
+def _span(value: object) -> Decimal:
+    span = duration_pb2.Duration()
+    span.FromJsonString(str(value))
+    return Decimal(span.ToNanoseconds())
 
 
 def type_of(field: FieldDescriptor) -> str:

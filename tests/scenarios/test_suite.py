@@ -29,7 +29,10 @@ PAY = "call: payment.PaymentService/ProcessPayment"
         ("steps: [{name: a, call: grpc.health.v1.Health/Watch}]\n", "streaming"),
         (f"steps: [{{name: a, {PAY}, request: {{amont: 1}}}}]\n", "has no field 'amont'"),
         (f"steps: [{{name: a, {PAY}, request: {{order_id: [1]}}}}]\n", "order_id"),
-        (f"steps: [{{name: a, {PAY}, expect: {{}}, expect_error: {{}}}}]\n", "not both"),
+        (
+            f"steps: [{{name: a, {PAY}, expect: {{}}, expect_error: {{}}}}]\n",
+            "expect or expect_error, not both",
+        ),
         (f"steps: [{{name: a, {PAY}, expect_error: {{code: BAD}}}}]\n", "needs a code"),
         (f"steps: [{{name: a, {PAY}}}, {{name: a, {PAY}}}]\n", "two steps are called 'a'"),
         (

@@ -201,7 +201,8 @@ def yaml_mistake(path: Path, text: str = "") -> Iterator[None]:
     except yaml.MarkedYAMLError as problem:
         raise _syntax_error(path, text, problem) from problem
     except yaml.reader.ReaderError as problem:
-        raise DocumentError(path, f"not UTF-8 text: {problem.reason}.") from problem
+        what = "UTF-8 text" if "UTF-8" in problem.reason else "YAML"
+        raise DocumentError(path, f"not {what}: {problem.reason}.") from problem
     except yaml.YAMLError as problem:
         raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
     except RecursionError as problem:

@@ -1,4 +1,4 @@
-"""The JSON Schema of fixtures says what the reader says."""
+"""The JSON Schemas of fixtures and suites say what their readers say."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from paycli.client.fixture_payments import (
 from paycli.client.fixtures import FIXTURE_KEYS, Fixture
 from paycli.client.follow_ups import KEYS
 from paycli.errors import DocumentError
+from paycli.scenarios.expect import CODES, ERROR_KEYS
+from paycli.scenarios.matchers import LIST_MATCHERS, VALUE_MATCHERS
+from paycli.scenarios.steps import RETRY_KEYS, STEP_KEYS
+from paycli.scenarios.suite import SUITE_KEYS
 from tests.conftest import run_paycli
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = json.loads((ROOT / "configs/schemas/fixture.schema.json").read_text())
+SUITE_SCHEMA = json.loads((ROOT / "configs/schemas/suite.schema.json").read_text())
 WHOLE = """
 defaults: {currency: EUR, user_id: 7}
 payments:
@@ -94,10 +99,26 @@ def test_what_is_wrong_is_wrong_for_both(tmp_path: Path, old: str, new: str) -> 
     assert not is_read(tmp_path / "f.yaml", text)
 
 
-def test_it_is_printed_for_editors() -> None:
-    shown = run_paycli("pay", "--schema")
+@pytest.mark.parametrize(("command", "schema"), [("pay", SCHEMA), ("smoke", SUITE_SCHEMA)])
+def test_it_is_printed_for_editors(command: str, schema: object) -> None:
+    shown = run_paycli(command, "--schema")
     assert (shown.returncode, shown.stderr) == (0, "")
-    assert json.loads(shown.stdout) == SCHEMA
+    assert json.loads(shown.stdout) == schema
+
+
+def test_the_keys_of_suites_are_those_of_their_reader() -> None:
+    Draft202012Validator.check_schema(SUITE_SCHEMA)
+    step = SUITE_SCHEMA["$defs"]["step"]["properties"]
+    assert set(SUITE_SCHEMA["properties"]) == set(SUITE_KEYS)
+    assert set(step) == set(STEP_KEYS)
+    assert set(step["retry_until"]["oneOf"][1]["properties"]) == set(RETRY_KEYS)
+    assert set(step["expect_error"]["properties"]) == set(ERROR_KEYS)
+    assert set(step["expect_error"]["properties"]["code"]["enum"]) == set(CODES)
+    page = (ROOT / "docs/suites.md").read_text()
+    for key in (*SUITE_KEYS, *STEP_KEYS, *VALUE_MATCHERS, *LIST_MATCHERS):
+        assert f"`{key}`" in page or f"{{{key}: " in page, key
+    for path in sorted(ROOT.glob("configs/smoke/*.yaml")):
+        assert Draft202012Validator(SUITE_SCHEMA).is_valid(yaml.safe_load(path.read_text()))
 
 
 def test_the_page_has_every_key() -> None:

@@ -8,18 +8,10 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import options, output, pay_from
+from paycli.cli import options, pay_from
+from paycli.cli.file_schemas import shows_schema
 from paycli.cli.service import Service, calls_service
 from paycli.errors import InputError
-
-
-def _print_schema(is_wanted: bool) -> None:
-    if is_wanted:
-        from paycli.shipped import shipped
-
-        path = shipped("configs") / "schemas/fixture.schema.json"
-        output.result(path.read_text("utf-8").rstrip())
-        raise typer.Exit
 
 
 @calls_service
@@ -66,15 +58,7 @@ def pay(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Send nothing; show what would be sent.")
     ] = False,
-    schema: Annotated[  # noqa: ARG001 - its callback has done it
-        bool,
-        typer.Option(
-            "--schema",
-            callback=_print_schema,
-            is_eager=True,
-            help="Print the JSON Schema of fixtures, for editors.",
-        ),
-    ] = False,
+    schema: Annotated[bool, shows_schema("fixture")] = False,  # noqa: ARG001 - its callback did it
     source: pay_from.From = None,
     mapped: pay_from.Map = None,
     decimal: pay_from.DecimalPoint = ".",

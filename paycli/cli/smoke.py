@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paycli.cli import options, output
+from paycli.cli.file_schemas import shows_schema
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
     from paycli.scenarios.record import Record, StepResult
+    from paycli.scenarios.suite import Suite
 
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
 
@@ -42,41 +44,59 @@ def smoke(
     strict: Annotated[
         bool, typer.Option("--strict", help="A service that the target lacks is an error.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option("-k", metavar="WORD", help="Run steps with this in their name, or this tag."),
+    ] = None,
+    fail_fast: Annotated[
+        bool, typer.Option("--fail-fast", help="End after the first step that fails.")
+    ] = False,
+    schema: Annotated[bool, shows_schema("suite")] = False,  # noqa: ARG001 - its callback did it
+    list_only: Annotated[bool, typer.Option("--list", help="Show the steps; run none.")] = False,
     json: options.Json = False,
 ) -> None:
     """Prove that a service takes payments; by default, one of our own."""
     from functools import partial
 
+    from paycli.scenarios.choice import choose
     from paycli.scenarios.locate import suite_paths
     from paycli.scenarios.record import Record
+    from paycli.scenarios.suite import read_suite
 
+    if list_only:
+        _list(
+            choose([read_suite(path) for path in suites or suite_paths()], only or ()), as_json=json
+        )
+        return
     with termination_as_interrupt(), ExitStack() as stack:
         record = Record(partial(_report, as_json=json))
         address = "a server of its own" if target is None else target
         with _reports(record, junit, address):
             paths = suites or suite_paths()
             record.plan_suites(paths)
-            _run(paths, record, service, stack, is_own=target is None, strict=strict)
+            chosen = choose([read_suite(path) for path in paths], only or ())
+            how = {"strict": strict, "fail_fast": fail_fast}
+            _run(chosen, record, service, stack, how, is_own=target is None)
     _judge(record)
 
 
 def _run(
-    paths: Sequence[Path],
+    suites: Sequence[Suite],
     record: Record,
     service: Service,
     stack: ExitStack,
+    how: dict[str, bool],
     *,
     is_own: bool,
-    strict: bool,
 ) -> None:
     from paycli.client.access import ANYHOW
     from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import Target, run_suites
-    from paycli.scenarios.suite import read_suite
 
-    suites = [read_suite(path) for path in paths]
-    record.begin([suite.result(step, Verdict.ERROR) for suite in suites for step in suite.steps])
+    record.begin(
+        [suite.result(step, Verdict.ERROR) for suite in suites for step in suite.all_steps]
+    )
     last_words: Callable[[], str] = str
     if is_own:
         server = stack.enter_context(own_server())
@@ -86,11 +106,23 @@ def _run(
     channel = stack.enter_context(service.connect())
     target = Target(channel, service.timeout_s, service.target, last_words)
     try:
-        run_suites(suites, target, record, strict=strict)
+        run_suites(suites, target, record, **how)
     except OutcomeUnknown as lost:
         if is_own:  # and what became of it is gone with it
             raise KeyboardInterrupt from lost
         raise
+
+
+def _list(suites: Sequence[Suite], *, as_json: bool) -> None:
+    for suite in suites:
+        for step in suite.all_steps:
+            tags = sorted(step.tags | suite.tags)
+            if as_json:
+                told = {"suite": suite.name, "step": step.name, "where": step.where, "tags": tags}
+                output.document(told)
+            else:
+                shown = f"  [{', '.join(tags)}]" if tags else ""
+                output.result(output.one_line(f"{suite.name}: {step.name}{shown}"))
 
 
 @contextmanager

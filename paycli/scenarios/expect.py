@@ -36,8 +36,8 @@ from paycli.scenarios.wire_values import (
 
 # In JSON of any form other names may well be keys of data.
 _FREE_MATCHERS: Final = ("matches", *COMPARISONS)
-_ERROR_KEYS: Final = ("code", "reason", "message")
-_CODES: Final = tuple(name for name in grpc.StatusCode.__members__ if name != "OK")
+ERROR_KEYS: Final = ("code", "reason", "message")
+CODES: Final = tuple(name for name in grpc.StatusCode.__members__ if name != "OK")
 
 
 def read_expect(node: Node, kind: Descriptor, scope: Scope, *, is_exact: bool = False) -> Fields:
@@ -50,13 +50,13 @@ def read_expect(node: Node, kind: Descriptor, scope: Scope, *, is_exact: bool = 
 
 def read_expect_error(node: Node, scope: Scope) -> ErrorExpectation:
     """The error that a call must end with. Raises DocumentError."""
-    fields = node.fields("expect_error", _ERROR_KEYS)
+    fields = node.fields("expect_error", ERROR_KEYS)
     code = fields["code"].text("code") if "code" in fields else ""
-    if code not in _CODES:
+    if code not in CODES:
         raise fields.get("code", node).error(
-            f"expect_error needs a code, one of {', '.join(_CODES)}; {nearest(code, _CODES)}"
+            f"expect_error needs a code, one of {', '.join(CODES)}; {nearest(code, CODES)}"
             if code
-            else f"expect_error needs a code, one of {', '.join(_CODES)}."
+            else f"expect_error needs a code, one of {', '.join(CODES)}."
         )
     return ErrorExpectation(
         code,

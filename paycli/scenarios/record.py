@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -36,7 +37,7 @@ class StepResult:
 
 
 class Record:
-    """The results so far, in the order in which the steps were planned."""
+    """The results so far, in the order in which they came."""
 
     def __init__(self, report: Callable[[Sequence[StepResult]], None]) -> None:
         """`report` hears of every result.
@@ -75,4 +76,11 @@ class Record:
         return self.results + self._left(f"no result: {why}")
 
     def _left(self, reason: str) -> list[StepResult]:
-        return [replace(each, reason=reason) for each in self._planned[len(self.results) :]]
+        there = Counter((each.where, each.step) for each in self.results)
+        left = []
+        for each in self._planned:
+            if there[each.where, each.step]:
+                there[each.where, each.step] -= 1
+            else:
+                left.append(replace(each, reason=reason))
+        return left

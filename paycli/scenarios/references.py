@@ -1,4 +1,4 @@
-"""`${steps.NAME.field}`: what a step takes from the answer of an earlier one.
+"""`${steps.NAME.field}`, and `${NAME}` of what was saved: what a step takes from the answer of an earlier one.
 
 Everything else that is written `${…}` is filled in when a suite is read; only these have to wait.
 """
@@ -16,7 +16,8 @@ from paycli.documents import Node
 from paycli.placeholders import expand
 from paycli.scenarios.wire_values import is_free, message_of
 
-_REFERENCE: Final = re.compile(r"\$\{steps\.([^.}]+)\.([^}]+)\}")
+_PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
+_REFERENCE: Final = re.compile(r"steps\.([^.]+)\.(.+)")
 _FILLED_LATER: Final = {"steps.NAME.field": str}  # so that a complaint can propose it
 
 Answers = Mapping[str, Mapping[str, Any]]  # by step: its response as plain data
@@ -56,10 +57,16 @@ class Late:
 
 @dataclass(slots=True)
 class Scope:
-    """What a step can refer to: the response types of earlier steps. Notes what it does."""
+    """What a step can refer to: answers of earlier steps, what they saved, variables. Notes what it does."""
 
-    responses: Mapping[str, Descriptor]
+    responses: dict[str, Descriptor] = field(default_factory=dict)
+    values: Mapping[str, Callable[[], str]] = field(default_factory=dict)
+    saved: dict[str, Reference] = field(default_factory=dict)
     used: list[Reference] = field(default_factory=list)
+
+    def inner(self, **values: Callable[[], str]) -> Scope:
+        """The same for a step of its own, with more values."""
+        return Scope(self.responses, {**self.values, **values}, self.saved)
 
     def read(self, node: Node, what: str) -> str | Late:
         """The text of a scalar, filled in as far as it can be now. Raises DocumentError."""
@@ -69,25 +76,28 @@ class Scope:
         """The same for text that stands in `node`."""
         parts: list[str | Reference] = []
         end = 0
-        for found in _REFERENCE.finditer(written):
-            parts += [_filled(node, written[end : found.start()], what), Reference(*found.groups())]
+        for found in _PLACEHOLDER.finditer(written):
+            reference = self._reference(node, found[1])
+            if reference is None:
+                continue
+            parts += [self._filled(node, written[end : found.start()], what), reference]
             end = found.end()
-            self._check(node, Reference(*found.groups()))
-        rest = _filled(node, written[end:], what)
+            self.used.append(reference)
+        rest = self._filled(node, written[end:], what)
         return Late((*parts, rest)) if parts else rest
 
-    def _check(self, node: Node, reference: Reference) -> None:
-        shown = f"${{steps.{reference.step}.{reference.path}}}"
-        if reference.step not in self.responses:
+    def reference(self, node: Node, step: str, path: str) -> Reference:
+        """A field of the response of an earlier step. Raises DocumentError for what is none."""
+        shown = f"${{steps.{step}.{path}}}"
+        if step not in self.responses:
             raise node.error(f"{shown} names no earlier step with a response.")
-        within: Descriptor | None = self.responses[reference.step]
-        for name in reference.path.split("."):
+        within: Descriptor | None = self.responses[step]
+        for name in path.split("."):
             found = within.fields_by_name.get(name) if within is not None else None
             if found is None:
                 known = ", ".join(within.fields_by_name) if within is not None else "no fields"
                 raise node.error(
-                    f"{shown}: the response of step '{reference.step}' has no '{name}'; "
-                    f"it has {known}."
+                    f"{shown}: the response of step '{step}' has no '{name}'; it has {known}."
                 )
             if found.is_repeated or is_free(found):
                 raise node.error(f"{shown} is no single value; '{name}' holds several.")
@@ -95,7 +105,21 @@ class Scope:
         if within is not None:
             known = ", ".join(within.fields_by_name)
             raise node.error(f"{shown} is no single value; add one of {known}.")
-        self.used.append(reference)
+        return Reference(step, path)
+
+    def _reference(self, node: Node, name: str) -> Reference | None:
+        """What a placeholder waits for; None if it can be filled in at once."""
+        if name in self.saved:
+            return self.saved[name]
+        if found := _REFERENCE.fullmatch(name):
+            return self.reference(node, *found.groups())
+        return None
+
+    def _filled(self, node: Node, text: str, what: str) -> str:
+        try:
+            return expand(text, {**self.values, **dict.fromkeys(self.saved, str), **_FILLED_LATER})
+        except ValueError as problem:
+            raise node.error(f"{what}: {problem}") from problem
 
 
 def fill(value: Any, answers: Answers) -> Any:
@@ -107,10 +131,3 @@ def fill(value: Any, answers: Answers) -> Any:
     if isinstance(value, list):
         return [fill(each, answers) for each in value]
     return value
-
-
-def _filled(node: Node, text: str, what: str) -> str:
-    try:
-        return expand(text, _FILLED_LATER)
-    except ValueError as problem:
-        raise node.error(f"{what}: {problem}") from problem

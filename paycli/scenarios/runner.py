@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections import ChainMap
+from collections.abc import Callable, Iterable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import grpc
 from google.protobuf import json_format
+from google.protobuf.message import Message
 
 from paycli.client.calls import build_request, call, find_method
 from paycli.client.charges import Paid, send, unknown
@@ -19,8 +22,9 @@ from paycli.client.payments import Payments
 from paycli.client.persistence import Persistence
 from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError, Refused
 from paycli.scenarios.record import Record, Verdict
-from paycli.scenarios.references import Late, fill
-from paycli.scenarios.suite import CallStep, FixtureStep, Step, Suite, is_metadata_text
+from paycli.scenarios.references import Late, Reference, fill
+from paycli.scenarios.steps import CallStep, FixtureStep, ManyStep, Step, is_metadata_text
+from paycli.scenarios.suite import Suite
 
 _HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
 _REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -30,7 +34,11 @@ _NO_ANSWER: Final = (
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
 )
+_AT_ONCE_MAX: Final = 64
+_LISTED_MAX: Final = 5
 _SIGN_OF_LIFE_S: Final = 5.0  # a target that is merely slow shows one in this time
+
+_Answers = MutableMapping[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,61 +63,209 @@ class _NotSent(Exception):
     """A step cannot be sent, for what an earlier step did not answer."""
 
 
-def run_suites(suites: Iterable[Suite], target: Target, record: Record, *, strict: bool) -> None:
+class _FirstFailure(Exception):
+    """A step failed, and none is to come after it."""
+
+
+def run_suites(
+    suites: Iterable[Suite],
+    target: Target,
+    record: Record,
+    *,
+    strict: bool = False,
+    fail_fast: bool = False,
+) -> None:
     """Run every step of every suite in order; a failed step does not stop the ones after it.
 
-    What cannot run any more since the target is gone is recorded as an error. Raises CheckFailed or
-    Refused when the health service does not say what the target offers.
+    What cannot run any more since the target is gone, or is not to run after a failure (`fail_fast`), is
+    recorded as an error. Raises CheckFailed or Refused when the health service does not say what the
+    target offers.
     """
     try:
         for suite in suites:
-            _run_suite(suite, target, record, strict=strict)
+            missing = _missing(suite.requires, target) if suite.requires is not None else ""
+            if missing and strict:
+                reason = f"not run: {missing}, and --strict forbids skips"
+                _not_run(suite, suite.all_steps, Verdict.ERROR, reason, record)
+            elif missing:
+                _not_run(suite, suite.all_steps, Verdict.SKIPPED, missing, record)
+            else:
+                _Run(suite, target, record, fail_fast=fail_fast).run()
+    except _FirstFailure as ended:
+        record.finish(str(ended))
     except _Gone as ended:
         record.finish(str(ended))
 
 
-def _run_suite(suite: Suite, target: Target, record: Record, *, strict: bool) -> None:
-    missing = _missing(suite.requires, target) if suite.requires is not None else ""
-    if missing and strict:
-        reason = f"not run: {missing}, and --strict forbids skips"
-        record.add([suite.result(step, Verdict.ERROR, reason=reason) for step in suite.steps])
-    elif missing:
-        record.add([suite.result(step, Verdict.SKIPPED, reason=missing) for step in suite.steps])
-    else:
-        answers: dict[str, dict[str, Any]] = {}
-        for step in suite.steps:
-            _run_step(suite, step, target, record, answers)
-
-
-def _run_step(
-    suite: Suite, step: Step, target: Target, record: Record, answers: dict[str, dict[str, Any]]
+def _not_run(
+    suite: Suite, steps: Sequence[Step], verdict: Verdict, reason: str, record: Record
 ) -> None:
-    started = time.perf_counter()
-    result = suite.result(step, Verdict.PASSED)
-    gone: _Gone | None = None
-    try:
+    if steps:
+        record.add([suite.result(step, verdict, reason=reason) for step in steps])
+
+
+class _Run:
+    """The run of one suite, and the answers so far."""
+
+    def __init__(self, suite: Suite, target: Target, record: Record, *, fail_fast: bool) -> None:
+        self._suite = suite
+        self._target = target
+        self._record = record
+        self._fail_fast = fail_fast
+        self._answers: dict[str, dict[str, Any]] = {}
+
+    def run(self) -> None:
+        """The setup, then the steps unless it failed, and the teardown whatever happened."""
+        is_there = True
+        setup = len(self._suite.setup)
+        first = (*self._suite.setup, *self._suite.steps)
+        try:
+            for number, step in enumerate(first, 1):
+                if self._passes(step):
+                    continue
+                if self._fail_fast:
+                    raise _FirstFailure(f"--fail-fast, after '{step.name}' failed")
+                if number <= setup:
+                    reason = f"not run: '{step.name}' of the setup failed"
+                    _not_run(self._suite, first[number:], Verdict.ERROR, reason, self._record)
+                    break
+        except _Gone:
+            is_there = False
+            raise
+        finally:
+            if is_there:
+                for step in self._suite.teardown:
+                    self._passes(step)
+
+    def _passes(self, step: Step) -> bool:
+        """Run it and note what came of it. Raises _Gone, and OutcomeUnknown at an interrupt."""
+        started = time.perf_counter()
+        result = self._suite.result(step, Verdict.PASSED)
+        gone: _Gone | None = None
+        try:
+            problems = self._problems(step)
+        except _Gone as ended:
+            gone, problems = ended, [*ended.problems, str(ended)]
+        except OutcomeUnknown as lost:
+            # That nobody reads on makes it no better known.
+            with suppress(BrokenPipeError, CheckFailed):
+                self._record.add([replace(result, verdict=Verdict.ERROR, reason=str(lost))])
+            raise
+        except _NotSent as problem:
+            problems = []
+            result = replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
+        if problems:
+            result = replace(result, verdict=Verdict.FAILED, reason="; ".join(problems))
+        result = replace(result, duration_s=time.perf_counter() - started)
+        self._record.add([result])
+        if gone is not None:
+            raise gone
+        return result.verdict is Verdict.PASSED
+
+    def _problems(self, step: Step) -> list[str]:
         if isinstance(step, FixtureStep):
-            problems = _pay(step, target)
+            return _pay(step, self._target)
+        if isinstance(step, ManyStep):
+            return self._many(step)
+        return _call_until(step, self._target, self._answers)
+
+    def _many(self, step: ManyStep) -> list[str]:
+        each_with = [ChainMap[str, dict[str, Any]]({}, self._answers) for _ in step.calls]
+        if step.is_parallel:
+            problems = _at_once(step.calls, self._target, each_with)
         else:
-            problems = _call(step, target, answers)
-    except _Gone as ended:
-        gone, problems = ended, [*ended.problems, str(ended)]
-    except OutcomeUnknown as lost:
-        with suppress(
-            BrokenPipeError, CheckFailed
-        ):  # that nobody reads on makes it no better known
-            record.add([replace(result, verdict=Verdict.ERROR, reason=str(lost))])
-        raise
-    except _NotSent as problem:
-        problems, result = [], replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
-    if problems:
-        result = replace(result, verdict=Verdict.FAILED, reason="; ".join(problems))
-    record.add([replace(result, duration_s=time.perf_counter() - started)])
-    if gone is not None:
-        raise gone
+            called = zip(step.calls, each_with, strict=True)
+            problems = [_call_until(call, self._target, answers) for call, answers in called]
+        told = [f"#{n}: {each}" for n, found in enumerate(problems, 1) for each in found]
+        answered = [each for each in each_with if step.name in each.maps[0]]
+        if answered:
+            self._answers[step.name] = answered[-1][step.name]
+        for reference in step.same:
+            values = {_value_of(reference, answers) for answers in answered}
+            if len(values) > 1:
+                told.append(
+                    f"{reference.path}: expected the same from all, got {_listed(sorted(values))}"
+                )
+        return told
 
 
-def _call(step: CallStep, target: Target, answers: dict[str, dict[str, Any]]) -> list[str]:
+def _at_once(
+    calls: Sequence[CallStep], target: Target, each_with: Sequence[_Answers]
+) -> list[list[str]]:
+    """The problems of each. Raises OutcomeUnknown at an interrupt."""
+    pool = ThreadPoolExecutor(min(len(calls), _AT_ONCE_MAX))
+    try:
+        return list(
+            pool.map(lambda call, answers: _call_until(call, target, answers), calls, each_with)
+        )
+    except KeyboardInterrupt as interrupt:
+        raise OutcomeUnknown(
+            f"Interrupted before all calls of step '{calls[0].name}' had an answer; they may have been "
+            "carried out."
+        ) from interrupt
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _value_of(reference: Reference, answers: _Answers) -> str:
+    try:
+        return reference.value(answers)
+    except LookupError:
+        return "nothing"
+
+
+def _listed(values: Sequence[str]) -> str:
+    more = len(values) - _LISTED_MAX
+    return ", ".join(values[:_LISTED_MAX]) + (f" and {more} more" if more > 0 else "")
+
+
+def _call_until(step: CallStep, target: Target, answers: _Answers) -> list[str]:
+    """The problems of a call; of the last one, if it is tried until there are none."""
+    until = step.retry_until
+    if until is None:
+        return _call(step, target, answers)
+    give_up = time.monotonic() + until.timeout_s
+    tries = 0
+    while True:
+        problems = _call(step, target, answers)
+        tries += 1
+        if not problems:
+            return []
+        if time.monotonic() + until.every_s > give_up:
+            return [
+                f"still so after {until.timeout_s:g} s and {tries} tries: {problems[0]}",
+                *problems[1:],
+            ]
+        time.sleep(until.every_s)
+
+
+def _call(step: CallStep, target: Target, answers: _Answers) -> list[str]:
+    request, metadata = _request(step, answers)
+    started = time.perf_counter()
+    try:
+        response = call(target.channel, step.method, request, target.timeout_s, metadata)
+    except grpc.RpcError as ended:
+        took_ms = (time.perf_counter() - started) * 1000
+        _check_alive(target, ended)
+        if step.expect_error is None:
+            return [_ended(ended, target)]
+        return [*step.expect_error.unmet(ended, answers), *_late(step, took_ms)]
+    except KeyboardInterrupt as interrupt:
+        raise OutcomeUnknown(
+            f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
+            f"Its request was {json_format.MessageToDict(request, preserving_proto_field_name=True)}."
+        ) from interrupt
+    except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
+        return [f"the response cannot be shown as JSON: {problem}"]
+    took_ms = (time.perf_counter() - started) * 1000
+    if step.expect_error is not None:
+        return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
+    answers[step.name] = response
+    return [*step.expect.unmet("", response, answers), *_late(step, took_ms)]
+
+
+def _request(step: CallStep, answers: _Answers) -> tuple[Message, tuple[tuple[str, str], ...]]:
+    """What is sent, with answers filled in. Raises _NotSent."""
     try:
         for reference in step.needs:
             reference.value(answers)
@@ -123,24 +279,13 @@ def _call(step: CallStep, target: Target, answers: dict[str, dict[str, Any]]) ->
     for key, value in metadata:
         if not is_metadata_text(value):
             raise _NotSent(f"metadata {key} must be printable ASCII; '{value}' is not")
-    try:
-        response = call(target.channel, step.method, request, target.timeout_s, metadata)
-    except grpc.RpcError as ended:
-        _check_alive(target, ended)
-        if step.expect_error is None:
-            return [_ended(ended, target)]
-        return list(step.expect_error.unmet(ended, answers))
-    except KeyboardInterrupt as interrupt:
-        raise OutcomeUnknown(
-            f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
-            f"Its request was {json_format.MessageToDict(request, preserving_proto_field_name=True)}."
-        ) from interrupt
-    except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
-        return [f"the response cannot be shown as JSON: {problem}"]
-    if step.expect_error is not None:
-        return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
-    answers[step.name] = response
-    return list(step.expect.unmet("", response, answers))
+    return request, metadata
+
+
+def _late(step: CallStep, took_ms: float) -> list[str]:
+    if step.within_ms is None or took_ms <= step.within_ms:
+        return []
+    return [f"expected an answer within {step.within_ms:g} ms, got it after {took_ms:.1f} ms"]
 
 
 def _pay(step: FixtureStep, target: Target) -> list[str]:

@@ -145,7 +145,8 @@ def test_a_matcher_that_nothing_can_meet_is_a_mistake(text: str, said: str) -> N
 
 
 def test_a_suite_can_expect_exactly(tmp_path: Path) -> None:
-    from paycli.scenarios.suite import CallStep, read_suite
+    from paycli.scenarios.steps import CallStep
+    from paycli.scenarios.suite import read_suite
 
     path = tmp_path / "s.yaml"
     call = "name: a, call: payment.PaymentService/ProcessPayment"

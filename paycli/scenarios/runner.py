@@ -180,6 +180,8 @@ class _Run:
         answered = [each for each in each_with if step.name in each.maps[0]]
         if answered:
             self._answers[step.name] = answered[-1][step.name]
+        if step.successes not in (None, len(answered)):
+            told.append(f"expected {step.successes} to succeed, and {len(answered)} did")
         for reference in step.same:
             values = {_value_of(reference, answers) for answers in answered}
             if len(values) > 1:
@@ -258,7 +260,7 @@ def _call(step: CallStep, target: Target, answers: _Answers) -> list[str]:
     except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
         return [f"the response cannot be shown as JSON: {problem}"]
     took_ms = (time.perf_counter() - started) * 1000
-    if step.expect_error is not None:
+    if step.expect_error is not None and not step.either:
         return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
     answers[step.name] = response
     return [*step.expect.unmet("", response, answers), *_late(step, took_ms)]

@@ -21,7 +21,7 @@ from paycli.scenarios.references import Late, Reference, Scope
 from paycli.scenarios.requests import Request, read_request
 
 _EXPECTS: Final = ("expect", "expect_exactly", "expect_error")
-_MANY: Final = ("repeat", "parallel", "same")
+_MANY: Final = ("repeat", "parallel", "same", "successes")
 _ANY_KEYS: Final = ("name", "tags")
 _CALL_KEYS: Final = (
     *("call", "request", "metadata", *_EXPECTS, "save", "within_ms", "retry_until", *_MANY),
@@ -46,7 +46,7 @@ class RetryUntil:
 
 @dataclass(frozen=True, slots=True)
 class CallStep:
-    """One call and what must come of it: a response, or an error."""
+    """One call and what must come of it: a response, or an error; with `either`, one of the two."""
 
     name: str
     where: str
@@ -55,6 +55,7 @@ class CallStep:
     metadata: Mapping[str, str | Late] = field(default_factory=dict)
     expect: Fields = field(default_factory=lambda: Fields({}))
     expect_error: ErrorExpectation | None = None
+    either: bool = False
     within_ms: float | None = None
     retry_until: RetryUntil | None = None
     needs: Sequence[Reference] = ()  # what earlier steps must have answered
@@ -63,13 +64,17 @@ class CallStep:
 
 @dataclass(frozen=True, slots=True)
 class ManyStep:
-    """A call several times, one after the other or all at once; in `same` all answers must agree."""
+    """A call several times, one after the other or all at once; in `same` all answers must agree.
+
+    `successes` says how many must be answered, and the others refused; None: as each says.
+    """
 
     name: str
     where: str
     calls: tuple[CallStep, ...]
     is_parallel: bool
     same: tuple[Reference, ...] = ()
+    successes: int | None = None
     tags: frozenset[str] = frozenset()
 
 
@@ -117,22 +122,28 @@ def _read_calls(
 ) -> CallStep | ManyStep:
     read = partial(_read_call, fields, name, where, tags)
     if "repeat" not in fields:
-        for each in ("parallel", "same"):
-            if each in fields:
-                raise fields[each].error(f"{each} is for a step with 'repeat'.")
+        for each in fields.keys() & set(_MANY):
+            raise fields[each].error(f"{each} is for a step with 'repeat'.")
         return read(scope.inner())
     count = fields["repeat"].parse("repeat", _count)
     calls = tuple(read(scope.inner(n=partial(str, n))) for n in range(1, count + 1))
-    return ManyStep(
-        name, where, calls, "parallel" in fields and _is_true(fields["parallel"]), (), tags
-    )
+    is_parallel = "parallel" in fields and _is_true(fields["parallel"])
+    successes = None
+    if "successes" in fields:
+        if "expect_error" not in fields:
+            raise fields["successes"].error(
+                "successes needs 'expect_error', for those that are none."
+            )
+        successes = fields["successes"].parse("successes", _count)
+    return ManyStep(name, where, calls, is_parallel, (), successes, tags)
 
 
 def _read_call(
     fields: Mapping[str, Node], name: str, where: str, tags: frozenset[str], scope: Scope
 ) -> CallStep:
     method = fields["call"].parse("call", find_method)
-    if len(expects := [each for each in _EXPECTS if each in fields]) > 1:
+    either = "successes" in fields
+    if len(expects := [each for each in _EXPECTS if each in fields]) > 1 + either:
         raise fields[expects[1]].error(f"a step has {expects[0]} or {expects[1]}, not both.")
     request: Request = {}
     if "request" in fields:
@@ -153,6 +164,7 @@ def _read_call(
         {key: _read_metadata(value, key, scope) for key, value in metadata.items()},
         expect,
         error,
+        either,
         fields["within_ms"].parse("within_ms", _positive) if "within_ms" in fields else None,
         _retry_until(fields["retry_until"]) if "retry_until" in fields else None,
         tuple(scope.used),
@@ -162,7 +174,7 @@ def _read_call(
 
 def _learn(fields: Mapping[str, Node], step: CallStep, scope: Scope) -> None:
     """Let later steps refer to its response, and to what it saves of it."""
-    if step.expect_error is not None:
+    if step.expect_error is not None and not step.either:
         for each in fields.keys() & {"save", "same"}:
             raise fields[each].error(f"{each} is for responses; this step expects an error.")
         return

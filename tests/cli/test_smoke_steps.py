@@ -71,6 +71,22 @@ steps:
     assert "; #2: " in steps["wrong"]["reason"]
 
 
+@pytest.mark.parametrize(("successes", "verdict"), [(1, "passed"), (2, "failed")])
+def test_of_several_payments_with_one_key_one_is_made(
+    server: Server, tmp_path: Path, successes: int, verdict: str
+) -> None:
+    text = f"""
+steps:
+  - {{name: race, {PAY}, request: {{order_id: o, amount: "${{n}}", currency: EUR, user_id: ada}},
+     repeat: 10, parallel: true, successes: {successes}, expect: {{status: SUCCESS}},
+     expect_error: {{code: ALREADY_EXISTS, reason: IDEMPOTENCY_KEY_REUSED}}}}
+"""
+    _, steps = smoke(server.target, tmp_path / "s.yaml", text)
+    assert verdicts(steps) == {"race": verdict}
+    if successes == 2:
+        assert steps["race"]["reason"] == "expected 2 to succeed, and 1 did"
+
+
 def test_a_step_is_tried_until_it_is_as_expected(tmp_path: Path) -> None:
     seen: list[str] = []
 
@@ -205,6 +221,8 @@ def test_the_steps_are_listed_without_a_server(tmp_path: Path) -> None:
         ("parallel: true", "parallel is for a step with 'repeat'"),
         ("same: [status]", "same is for a step with 'repeat'"),
         ("repeat: 2, same: [statuss]", "has no 'statuss'"),
+        ("repeat: 2, successes: 1", "successes needs 'expect_error'"),
+        ("successes: 1, expect_error: {code: ABORTED}", "successes is for a step with 'repeat'"),
         ("within_ms: 0", "within_ms: '0' is no number above 0"),
         ("within_ms: -5", "is no number above 0"),
         ("retry_until: {every_ms: 5}", "retry_until needs timeout_s"),

@@ -106,6 +106,14 @@ def find(
         typer.Option(metavar="TIME", help="2026-01-31, 2026-01-31T12:00Z or 2h ago: 2h."),
     ] = None,
     until: Annotated[str | None, typer.Option(metavar="TIME", help="Before this time.")] = None,
+    request_id: Annotated[
+        str,
+        typer.Option(
+            *("--request-id", "--idempotency-key"),
+            metavar="KEY",
+            help="Only the one that was created with this key.",
+        ),
+    ] = "",
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="At most so many. Default: all.")
     ] = None,
@@ -122,6 +130,7 @@ def find(
         state.name if state is not None else None,
         time_of(since) if since is not None else None,
         time_of(until) if until is not None else None,
+        request_id,
     )
     with termination_as_interrupt(), service.connect() as channel:
         found = Payments(channel, service.timeout_s).find(wanted)

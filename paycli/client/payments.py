@@ -36,7 +36,8 @@ _Request = TypeVar(
 class Wanted(NamedTuple):
     """Which payments: all, but for what is said. `state` is a word such as CAPTURED.
 
-    `since` belongs to the span of time, `until` does not.
+    `since` belongs to the span of time, `until` does not. `request_id` is the key that a payment was
+    created with; `without_request_id` are those of an order and a customer, "" too, that had none.
     """
 
     order_id: str = ""
@@ -44,6 +45,8 @@ class Wanted(NamedTuple):
     state: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    request_id: str = ""
+    without_request_id: bool = False
 
 
 class Changed(NamedTuple):
@@ -156,7 +159,12 @@ class Payments:
 
 
 def _list_request(wanted: Wanted) -> pb.ListPaymentsRequest:
-    request = pb.ListPaymentsRequest(order_id=wanted.order_id, customer_id=wanted.customer_id)
+    request = pb.ListPaymentsRequest(
+        order_id=wanted.order_id,
+        customer_id=wanted.customer_id,
+        request_id=wanted.request_id,
+        without_request_id=wanted.without_request_id,
+    )
     if wanted.state is not None:
         request.state = pb.PaymentState.Value(f"PAYMENT_STATE_{wanted.state}")
     if wanted.since is not None:

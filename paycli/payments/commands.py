@@ -150,7 +150,7 @@ def create(
         raise InvalidPayment(
             "amount", "amount must be more than 0 and less than 10^15 minor units."
         )
-    key = request_key(request_id) if request_id else _key_of_order(order_id, customer_id)
+    key = request_key(request_id) if request_id else key_of_order(order_id, customer_id)
     return Create(
         key,
         payment_id,
@@ -197,7 +197,8 @@ def request_key(request_id: str) -> str:
     return f"key{_SEPARATOR}{_checked_id('request_id', request_id)}"
 
 
-def _key_of_order(order_id: str, customer_id: str) -> str:
+def key_of_order(order_id: str, customer_id: str) -> str:
+    """The idempotency key of a payment without a request id. Raises InvalidPayment without an order."""
     if order_id:
         return f"order{_SEPARATOR}{order_id}{_SEPARATOR}{customer_id}"
     raise InvalidPayment(

@@ -9,16 +9,20 @@ from paycli.payments.states import state_of
 
 
 class PaymentFilter(NamedTuple):
-    """Which payments to list. Times are microseconds; `created_before_us` 0 means no end."""
+    """Which payments to list. Times are microseconds; `created_before_us` 0 means no end.
+
+    `request_key` is the key that a payment was created with, which no two have.
+    """
 
     order_id: str = ""
     customer_id: str = ""
     state: State | None = None
     created_from_us: int = 0
     created_before_us: int = 0
+    request_key: str = ""
 
     def matches(self, payment: Payment) -> bool:
-        """Whether the payment is one of those asked for."""
+        """Whether the payment is one of those asked for, but for its key, which its first entry has."""
         return (
             (not self.order_id or payment.order_id == self.order_id)
             and (not self.customer_id or payment.customer_id == self.customer_id)

@@ -88,6 +88,7 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
             # Before 1970 is nothing, but 0 would mean that there is no end.
             messages.microseconds(request.created_before, "created_before", up=True)
             or int(request.HasField("created_before")),
+            _key_wanted(request),
         )
         before = cursor_of(request.page_token, wanted)
         size = page_size(request.page_size)
@@ -309,6 +310,19 @@ def _result(outcome: Receipt | PaymentError) -> messages.Fields:
     if isinstance(outcome, PaymentError):
         return {"error": status_of(outcome)}
     return {"payment": messages.payment_fields(outcome.payment), "replayed": outcome.replayed}
+
+
+def _key_wanted(request: pb.ListPaymentsRequest) -> str:
+    """The key of the one payment that is asked for; "" when any may have come."""
+    if request.without_request_id:
+        if request.request_id or not request.order_id:
+            raise InvalidPayment(
+                "without_request_id",
+                "without_request_id takes an order_id, and no request_id, beside it.",
+            )
+        order_id, customer_id = map(commands.spelling, (request.order_id, request.customer_id))
+        return commands.key_of_order(order_id, customer_id)
+    return commands.request_key(request.request_id) if request.request_id else ""
 
 
 def _optional_amount(

@@ -108,6 +108,16 @@ def test_it_is_captured_refunded_and_booked(server: Server, payment_id: str) -> 
     assert {each["payment_id"] for each in legs} == {payment_id}
 
 
+def test_a_payment_is_found_by_its_key(server: Server) -> None:
+    for key in ("k1", "k2"):
+        words = ("--amount", "1", "--idempotency-key", key, "--target", server.target)
+        assert run_paycli("pay", *words).returncode == 0
+    (first,) = told(server, "list", "--request-id", "k1")
+    (second,) = told(server, "list", "--idempotency-key", "k2")
+    assert [second, first] == told(server, "list")
+    assert told(server, "list", "--request-id", "k3") == []
+
+
 def test_all_is_given_back(server: Server, payment_id: str) -> None:
     (voided,) = told(server, "void", payment_id)
     assert (voided["state"], voided["voided_amount"]) == ("VOIDED", "10.00")

@@ -386,6 +386,36 @@ def test_a_page_holds_at_most_1000_and_50_unless_asked(client: Client) -> None:
     assert len(listed(client, 1000, customer_id=customer)) == 1001
 
 
+def test_a_payment_is_found_by_the_key_that_it_was_created_with(client: Client) -> None:
+    order, key = fresh("order"), fresh("kéy")
+    kept = client.create(order_id=order, customer_id="", request_id=key)
+    bare = client.create("2.00", order_id=order, customer_id="", request_id="")
+    declined = client.create(customer_id="sim_decline_expired_card", request_id=f"{key}-no")
+    seed_key = fresh("seed")
+    request = {"order_id": order, "amount": 3.0, "currency": "EUR", "user_id": "ada"}
+    seeded, _ = client.with_trailer(
+        "ProcessPayment", request, metadata=(("idempotency-key", seed_key),)
+    )
+    client.call("RefundPayment", {"name": kept.name, "request_id": f"{key}-back"})
+    refunded = client.call("GetPayment", {"name": kept.name})
+    assert listed(client, request_id=key) == [refunded]
+    assert listed(client, request_id=key.replace("é", "e\u0301")) == [refunded]
+    assert listed(client, request_id=f"{key}-no") == [declined]
+    (found,) = listed(client, request_id=seed_key)
+    assert found.name == f"payments/{seeded.payment_id}"
+    assert listed(client, request_id=f"{key}-back") == []
+    assert listed(client, request_id=order) == []
+    assert listed(client, request_id=key, state=pb.PAYMENT_STATE_CAPTURED) == []
+    assert listed(client, request_id=key, order_id=order) == [refunded]
+    # Without a key: what is empty is meant, and is not just any.
+    assert listed(client, order_id=order, without_request_id=True) == [bare]
+    assert listed(client, order_id=order, customer_id="ada", without_request_id=True) == []
+    with refused("PAGE_TOKEN_INVALID"):
+        token = client.call("ListPayments", {"order_id": order, "page_size": 1}).next_page_token
+        asked = {"order_id": order, "request_id": key, "page_token": token}
+        client.call("ListPayments", asked)
+
+
 def test_pages_show_each_payment_once_while_new_ones_arrive(client: Client) -> None:
     customer, stop = fresh("busy"), threading.Event()
     before = {client.create(customer_id=customer).name for _ in range(40)}

@@ -219,6 +219,17 @@ def test_lists_are_paged_newest_first_and_filtered(url: str) -> None:
             assert await found(created_from_us=at, created_before_us=at + 2000) == [21, 20]
             assert await found(created_from_us=at + 1, created_before_us=at + 1001) == [21]
             assert await found(created_before_us=creates[1].now_us) == [0]
+            key = creates[8].request_key
+            assert await found(request_key=key) == [8]
+            assert await found(request_key=key, state=State.VOIDED, customer_id="c2") == [8]
+            for other in (
+                {"state": State.AUTHORIZED},
+                {"order_id": "o2"},
+                {"created_before_us": creates[8].now_us},
+            ):
+                assert await found(request_key=key, **other) == []
+            assert await found(request_key="v") == []  # a change's: it created nothing
+            assert await found(request_key="r8") == []
 
     asyncio.run(main())
 

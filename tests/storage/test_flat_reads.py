@@ -104,6 +104,7 @@ PAGES: dict[str, Page] = {
     ),
     "payments of a customer": partial(list_page, PaymentFilter(customer_id="ada")),
     "payments in a state": partial(list_page, PaymentFilter(state=State.AUTHORIZED)),
+    "the payment of a key": partial(list_page, PaymentFilter(request_key="key\x1fk5")),
     "payments captured": partial(list_page, PaymentFilter(state=State.CAPTURED)),
     "payments declined": partial(list_page, PaymentFilter(state=State.DECLINED)),
     "payments of a day": partial(list_page, PaymentFilter(created_from_us=T0)),

@@ -32,6 +32,7 @@ _PAYMENTS_OF_CUSTOMER_FROM = (
     f"SELECT {PAYMENT_COLUMNS} FROM payment "  # noqa: S608
     "WHERE customer_id = ? AND payment_id >= ? ORDER BY payment_id"
 )
+_OF_KEY = "payment_id = (SELECT payment_id FROM entry WHERE request_key = ? AND version = 1)"
 _FIRST_ENTRY = f"SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = ?"  # noqa: S608
 _LATER_ENTRIES = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
@@ -178,7 +179,10 @@ def _candidates(
         ["payment_id < ?", "payment_id >= ?"],
         [before, _id_at(wanted.created_from_us)],
     )
-    if wanted.order_id:
+    if wanted.request_key:
+        conditions.append(_OF_KEY)
+        given.append(wanted.request_key)
+    elif wanted.order_id:
         conditions.append("order_id = ?")
         given.append(wanted.order_id)
     elif wanted.customer_id:

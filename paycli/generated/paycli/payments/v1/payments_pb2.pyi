@@ -294,6 +294,8 @@ class ListPaymentsRequest(_message.Message):
     STATE_FIELD_NUMBER: _typing.ClassVar[int]
     CREATED_FROM_FIELD_NUMBER: _typing.ClassVar[int]
     CREATED_BEFORE_FIELD_NUMBER: _typing.ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _typing.ClassVar[int]
+    WITHOUT_REQUEST_ID_FIELD_NUMBER: _typing.ClassVar[int]
     page_size: int
     """At most so many; 0 means 50, more than 1000 means 1000. Fewer may come (AIP-158)."""
     page_token: str
@@ -317,6 +319,12 @@ class ListPaymentsRequest(_message.Message):
         """Only created before this time, when set."""
     @created_before.setter
     def created_before(self, value: _datetime.datetime) -> None: ...
+    request_id: str
+    """Only the payment that was created with this request_id, when set: at most one."""
+    without_request_id: bool
+    """Only the payment of this order_id and this customer_id, which may be empty, that was created
+    without a request_id, when true: at most one.
+    """
     def __init__(
         self,
         *,
@@ -327,9 +335,11 @@ class ListPaymentsRequest(_message.Message):
         state: PaymentState.ValueType | str | None = ...,
         created_from: _google_protobuf_timestamp_pb2.Timestamp | _abc.Mapping[str, _typing.Any] | _datetime.datetime | None = ...,
         created_before: _google_protobuf_timestamp_pb2.Timestamp | _abc.Mapping[str, _typing.Any] | _datetime.datetime | None = ...,
+        request_id: str | None = ...,
+        without_request_id: bool | None = ...,
     ) -> None: ...
     def HasField(self, field_name: _typing.Literal["created_from", "created_before"]) -> bool: ...
-    def ClearField(self, field_name: _typing.Literal["page_size", "page_token", "order_id", "customer_id", "state", "created_from", "created_before"]) -> None: ...
+    def ClearField(self, field_name: _typing.Literal["page_size", "page_token", "order_id", "customer_id", "state", "created_from", "created_before", "request_id", "without_request_id"]) -> None: ...
     def WhichOneof(self, oneof_group: _typing.NoReturn) -> None: ...
 
 @_typing.final

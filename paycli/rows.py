@@ -11,13 +11,17 @@ import gzip
 import io
 import json
 import re
+import select
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, Self
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Self
 
 from paycli.errors import DocumentError
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 STDIN: Final = Path("-")
 _GZIP: Final = b"\x1f\x8b"
@@ -27,6 +31,8 @@ _DELIMITERS: Final = ",;\t|"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _LINE_MAX: Final = 1_000_000  # characters; what is longer is no row, and is not kept in memory
 _SHOWN: Final = 40
+_BUFFER: Final = 65_536
+_IDLE_MS: Final = 200  # a pipe that brings nothing for so long may bring nothing for an hour
 
 
 class Row(NamedTuple):
@@ -50,7 +56,7 @@ class Rows:
         self._names = names
         with ExitStack() as stack:
             # The text closes the file with itself, so it is kept.
-            self._raw, self._text = _opened(path, stack)
+            self._source, self._text = _opened(path, stack)
             self._lines = _lines(path, self._text)
             first = next(self._lines, "")
             self._rows = self._json(first) if first.lstrip()[:1] == "{" else self._csv(first)
@@ -65,11 +71,15 @@ class Rows:
     def __iter__(self) -> Iterator[Row | DocumentError]:
         return self._rows
 
+    def when_idle(self, act: Callable[[], None]) -> None:
+        """Do this, again and again, while a pipe brings nothing; what it raises ends the reading."""
+        self._source.idle = act
+
     @property
     def bytes_read(self) -> int:
         """How far the file has been read, compressed as it is; 0 where that is not known."""
         try:
-            return self._raw.tell()
+            return self._source.tell()
         except OSError:  # a pipe
             return 0
 
@@ -164,14 +174,27 @@ class Rows:
         return Row(line, fields)
 
 
-def _opened(path: Path, open_files: ExitStack) -> tuple[io.BufferedReader, IO[str]]:
+class _Source(io.FileIO):
+    """The bytes of a file, or of a pipe, which may keep its reader waiting."""
+
+    def __init__(self, file: Path | int) -> None:
+        super().__init__(file, closefd=not isinstance(file, int))
+        self.idle: Callable[[], None] = lambda: None
+        self._ready = select.poll()
+        self._ready.register(self, select.POLLIN)
+
+    def readinto(self, buffer: WriteableBuffer) -> int | None:
+        """As any file does; only when all that came before has been used up."""
+        while not self._ready.poll(_IDLE_MS):
+            self.idle()
+        return super().readinto(buffer)
+
+
+def _opened(path: Path, open_files: ExitStack) -> tuple[_Source, IO[str]]:
     """The file, and its text, unpacked if it is gzipped."""
     try:
-        if path == STDIN:
-            raw = sys.stdin.buffer
-            assert isinstance(raw, io.BufferedReader)
-        else:
-            raw = open_files.enter_context(path.open("rb"))
+        source = _Source(sys.stdin.fileno() if path == STDIN else path)
+        raw = open_files.enter_context(io.BufferedReader(source, _BUFFER))
         begin = raw.peek(2)[:2]
     except FileNotFoundError as problem:
         raise DocumentError(path, "no such file.") from problem
@@ -183,7 +206,7 @@ def _opened(path: Path, open_files: ExitStack) -> tuple[io.BufferedReader, IO[st
         raise DocumentError(path, "this is UTF-16; save the file as UTF-8.")
     unpacked: Any = gzip.GzipFile(fileobj=raw) if begin == _GZIP else raw
     # What is no UTF-8 is one row's mistake, found there.
-    return raw, io.TextIOWrapper(unpacked, "utf-8", errors="surrogateescape", newline="")
+    return source, io.TextIOWrapper(unpacked, "utf-8", errors="surrogateescape", newline="")
 
 
 def _lines(path: Path, text: IO[str]) -> Iterator[str]:

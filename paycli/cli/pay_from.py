@@ -150,12 +150,15 @@ def _send(
 
     from paycli.client.bulk import Bulk, Limits
     from paycli.client.runs import why_to_end
+    from paycli.rows import Rows
 
     door = _door(given, service, channel)
     ends = partial(why_to_end, channel=channel, timeout_s=service.timeout_s)
     limits = Limits(given.rate, given.failures_max)
     bulk = Bulk(door, limits, ends, report, interrupts.held)
     report.of = bulk
+    if isinstance(report.source, Rows):
+        report.source.when_idle(bulk.idle)
     try:
         bulk.send(orders, channel.close)
         code = bulk.exit_code
@@ -188,7 +191,7 @@ class _Report:
     def __init__(
         self, path: Path, source: Rows | Fixture, rejects: RowFile | None, unknown: RowFile
     ) -> None:
-        self._source = source
+        self.source = source
         self.of: Bulk | None = None
         self._rejects = rejects
         self._unknown = unknown
@@ -240,7 +243,7 @@ class _Report:
     def _show(self, line: int, outcome: str, why: str) -> None:
         self._shown += 1
         if self._shown <= _SHOWN_MAX:
-            output.progress(f"{self._source.path}:{line}: {outcome}: {why}")
+            output.progress(f"{self.source.path}:{line}: {outcome}: {why}")
 
     def _progress(self) -> None:
         assert self.of is not None
@@ -248,7 +251,7 @@ class _Report:
         done = self.of.totals.total()
         passed_s = max(now - self._began, 0.001)
         said = f"{done:,} rows, {done / passed_s:,.0f} a second"
-        share = min(self._source.bytes_read / self._size, 1.0) if self._size else 0.0
+        share = min(self.source.bytes_read / self._size, 1.0) if self._size else 0.0
         if share:
             left_s = passed_s / share - passed_s
             said = f"{output.bar_of(share)} {said}, {int(left_s // 60)}:{int(left_s % 60):02} left"

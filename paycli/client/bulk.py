@@ -22,6 +22,10 @@ _GRACE_S: Final = 2.0  # for answers that are on their way when all is to end
 _BAD: Final = (Outcome.REJECTED, Outcome.FAILED, Outcome.UNKNOWN)
 
 
+class _Ended(Exception):
+    """Leaves a reader that waits for rows which nobody wants any more."""
+
+
 class Limits(NamedTuple):
     """How many rows a second, and after how many bad ones to end; None: no limit."""
 
@@ -52,6 +56,7 @@ class Bulk:
         self._in_flight: dict[Future[list[Sent]], list[Order]] = {}
         self._chunk: list[Order] = []
         self._exit_codes = {0}
+        self._due = 0.0
         self._judged: PaycliError | None = None
         self._broken: DocumentError | None = None
         self.totals: Counter[Outcome] = Counter()
@@ -70,9 +75,9 @@ class Bulk:
 
         Whatever breaks in here, `end_calls` ends those in flight, and they are told of.
         """
-        with ThreadPoolExecutor(self._door.at_once) as pool:
+        with ThreadPoolExecutor(self._door.at_once) as self._pool:
             try:
-                self._send(rows, pool)
+                self._send(rows)
                 while self._in_flight:
                     self._settle()
             finally:
@@ -84,6 +89,16 @@ class Bulk:
         if self._broken is not None:
             raise self._broken
 
+    def idle(self) -> None:
+        """The reader waits for rows: send those that it has brought, tell of those that are known."""
+        if self._chunk:
+            self._submit()
+        known = {each for each in self._in_flight if each.done()}
+        with self._held():
+            self._tell_of(known)
+        if self.ended_because:
+            raise _Ended
+
     def _end(self, end_calls: Callable[[], None]) -> None:
         """Something broke: what is on its way gets a moment for its answer."""
         self._door.stop.set()
@@ -92,42 +107,42 @@ class Bulk:
         while self._in_flight:
             self._tell_of(self._known())
 
-    def _send(self, rows: Iterable[Order | Rejected], pool: ThreadPoolExecutor) -> None:
-        due = time.monotonic()
-        for orders in self._chunks(rows):
-            if self._limits.rate:
-                time.sleep(max(0.0, due - time.monotonic()))
-                due = max(due, time.monotonic()) + len(orders) / self._limits.rate
-            with self._held():
-                self._in_flight[pool.submit(self._door.pay, orders)] = orders
-                self._chunk = []
-            while len(self._in_flight) >= self._door.at_once:
-                self._settle()
-            if self.ended_because:
-                return
-
-    def _chunks(self, rows: Iterable[Order | Rejected]) -> Iterator[list[Order]]:
+    def _send(self, rows: Iterable[Order | Rejected]) -> None:
         rate = self._limits.rate
         size = self._door.size if rate is None else max(1, min(self._door.size, int(rate / 10)))
         for row in self._readable(rows):
             if isinstance(row, Order):
                 self._chunk.append(row)
                 if len(self._chunk) == size:
-                    yield self._chunk
-                continue
-            with self._held():
-                self._tell(row)
+                    self._submit()
+            else:
+                with self._held():
+                    self._tell(row)
             if self.ended_because:
                 return
         if self._chunk:
-            yield self._chunk
+            self._submit()
+
+    def _submit(self) -> None:
+        """Send the chunk, no sooner than it may go, and wait until another one may."""
+        orders = self._chunk
+        if self._limits.rate:
+            time.sleep(max(0.0, self._due - time.monotonic()))
+            self._due = max(self._due, time.monotonic()) + len(orders) / self._limits.rate
+        with self._held():
+            self._in_flight[self._pool.submit(self._door.pay, orders)] = orders
+            self._chunk = []
+        while len(self._in_flight) >= self._door.at_once:
+            self._settle()
 
     def _readable(self, rows: Iterable[Order | Rejected]) -> Iterator[Order | Rejected]:
-        """Rows up to where the file cannot be read any further; those before are paid."""
+        """Rows up to where the file cannot be read any further, or need not; those before are paid."""
         try:
             yield from rows
         except DocumentError as problem:
             self._broken = problem
+        except _Ended:
+            pass
 
     def _settle(self) -> None:
         """Tell of those that are known next."""

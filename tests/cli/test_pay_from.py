@@ -230,6 +230,32 @@ def test_rows_come_no_faster_than_they_may(server: Server, tmp_path: Path) -> No
     assert time.monotonic() - began > 1.5
 
 
+def test_a_row_of_a_slow_pipe_is_paid_before_the_next_one_comes(
+    server: Server, tmp_path: Path
+) -> None:
+    line = [sys.executable, "-m", "paycli", "pay", "--from", "-", "--target", server.target]
+    with subprocess.Popen(
+        [*line, "--json", "--max-failures", "1", "--unknown", "unknown.ndjson"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=tmp_path,
+    ) as paying:
+        assert paying.stdin is not None
+        for number, row in enumerate(("a,1,EUR,u\n", "b,2,EUR,u\nc,3,EUR,u\n")):
+            paying.stdin.write((HEADER * (number == 0) + row).encode())
+            paying.stdin.flush()
+            while listed(server.target).total() < 2 * number + 1:
+                assert paying.poll() is None
+        # An end that an answer brings needs no row after it either.
+        paying.stdin.write(b"a,9,EUR,u\n")
+        paying.stdin.flush()
+        assert paying.stdout is not None
+        counts = json.loads(paying.stdout.readline())
+        assert paying.wait(20) == 1
+    assert (counts["rows"], counts["paid"], counts["failed"]) == (4, 3, 1)
+    assert counts["ended_because"].startswith("1 rows failed")
+
+
 def killed_in_turns(start_server: StartServer, tmp_path: Path, count: int, rounds: int) -> None:
     path = tmp_path / "rows.csv"
     many(path, count)

@@ -51,6 +51,7 @@ class PaycliError(Exception):
     status: str | None = None
     reason: str = "ERROR"
     command: str = ""  # the command line that settles or mends it, where there is just one
+    again: str = ""  # that which sends the same once more, where it is another one
 
     def __init__(
         self, message: str, *, reason: str = "", metadata: Mapping[str, str] | None = None

@@ -35,7 +35,7 @@ COMMANDS: Final = {
     "breaking": "Name each change of protos that breaks a deployed client.",
     "serve": "Run a durable payment service, or servicers of your own; SIGTERM or Ctrl-C stops it.",
     "proxy": "Put faults on demand before any gRPC server; SIGTERM or Ctrl-C stops it.",
-    "pay": "Send a payment (--amount) or the payments of YAML fixtures.",
+    "pay": "Send a payment (--amount) or the payments of YAML fixtures; 'pay settle' tells what became of one.",
     "payments": "Look at payments, and act on them: capture, void, refund.",
     "watch": "Show what happens to payments, from now on or from where you say; Ctrl-C ends it.",
     "call": "Call any method of any server, by its reflection or by protos; prints responses as JSON.",
@@ -44,6 +44,14 @@ COMMANDS: Final = {
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",
     "db": "Keep the books: migrate, verify, back up, restore, look.",
+}
+
+
+# Words that are commands where arguments of another kind stand: Python's module `token` has no servicer,
+# and a fixture called settle is ./settle. With the section of profiles that their settings come from.
+_WITHIN: Final = {
+    ("serve", "token"): ("serve_token", ""),
+    ("pay", "settle"): ("pay_settle", "pay"),
 }
 
 
@@ -62,10 +70,8 @@ class _Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if name == "serve" and rest[:1] == [
-            "token"
-        ]:  # Python's module of that name has no servicer
-            return "serve token", load_command("serve_token"), rest[1:]
+        if rest and (within := _WITHIN.get((str(name), rest[0]))):
+            return f"{name} {rest[0]}", load_command(*within), rest[1:]
         return name, command and load_command(str(command.name)), rest
 
 
@@ -79,14 +85,17 @@ def _complete_for(shell: str, ctx: Any, *, install: bool) -> None:
     act(ctx, ctx.command.params[0], shell)
 
 
-def load_command(name: str) -> Any:
-    """The command as Typer makes it of `paycli.cli.NAME.NAME`, a function or a group."""
+def load_command(name: str, section: str = "") -> Any:
+    """The command as Typer makes it of `paycli.cli.NAME.NAME`, a function or a group.
+
+    Its settings come from the section of its name, or of another.
+    """
     made = getattr(import_module(f"paycli.cli.{name}"), name)
     if not isinstance(made, typer.Typer):
         function, made = made, typer.Typer(add_completion=False, rich_markup_mode=None)
         made.command(name, epilog=options.EXIT_CODES)(function)
     command = get_command(made)
-    settings.configure(name, command)
+    settings.configure(section or name, command)
     return command
 
 
@@ -210,6 +219,8 @@ def _is_secret(arguments: list[str], at: int) -> bool:
 
 def _command_line(arguments: list[str]) -> str:
     """The command that was meant, down to where nothing of that name is known."""
+    if tuple(arguments[:2]) in _WITHIN:
+        return " ".join(["paycli", *arguments[:2]])
     command, words = get_command(app), ["paycli"]
     for each in arguments:
         found = getattr(command, "commands", {}).get(each)

@@ -121,19 +121,20 @@ def error(problem: PaycliError, *, as_json: bool) -> None:
         progress(_json({"error": error_body(problem)}))
     else:
         command = f" To learn the outcome: {problem.command}" if problem.command else ""
-        progress(f"Error: {problem}{command}")
+        again = f" To send it again, with the same key: {problem.again}" if problem.again else ""
+        progress(f"Error: {problem}{command}{again}")
 
 
 def error_body(problem: PaycliError) -> dict[str, object]:
     """An error for machines."""
-    command = {"command": problem.command} if problem.command else {}
+    commands = {"command": problem.command, "again": problem.again}
     return {
         "status": problem.status,
         "reason": problem.reason,
         "message": str(problem),
         "metadata": problem.metadata,
         "exit_code": problem.exit_code,
-        **command,
+        **{name: line for name, line in commands.items() if line},
     }
 
 

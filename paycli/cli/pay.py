@@ -70,7 +70,7 @@ def pay(
     retry: pay_from.Retry = None,
     json: options.Json = False,
 ) -> None:
-    """Send a payment (--amount) or the payments of YAML fixtures."""
+    """Send a payment (--amount) or the payments of YAML fixtures; 'pay settle' tells what became of one."""
     from paycli.cli.interrupts import termination_as_interrupt
 
     order = {

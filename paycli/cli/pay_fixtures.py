@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 
 from paycli.cli import options, output
 from paycli.cli.pay_mistakes import Mistakes
-from paycli.cli.pay_one import CUT_OFF, to_learn, why_cut_off
+from paycli.cli.pay_one import CUT_OFF, name_ways, why_cut_off
 from paycli.cli.service import Service
 from paycli.client.charges import Paid
 from paycli.client.fixture_choices import Choices
@@ -123,7 +123,7 @@ class _Report:
         if isinstance(result.entry, Mistaken):
             return
         if isinstance(result.problem, OutcomeUnknown):
-            result.problem.command = to_learn(result.entry.charge, self._service)
+            name_ways(result.problem, result.entry.charge, self._service)
         for each in result.done:
             if isinstance(each.problem, OutcomeUnknown) and result.paid is not None:
                 words = each.follow_up.words(result.paid.payment_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from paycli.client.bulk import Bulk
     from paycli.client.doors import Door, Sent
     from paycli.client.fixtures import Fixture
-    from paycli.client.orders import Order, Rejected
+    from paycli.client.orders import Order, Reading, Rejected
     from paycli.rows import Rows
 
 _SHOWN_MAX: Final = 10  # rejects on the terminal, where no file takes them
@@ -98,10 +99,9 @@ def pay_from(given: Given, service: Service, interrupts: Interrupts, *, as_json:
     from paycli.cli.row_files import RowFile
 
     _refuse_overwriting(given)
-    if given.decimal not in (".", ","):
-        raise InputError("--decimal is . or , as it stands before the decimals.")
+    reading = reading_of(given.currency, given.decimal)
     with ExitStack() as stack:
-        source, orders = _source(given, stack)
+        source, orders = _source(given, reading, stack)
         rejects = (
             stack.enter_context(RowFile(given.rejects, append=False)) if given.rejects else None
         )
@@ -109,13 +109,15 @@ def pay_from(given: Given, service: Service, interrupts: Interrupts, *, as_json:
             RowFile(given.unknown or _unknown_of(given.path), append=True)
         )
         channel = stack.enter_context(service.connect())
-        report = stack.enter_context(_Report(given.path, source, rejects, unknown))
+        report = stack.enter_context(_Report(given.path, service, source, rejects, unknown))
         return _send(orders, given, service, channel, report, interrupts, as_json=as_json)
 
 
-def _source(given: Given, stack: ExitStack) -> tuple[Rows | Fixture, Iterator[Order | Rejected]]:
+def _source(
+    given: Given, reading: Reading, stack: ExitStack
+) -> tuple[Rows | Fixture, Iterator[Order | Rejected]]:
     """The file, and the payments in it."""
-    from paycli.client.orders import Reading, orders_of, orders_of_fixture
+    from paycli.client.orders import orders_of, orders_of_fixture
 
     if given.path.name.lower().removesuffix(".gz").endswith((".yaml", ".yml")):
         from paycli.client.fixtures import Fixture
@@ -131,9 +133,9 @@ def _source(given: Given, stack: ExitStack) -> tuple[Rows | Fixture, Iterator[Or
         return fixture, orders_of_fixture(fixture)
     from paycli.rows import Rows
 
-    rows = stack.enter_context(Rows(given.path, _names(given.mapped)))
-    _refuse_columns(rows)
-    return rows, orders_of(rows, Reading(given.currency, given.decimal))
+    rows = stack.enter_context(Rows(given.path, names_of(given.mapped)))
+    refuse_columns(rows)
+    return rows, orders_of(rows, reading)
 
 
 def _send(
@@ -185,13 +187,25 @@ def _door(given: Given, service: Service, channel: grpc.Channel) -> Door:
     return SeedDoor(channel, service.timeout_s, given.retry_s, given.concurrency)
 
 
+def to_settle(what: str, service: Service) -> str:
+    """The command line that finds out what became of a payment, or of those of a file."""
+    words = ["paycli", "pay", "settle", *service.words()]
+    return shlex.join([*words, *(["--"] if what.startswith("-") else []), what])
+
+
 class _Report:
     """Keeps the rows that went wrong, and shows how far it is."""
 
     def __init__(
-        self, path: Path, source: Rows | Fixture, rejects: RowFile | None, unknown: RowFile
+        self,
+        path: Path,
+        service: Service,
+        source: Rows | Fixture,
+        rejects: RowFile | None,
+        unknown: RowFile,
     ) -> None:
         self.source = source
+        self._service = service
         self.of: Bulk | None = None
         self._rejects = rejects
         self._unknown = unknown
@@ -215,15 +229,14 @@ class _Report:
             self._progress()
 
     def _keep(self, row: Sent | Rejected) -> None:
+        from paycli.cli.row_files import unknown_row
         from paycli.client.orders import Rejected
         from paycli.client.runs import Outcome
 
         if isinstance(row, Rejected):
             self._reject(row.line, row.fields, row.outcome, str(row.problem))
         elif row.outcome is Outcome.UNKNOWN:
-            charge = row.order.charge
-            told = {"idempotency_key": charge.idempotency_key, "reason": str(row.problem)}
-            self._unknown.write({**charge.as_dict(), **told})
+            self._unknown.write(unknown_row(row.order.charge, str(row.problem)))
         else:
             why = row.decline_reason if row.problem is None else str(row.problem)
             self._reject(row.order.line, row.order.fields, row.outcome, why)
@@ -285,8 +298,11 @@ class _Report:
         if self._rejects is not None and self._rejects.count:
             self._tell_of(self._rejects, "has the rows that were not taken, with the reasons.")
         if self._unknown.count:
-            again = f"'paycli pay --from {self._unknown.path}' tells."
-            self._tell_of(self._unknown, f"has the rows that may be paid; {again}")
+            settle = to_settle(str(self._unknown.path), self._service)
+            again = f"'paycli pay --from {self._unknown.path}' sends them again."
+            self._tell_of(
+                self._unknown, f"has the rows that may be paid; '{settle}' tells, {again}"
+            )
 
     def _tell_of(self, file: RowFile, what: str) -> None:
         file.close()
@@ -298,7 +314,16 @@ class _Report:
             output.progress(f"{file.path} {what}")
 
 
-def _names(mapped: list[str]) -> dict[str, str]:
+def reading_of(currency: str, decimal: str) -> Reading:
+    """How the rows are written. Raises InputError."""
+    from paycli.client.orders import Reading
+
+    if decimal not in (".", ","):
+        raise InputError("--decimal is . or , as it stands before the decimals.")
+    return Reading(currency, decimal)
+
+
+def names_of(mapped: list[str]) -> dict[str, str]:
     """Fields by what the file calls them. Raises InputError."""
     from paycli.client.orders import COLUMNS
     from paycli.documents import nearest
@@ -318,7 +343,7 @@ def _names(mapped: list[str]) -> dict[str, str]:
     return names
 
 
-def _refuse_columns(rows: Rows) -> None:
+def refuse_columns(rows: Rows) -> None:
     """A file in which no row could be paid is one mistake, not one a row."""
     from paycli.errors import DocumentError
 

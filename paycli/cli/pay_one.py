@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from paycli.cli import options, output
+from paycli.cli.pay_from import to_settle
 from paycli.client.charges import Charge, Paid, charge, send, unknown, untold
 from paycli.errors import CheckFailed, OutcomeUnknown
 
@@ -28,7 +29,7 @@ def pay_one(checked: Charge, service: Service, retry_s: float, *, as_json: bool)
             sending = _sending(channel, service.timeout_s, retry_s)
             paid = _send_and_print(sending, checked, as_json=as_json)
         except OutcomeUnknown as problem:
-            problem.command = to_learn(checked, service)
+            name_ways(problem, checked, service)
             output.error(problem, as_json=as_json)
             return problem.exit_code
     return 0 if paid.succeeded else CheckFailed.exit_code
@@ -93,6 +94,12 @@ def why_cut_off(ended: BaseException) -> str:
     if isinstance(ended, BrokenPipeError):
         return "Cannot write the result: nobody reads it any more"
     return str(ended).rstrip(".")
+
+
+def name_ways(problem: OutcomeUnknown, charge: Charge, service: Service) -> None:
+    """Say how to learn the outcome, and how to send it again."""
+    problem.command = to_settle(charge.idempotency_key or charge.order_id, service)
+    problem.again = to_learn(charge, service)
 
 
 def to_learn(charge: Charge, service: Service) -> str:

@@ -7,9 +7,12 @@ import json
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO, Any, Final, Self
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from paycli.errors import InputError
+
+if TYPE_CHECKING:
+    from paycli.client.charges import Charge
 
 REASON: Final = "reason"  # a column of every file that is left
 _SUFFIXES: Final = (".csv", ".ndjson", ".jsonl")
@@ -90,3 +93,8 @@ class RowFile:
             if not self._file.tell():
                 self._csv.writeheader()
         self._csv.writerow(row)
+
+
+def unknown_row(charge: Charge, why: str) -> dict[str, object]:
+    """The row of a charge of which nothing is known; it can be paid from, and settled."""
+    return {**charge.as_dict(), "idempotency_key": charge.idempotency_key, REASON: why}

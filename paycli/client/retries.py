@@ -16,7 +16,7 @@ from paycli.wire_names import RETRY_PUSHBACK
 if TYPE_CHECKING:
     from google.rpc import status_pb2
 
-# Whatever became of a payment with a key: sent again after one of these, it is paid once.
+# Another try may tell more, where it does no harm: of what has a key, or only reads.
 RETRYABLE: Final = (
     *(StatusCode.CANCELLED, StatusCode.UNKNOWN, StatusCode.DEADLINE_EXCEEDED, StatusCode.ABORTED),
     *(StatusCode.RESOURCE_EXHAUSTED, StatusCode.INTERNAL, StatusCode.UNAVAILABLE),

@@ -84,8 +84,11 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
     error = json.loads(unknown.stderr)["error"]
     order = error["metadata"]["order_id"]
     assert error["message"].endswith(f"It was order {order}.")
-    retried = json.loads(run_paycli(*shlex.split(error["command"])[1:], "--json").stdout)
+    retried = json.loads(run_paycli(*shlex.split(error["again"])[1:], "--json").stdout)
     assert (retried["status"], retried["order_id"]) == ("SUCCESS", order)
+    settled = run_paycli(*shlex.split(error["command"])[1:])
+    assert (settled.returncode, settled.stderr) == (0, "")
+    assert settled.stdout.startswith(f"paid          {retried['payment_id']} CAPTURED")
 
 
 @pytest.mark.parametrize(
@@ -144,7 +147,8 @@ def test_an_unknown_outcome_says_everything_once(server: Server) -> None:
     assert unknown.returncode == 5
     assert unknown.stderr == (
         "Error: The processor's answer was lost; it may have been paid. It was order o. "
-        "To learn the outcome: paycli pay --amount 5.00 --currency EUR --order-id o "
+        f"To learn the outcome: paycli pay settle --target {server.target} o "
+        "To send it again, with the same key: paycli pay --amount 5.00 --currency EUR --order-id o "
         f"--user-id sim_lost_answer --target {server.target}\n"
     )
 
@@ -182,11 +186,13 @@ def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) ->
     assert (paying.returncode, shown) == (5, "")
     found = re.fullmatch(
         r"Error: Interrupted before an answer was shown; it may have been paid. "
-        r"It was order (order-[0-9a-f-]{36}), key it's. To learn the outcome: (.*)\n",
+        r"It was order (order-[0-9a-f-]{36}), key it's. To learn the outcome: (.*) "
+        r"To send it again, with the same key: (.*)\n",
         said,
     )
     assert found
-    words = shlex.split(found[2])
+    assert shlex.split(found[2]) == ["paycli", "pay", "settle", "--target", target, "it's"]
+    words = shlex.split(found[3])
     assert words[:4] == ["paycli", "pay", "--amount", "42.00"]
     assert words[6:] == [
         *("--order-id", found[1], "--user-id", "ada"),
@@ -215,8 +221,9 @@ def test_an_interrupted_payment_as_json_has_the_command() -> None:
     assert (paying.returncode, shown) == (5, "")
     error = json.loads(said)["error"]
     assert error["metadata"] == {"order_id": "o"}
-    command = f"paycli pay --amount 42.00 --currency EUR --order-id o --target {target}"
-    assert error["command"] == command
+    assert error["command"] == f"paycli pay settle --target {target} o"
+    again = f"paycli pay --amount 42.00 --currency EUR --order-id o --target {target}"
+    assert error["again"] == again
 
 
 def test_somebody_in_a_hurry_is_told_too() -> None:
@@ -263,7 +270,8 @@ def test_an_answer_that_cannot_be_written_is_said(server: Server, stdout: str, w
     assert paid.returncode == 5
     found = re.fullmatch(
         rf"Error: Cannot write the result: {why}; the answer was SUCCESS, (pay_\w+). "
-        r"It was order order-.*. To learn the outcome: (.*)\n",
+        r"It was order order-.*. To learn the outcome: .* "
+        r"To send it again, with the same key: (.*)\n",
         paid.stderr,
     )
     assert found

@@ -235,9 +235,11 @@ def test_an_interrupted_run_names_what_was_in_flight(
         assert [each["outcome"] for each in outcomes] == ["unknown", "not sent", "not sent"]
         assert outcomes[0]["error"]["message"] == f"{where} It was order hang."
         return
-    command = f"paycli pay --amount 5.00 --currency EUR --order-id hang --target {target}"
+    again = f"paycli pay --amount 5.00 --currency EUR --order-id hang --target {target}"
+    settle = f"paycli pay settle --target {target} hang"
     assert said.splitlines()[0] == (
-        f"Error: {where} It was order hang. To learn the outcome: {command}"
+        f"Error: {where} It was order hang. To learn the outcome: {settle} "
+        f"To send it again, with the same key: {again}"
     )
 
 
@@ -256,7 +258,7 @@ def test_a_result_that_cannot_be_written_is_named(server: Server, tmp_path: Path
         f"Error: {fixture}:2: Cannot write the result: No space left on device; "
         "the answer was SUCCESS, pay_"
     )
-    assert "It was order a. To learn the outcome: paycli pay --amount 5.00 " in first
+    assert "It was order a. To learn the outcome: paycli pay settle --target " in first
     assert summary == (
         "3 payments: 1 paid, 2 not sent (cannot write the result: No space left on device)."
     )

@@ -203,6 +203,10 @@ def test_what_tells_of_a_payment_chooses_the_same_profile(tmp_path: Path, server
     words = ("pay", "--amount", "1", "--order-id", "o", "--user-id", "sim_lost_answer")
     lost = run_paycli(*words, "--profile", "shop", cwd=tmp_path)
     assert lost.returncode == 5
-    command = lost.stderr.partition("To learn the outcome: paycli ")[2].split()
-    assert command[-4:] == ["--profile", "shop", "--target", server.target]
-    assert run_paycli(*command, cwd=tmp_path).returncode == 0
+    settle, _, again = lost.stderr.partition("To learn the outcome: paycli ")[2].partition(
+        " To send it again, with the same key: paycli "
+    )
+    for command in (again.split(), settle.split()):
+        chosen = command[command.index("--profile") :][:4]
+        assert chosen == ["--profile", "shop", "--target", server.target]
+        assert run_paycli(*command, cwd=tmp_path).returncode == 0

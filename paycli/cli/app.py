@@ -17,7 +17,7 @@ from typer.main import get_command
 
 from paycli import __version__
 from paycli.cli import options, output, settings
-from paycli.cli.groups import CommandGroup
+from paycli.cli.groups import Command, CommandGroup
 from paycli.cli.interrupts import end_as_process_1
 from paycli.errors import InputError, PaycliError
 
@@ -93,7 +93,7 @@ def load_command(name: str, section: str = "") -> Any:
     made = getattr(import_module(f"paycli.cli.{name}"), name)
     if not isinstance(made, typer.Typer):
         function, made = made, typer.Typer(add_completion=False, rich_markup_mode=None)
-        made.command(name, epilog=options.EXIT_CODES)(function)
+        made.command(name, cls=Command, epilog=options.EXIT_CODES)(function)
     command = get_command(made)
     settings.configure(section or name, command)
     return command

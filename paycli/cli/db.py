@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
-from paycli.cli.groups import CommandGroup
+from paycli.cli.groups import Command, CommandGroup
 
 db = typer.Typer(
     help="Keep the books: migrate, verify, back up, restore, look.",
@@ -35,12 +35,12 @@ def migrate(*, store: options.Store = options.DEFAULT_STORE, json: options.Json 
 def verify(
     *,
     since: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="SEQ:DIGEST",
             help="An anchor that an earlier verify printed: all up to it must be unchanged.",
         ),
-    ] = "",
+    ] = None,
     store: options.Store = options.DEFAULT_STORE,
     json: options.Json = False,
 ) -> None:
@@ -117,4 +117,4 @@ def _say_copied(what: str, size: int, *, as_json: bool) -> None:
 
 
 for command in (migrate, verify, backup, restore, status):
-    db.command(epilog=options.EXIT_CODES)(command)
+    db.command(cls=Command, epilog=options.EXIT_CODES)(command)

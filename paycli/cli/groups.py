@@ -1,12 +1,39 @@
-"""Commands that have commands, and what all of them do alike."""
+"""What all commands do alike, and those that have commands."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperGroup
+from typer.core import TyperArgument, TyperCommand, TyperGroup
+from typer.models import TyperPath
 
 from paycli.cli import output
+from paycli.errors import InputError
+
+
+class Command(TyperCommand):
+    """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        for each in self.params:
+            value = typed.get(str(each.name))
+            is_empty = value == "" or (isinstance(value, list | tuple) and "" in value)
+            if is_empty and _names_something(each):
+                otherwise = "" if each.required else ", or leave it out"
+                raise InputError(f"{_called(each)} is empty; give it a value{otherwise}.")
+        return super().parse_args(ctx, args)
+
+
+def _names_something(parameter: Any) -> bool:
+    """A file, a setting, or what a command is nothing without; of the others "" may be meant."""
+    return bool(parameter.envvar or parameter.required or isinstance(parameter.type, TyperPath))
+
+
+def _called(parameter: Any) -> str:
+    if isinstance(parameter, TyperArgument):
+        return str(parameter.human_readable_name).strip("[].").upper()
+    return str(parameter.opts[0])
 
 
 class CommandGroup(TyperGroup):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from paycli.cli import options, output
-from paycli.cli.groups import CommandGroup
+from paycli.cli.groups import Command, CommandGroup
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.cli.tables import Column, show
@@ -124,14 +124,12 @@ def find(
 
     from paycli.client.payments import Payments, Wanted
 
-    wanted = Wanted(
-        order_id,
-        customer_id,
-        state.name if state is not None else None,
-        time_of(since) if since is not None else None,
-        time_of(until) if until is not None else None,
-        request_id,
-    )
+    begin = time_of(since) if since is not None else None
+    end = time_of(until) if until is not None else None
+    if begin is not None and end is not None and begin >= end:
+        raise InputError(f"No time lies between --since {since} and --until {until}; swap them?")
+    named_state = state.name if state is not None else None
+    wanted = Wanted(order_id, customer_id, named_state, begin, end, request_id)
     with termination_as_interrupt(), service.connect() as channel:
         found = Payments(channel, service.timeout_s).find(wanted)
         show(islice(found, limit), _PAYMENT_COLUMNS, "payment", as_json=json)
@@ -296,4 +294,4 @@ class _Change:
 
 for command in (get, find, capture, void, refund, refunds, postings, balance):
     name = "list" if command is find else command.__name__  # Python has a list of its own
-    payments.command(name, epilog=options.EXIT_CODES)(command)
+    payments.command(name, cls=Command, epilog=options.EXIT_CODES)(command)

@@ -174,8 +174,6 @@ def _choose(
 
 def _read_profile(file: str | None, name: str | None) -> Node | None:
     """The profile of this name, or the default one if there is. Raises InputError, DocumentError."""
-    if file == "":
-        raise InputError("--config is empty; leave it out, or name a file.")
     path = Path(file or DEFAULT_FILE)
     if file == os.devnull or (file is None and _is_absent(path)):
         if name is None:

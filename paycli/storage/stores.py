@@ -46,15 +46,15 @@ def migrate_store(url: str) -> tuple[int, int]:
     return migrate(_file_of(url))
 
 
-def verify_store(url: str, progress: Progress, since: str = "") -> Verified:
-    """Check every invariant, and that the journal goes on from the anchor `since` ("": from none).
+def verify_store(url: str, progress: Progress, since: str | None = None) -> Verified:
+    """Check every invariant, and that the journal goes on from the anchor `since`, if there is one.
 
     Raises CheckFailed with the first violation, InputError, StoreError.
     """
     from paycli.storage.sqlite.anchor import anchor_of
     from paycli.storage.sqlite.verify import verify
 
-    return verify(_file_of(url), progress, anchor_of(since) if since else None)
+    return verify(_file_of(url), progress, anchor_of(since) if since is not None else None)
 
 
 def backup_store(url: str, copy: Path, progress: Progress) -> int:

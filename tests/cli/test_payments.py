@@ -159,10 +159,15 @@ def test_lists_are_whole_however_many_pages_they_have(server: Server, tmp_path: 
     ("words", "code", "said"),
     [
         (("get", "nope"), 1, "No payment has the id 'nope'."),
-        (("get", ""), 2, "'payments/' is not a name"),
+        (("get", ""), 2, "PAYMENT is empty; give it a value."),
         (("list", "--since", "yesterday"), 2, "'yesterday' is no time; write one such as"),
         (("list", "--since", "9999999d"), 2, "is no time"),
         (("list", "--since", "999999w"), 2, "is no time"),
+        (
+            ("list", "--since", "1h", "--until", "2h"),
+            2,
+            "No time lies between --since 1h and --until",
+        ),
         (("list", "--until", "0001-01-01T00:00:00Z"), 0, ""),
         (("list", "--state", "lost"), 2, "'lost' is not one of"),
         (("balance", "x"), 2, "'x' is not an account"),

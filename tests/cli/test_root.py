@@ -214,6 +214,30 @@ def test_what_nobody_means_is_one_sentence(
     assert run.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("serve", "--store", ""), "--store is empty; give it a value, or leave it out."),
+        (("serve", "--tls-cert=", "--tls-key=x"), "--tls-cert is empty; "),
+        (("serve", "--config", ""), "--config is empty; "),
+        (("serve", ""), "MODULE:SERVICER is empty; "),
+        (("pay", "a.yaml", ""), "FIXTURE.YAML is empty; "),
+        (("gen", "-I", "proto", "-I", ""), "-I is empty; "),
+        (("proxy", "--to", "localhost:1", "--chaos", ""), "--chaos is empty; give it a value.\n"),
+        (("payments", "void", ""), "PAYMENT is empty; give it a value.\n"),
+        (("db", "backup", ""), "FILE is empty; give it a value.\n"),
+        (("db", "verify", "--since", ""), "'' is not an anchor; "),
+    ],
+)
+def test_a_shells_variable_that_is_not_set_is_told(
+    tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
+    run = run_paycli(*words, cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert run.stderr.startswith(f"Error: {said}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_working_directory_that_is_gone_is_told(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()

@@ -176,10 +176,6 @@ def test_what_is_there_and_cannot_be_read_is_told(tmp_path: Path) -> None:
     run = run_paycli("serve", "--print-config", cwd=tmp_path)
     assert (run.returncode, run.stdout) == (2, "")
     assert "configs/paycli.yaml: no such file" in run.stderr
-    for option, said in (("--config", "--config is empty"), ("--profile", "no profile ''")):
-        run = run_paycli("wait", option, "", cwd=tmp_path)
-        assert (run.returncode, run.stdout) == (2, "")
-        assert said in run.stderr or "configs/paycli.yaml" in run.stderr
 
 
 def test_of_tls_and_plaintext_the_nearer_one_holds(tmp_path: Path, server: Server) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.models import TyperPath
 
 from paycli.cli import output
+from paycli.cli.variables import misspelt
 from paycli.errors import InputError
 
 
@@ -23,6 +25,13 @@ class Command(TyperCommand):
                 otherwise = "" if each.required else ", or leave it out"
                 raise InputError(f"{_called(each)} is empty; give it a value{otherwise}.")
         return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Say first what the environment does not mean; whoever writes a log says it there."""
+        if "log_format" not in ctx.params or ctx.params.get("print_config"):
+            for warning in misspelt(os.environ):
+                output.progress(warning)
+        return super().invoke(ctx)
 
 
 def _names_something(parameter: Any) -> bool:

@@ -45,6 +45,7 @@ def proxy(
 
     access = behind.access
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
+        watch.warn_of_environment()
         faults = faults_of(chaos, host, port, watch.say)
         make = partial(
             Proxy,

@@ -85,14 +85,16 @@ def serve(
     host = _address("--host", host, may_be_public=protected or allow_unprotected)
     metrics_host = _address("--metrics-host", metrics_host, may_be_public=allow_unprotected)
     _refuse_mixtures(context)
-    if tokens is not None and tls is None and worker is None:
-        _warn_of_readable_tokens(host)
     patience_s = drain_timeout + _GRACE_S  # what a process may take to stop
     if reload:
         from paycli.cli.serve_reload import serve_and_reload
 
         raise typer.Exit(serve_and_reload(host, port, patience_s))
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
+        if worker is None:
+            watch.warn_of_environment()
+            if tokens is not None and tls is None:
+                _warn_of_readable_tokens(host, watch.say)
         if workers is not None and worker is None:
             from paycli.cli.serve_workers import serve_with_workers
             from paycli.host.processes.workers import Plan
@@ -153,11 +155,11 @@ def _address(option: str, host: str, *, may_be_public: bool) -> str:
     return host
 
 
-def _warn_of_readable_tokens(host: str) -> None:
+def _warn_of_readable_tokens(host: str, say: serve_observed.Say) -> None:
     from paycli.addresses import is_loopback
 
     if not is_loopback(host):
-        output.progress("Warning: without TLS, whoever is on the way can read the tokens.")
+        say("Warning: without TLS, whoever is on the way can read the tokens.")
 
 
 def _refuse_mixtures(context: typer.Context) -> None:

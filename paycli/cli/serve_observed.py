@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from paycli.cli import output
+from paycli.cli.variables import misspelt
 from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
@@ -117,6 +118,11 @@ class Watch:
         self.calls: list[CallObserver] = []
         self.commits: CommitMetrics | None = None
         self.places: list[str] = []
+
+    def warn_of_environment(self) -> None:
+        """Say which variables are almost settings."""
+        for warning in misspelt(os.environ):
+            self.say(warning)
 
     def with_metrics(self, host: str, port: int, open_app: OpenApp) -> OpenApp:
         """The app, with metrics of it offered as long as it is open."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from typer import BadParameter
 from typer.core import TyperOption
 
+from paycli.cli.variables import PREFIX
 from paycli.errors import InputError
 
 if TYPE_CHECKING:
@@ -51,7 +52,6 @@ SHARED: Final = (
     "token",
 )
 
-_PREFIX: Final = "PAYCLI_"
 _OF_ONE_RUN: Final = {"help", "print_config", "reload", "worker"}
 _SECRET: Final = {"token"}
 _PLAIN: Final = re.compile(r"[\w./-]*\w(:[\w./-]+)*")
@@ -66,7 +66,7 @@ def configure(name: str, command: Any) -> None:
     if name == "serve":
         for parameter in command.params:
             if parameter.envvar is None and parameter.name not in _OF_ONE_RUN:
-                parameter.envvar = _PREFIX + parameter.name.upper()
+                parameter.envvar = PREFIX + parameter.name.upper()
     keys = {_key(parameter) for each in commands for parameter in _settings(each)}
     for each in commands:
         if any(_settings(each)):
@@ -211,7 +211,7 @@ def _given(
     fields = profile.fields("a profile", {*SHARED, *SECTIONS})
     variables = {each.envvar: each for each in settings}
     for key, node in fields.items():
-        setting = variables.get(_PREFIX + key.upper().replace("-", "_"))
+        setting = variables.get(PREFIX + key.upper().replace("-", "_"))
         if setting is not None:
             yield setting, node
     if section in fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from paycli.cli import settings
+from paycli.cli import settings, variables
 from paycli.cli.app import COMMANDS, load_command
 from tests.certificates import Authority
 from tests.conftest import Server, run_paycli
@@ -168,6 +169,25 @@ def test_the_settings_that_commands_share_are_all_named() -> None:
     named = {f"PAYCLI_{each.upper().replace('-', '_')}" for each in settings.SHARED}
     assert shared <= named <= users.keys()
     assert set().union(*users.values()) == set(settings.SECTIONS)
+
+
+def test_a_variable_that_is_almost_a_setting_is_told(tmp_path: Path) -> None:
+    """Once, whatever the command; in JSON where all is JSON. Others' variables are let alone."""
+    names = {each.envvar for _, command in commands() for each in command.params if each.envvar}
+    assert {f"{variables.PREFIX}{name}" for name in variables.NAMES} == names
+    said = "Warning: PAYCLI_TRAGET has no effect; did you mean PAYCLI_TARGET?"
+    others = {"_PAYCLI_COMPLETE": "", "PAYCLI_TEST_TARGET": "x", "PAYCLI_VERSION": "1"}
+    environment = {**others, "PAYCLI_TRAGET": "localhost:1", "PAYCLI_STORE": "sqlite:///s.db"}
+    for words in (("db", "status"), ("serve", "--print-config")):
+        run = run_paycli(*words, cwd=tmp_path, env=environment)
+        assert run.stderr.splitlines()[0] == said
+        assert run.stderr.count("PAYCLI") == 2
+    in_json = ("serve", "--tokens", "none", "--log-format", "json", "--host", "192.0.2.1")
+    for more in ((), ("--workers", "1")):
+        run = run_paycli(*in_json, *more, cwd=tmp_path, env=environment)
+        lines = [json.loads(line)["message"] for line in run.stderr.splitlines()]
+        assert lines.count(said) == 1
+        assert "Warning: without TLS, whoever is on the way can read the tokens." in lines
 
 
 def test_what_is_there_and_cannot_be_read_is_told(tmp_path: Path) -> None:

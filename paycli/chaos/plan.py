@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, TypeVar
 
 from paycli.documents import Node, nearest, read
+from paycli.errors import DocumentError
 
 _KEYS: Final = (
     "do",
@@ -113,10 +114,7 @@ class Rule:
         """Whether it is about a method, by its path /package.Service/Method."""
         if self.method is None:
             return True
-        full = method.removeprefix("/")
-        service, _, name = full.partition("/")
-        short = f"{service.rpartition('.')[2]}/{name}"
-        return any(fnmatchcase(each, self.method) for each in (full, short, name))
+        return any(fnmatchcase(each, self.method) for each in _names_of(method))
 
     def matches(self, subject: Subject) -> bool:
         """Whether a request is one of those that it is about."""
@@ -143,6 +141,25 @@ class Plan(NamedTuple):
     path: Path
     seed: int | None
     rules: Sequence[Rule]
+
+
+def refuse_idle(rules: Sequence[Rule], methods: Sequence[str]) -> None:
+    """Raise DocumentError for the first rule that is about none of all methods there are."""
+    for rule in rules:
+        if rule.method is not None and not any(map(rule.is_for, methods)):
+            written = [_names_of(each) for each in methods]
+            known = {
+                name for each in written for name in each if ("/" in name) == ("/" in rule.method)
+            }
+            said = f"no method here is '{rule.method}'; {nearest(rule.method, known)}"
+            raise DocumentError(rule.path, said, rule.line)
+
+
+def _names_of(method: str) -> tuple[str, str, str]:
+    """How a method may be written: in full, short, alone."""
+    full = method.removeprefix("/")
+    service, _, name = full.partition("/")
+    return full, f"{service.rpartition('.')[2]}/{name}", name
 
 
 def read_plan(path: Path) -> Plan:

@@ -108,7 +108,9 @@ def serve(
         open_app = _servicers_app(servicers) if servicers else partial(_payment_app, watch, engine)
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
-        interceptors, front = serve_chaos.with_faults(chaos, host, port, watch.say)
+        interceptors, front, open_app = serve_chaos.with_faults(
+            chaos, host, port, watch.say, open_app
+        )
         given = Options(
             host,
             worker or port,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -14,7 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from paycli.chaos.dice import Dice
+    from paycli.chaos.plan import Rule
     from paycli.chaos.relay import Relay
+    from paycli.host.app import App, Control, OpenApp
     from paycli.host.interceptors import Interceptor
     from paycli.host.lifecycle import Front
 
@@ -25,8 +29,9 @@ Chaos = Annotated[
 
 
 class Faults(NamedTuple):
-    """What a chaos file brings into a server: its dice, and what can break connections if it has to."""
+    """What a chaos file brings into a server: its rules and dice, and what can break connections if it has to."""
 
+    rules: Sequence[Rule]
     dice: Dice
     relay: Relay
     front: Front | None
@@ -50,16 +55,36 @@ def faults_of(file: Path, host: str, port: int, say: Callable[[str], None]) -> F
     for number, rule in enumerate(plan.rules, 1):
         say(f"  {number}. {rule}")
     breaks = any(rule.kind is Kind.DROP for rule in plan.rules)
-    return Faults(dice, relay, partial(relay.before, host, port) if breaks else None)
+    return Faults(plan.rules, dice, relay, partial(relay.before, host, port) if breaks else None)
 
 
 def with_faults(
-    file: Path | None, host: str, port: int, say: Callable[[str], None]
-) -> tuple[Sequence[Interceptor], Front | None]:
-    """What does them to the calls of a server, and what stands before it."""
+    file: Path | None, host: str, port: int, say: Callable[[str], None], open_app: OpenApp
+) -> tuple[Sequence[Interceptor], Front | None, OpenApp]:
+    """What does them to the calls of a server, what stands before it, and the app.
+
+    It raises DocumentError when a fault is for none of its methods.
+    """
     if file is None:
-        return (), None
+        return (), None, open_app
     from paycli.chaos.injection import injected
 
     faults = faults_of(file, host, port, say)
-    return (injected(faults.dice, faults.relay.drop),), faults.front
+    does = injected(faults.dice, faults.relay.drop)
+    return (does,), faults.front, partial(_open_checked, faults.rules, open_app)
+
+
+@asynccontextmanager
+async def _open_checked(
+    rules: Sequence[Rule], open_app: OpenApp, control: Control
+) -> AsyncIterator[App]:
+    from paycli.chaos.plan import refuse_idle
+    from paycli.host.app import Recorder
+
+    async with open_app(control) as app:
+        recorder: Any = Recorder()
+        for service in app.services:
+            service.add_to(recorder)
+        if recorder.methods:
+            refuse_idle(rules, recorder.methods)
+        yield app

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import grpc
 
@@ -18,6 +18,20 @@ class Service:
 
     name: str
     add_to: Callable[[grpc.aio.Server], None]
+
+
+class Recorder:
+    """What `add_…_to_server` takes for a server: generated code says its names nowhere else."""
+
+    def __init__(self) -> None:
+        self.services: list[str] = []
+        self.methods: list[str] = []  # as in /package.Service/Method; none of older generated code
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
+        self.services += (handler.service_name() for handler in handlers)
+
+    def add_registered_method_handlers(self, service: str, handlers: Iterable[str]) -> None:
+        self.methods += (f"/{service}/{name}" for name in handlers)
 
 
 class App(Protocol):

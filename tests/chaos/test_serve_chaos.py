@@ -217,3 +217,21 @@ def test_a_mistake_in_the_file_starts_nothing(tmp_path: Path) -> None:
     assert refused.returncode == 2
     assert refused.stderr.startswith("Error: chaos.yaml:2:8: there is no fault 'dorp'")
     assert not (tmp_path / ".paycli").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "hint"),
+    [
+        ("ProcesPayment", "did you mean 'ProcessPayment'?"),
+        ("Payments/CreatPayment", "did you mean 'Payments/CreatePayment'?"),
+        ("Refund", "did you mean 'GetRefund'?"),
+        ("Check", "known are BatchCreatePayments, "),  # health is left alone
+    ],
+)
+def test_a_fault_for_no_method_is_refused(tmp_path: Path, method: str, hint: str) -> None:
+    text = f"faults:\n- {{do: drop, method: '*Payment'}}\n- {{do: drop, method: {method}}}\n"
+    (tmp_path / "chaos.yaml").write_text(text)
+    run = run_paycli("serve", "--chaos", "chaos.yaml", "--port", "0", cwd=tmp_path)
+    assert (run.returncode, run.stdout) == (2, "")
+    said = f"Error: chaos.yaml:3: no method here is '{method}'; {hint}"
+    assert run.stderr.splitlines()[-1].startswith(said)

@@ -18,10 +18,10 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Asyn
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from paycli.errors import InputError
-from paycli.host.app import Service
+from paycli.host.app import Recorder, Service
 
 _HOW: Final = "write MODULE:SERVICER, as in payment_service:PaymentServiceImpl."
 _OURS: Final = (KeyboardInterrupt, asyncio.CancelledError)  # not of their code, wherever they come
@@ -193,23 +193,10 @@ def _is_inherited(servicer: object, base: type, name: str) -> bool:
     return getattr(getattr(servicer, name), "__func__", None) is vars(base)[name]
 
 
-class _Recorder:
-    """What `add_…_to_server` takes for a server; generated code says a service's name nowhere else."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-
-    def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
-        self.names += (handler.service_name() for handler in handlers)
-
-    def add_registered_method_handlers(self, name: str, handlers: object) -> None:
-        """They are those of above once more."""
-
-
 def _name_of(servicer: object, add_to_server: Callable[..., None]) -> str:
-    recorder = _Recorder()
+    recorder = Recorder()
     add_to_server(servicer, recorder)
-    return recorder.names[0]
+    return recorder.services[0]
 
 
 def _fail(what: str, problem: BaseException) -> NoReturn:

@@ -41,6 +41,8 @@ def serve_token(
 
 def _append(path: Path, line: str) -> None:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe may never end
+            raise InputError(f"{path} is no file; name one that 'serve --tokens' can read again.")
         made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, _OWN)
         with open(made, "a+b") as file:  # noqa: PTH123 - for its mode
             file.seek(0)

@@ -349,6 +349,15 @@ def test_a_file_of_tokens_is_nobody_elses(tmp_path: Path) -> None:
     assert refused.stderr == f"Error: {path} may be read by others; run 'chmod 600 {path}'.\n"
 
 
+def test_a_token_goes_into_files_only(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in ("/dev/full", "/dev/null", str(pipe)):
+        refused = run_paycli("serve", "token", "ada", "--tokens", path, timeout_s=20)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.startswith(f"Error: {path} is no file; ")
+
+
 def test_a_token_without_a_file_is_shown_with_its_line(tmp_path: Path) -> None:
     made = run_paycli("serve", "token", "ada", "--scope", "read")
     name, scopes, hashed = made.stderr.splitlines()[1].split()

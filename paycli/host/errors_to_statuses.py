@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 import grpc
 
 from paycli.errors import InvalidPayment, PaymentError, ServerFault
-from paycli.host.interceptors import Behaviour, Context, Method
+from paycli.host.interceptors import Behaviour, Context, Method, status_of
 from paycli.host.statuses import abort
 
 _log = logging.getLogger(__name__)
@@ -121,8 +121,8 @@ async def _fail(context: Context, method: str, problem: BaseException) -> NoRetu
 
 async def _keep_own_code(context: Context, method: str, problem: BaseException) -> None:
     """End the call with the code that the method set before it failed, as classic servicers do."""
-    code = context.code()
-    if not isinstance(code, grpc.StatusCode) or code is grpc.StatusCode.OK:
+    code = status_of(context.code())
+    if code is grpc.StatusCode.OK:
         return
     if not isinstance(problem, NotImplementedError):  # which generated code says of itself
         _log.error("%s failed with %s", method, code.name, exc_info=problem)

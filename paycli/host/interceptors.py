@@ -44,6 +44,17 @@ class Method(NamedTuple):
 Interceptor = Callable[[Method], Method]
 
 
+def status_of(code: object) -> grpc.StatusCode:
+    """What grpc.aio makes of a code that a method gives: it takes numbers, and UNKNOWN for anything else."""
+    if isinstance(code, grpc.StatusCode):
+        return code
+    if code is None:
+        return grpc.StatusCode.OK
+    return next(
+        (each for each in grpc.StatusCode if each.value[0] == code), grpc.StatusCode.UNKNOWN
+    )
+
+
 def preceded(method: Method, first: Callable[[Any, Context], Awaitable[Any]]) -> Method:
     """The method with something done at the beginning of each call; `first` returns the request for it."""
     behaviour = method.behaviour

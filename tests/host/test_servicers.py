@@ -7,6 +7,7 @@ it sees of both.
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -73,6 +74,15 @@ class Sync(every_pb2_grpc.EveryServicer):
             context.set_code(grpc.StatusCode.OUT_OF_RANGE)
             context.set_details("too far")
             raise ValueError("too far")
+        if what == "a number":
+            context.set_code(5)
+            context.set_details("nothing here")
+        if what == "a number, raised":
+            context.set_code(5)
+            context.set_details("nothing here")
+            raise ValueError("nothing here")
+        if what == "aborts with a word":
+            context.abort("NOT_FOUND", "nothing here")
         if what == "unimplemented":
             return super().One(request, context)
         if what == "deadline":
@@ -123,6 +133,8 @@ class Sync(every_pb2_grpc.EveryServicer):
 
 class Async(every_pb2_grpc.EveryServicer):
     async def One(self, request, context):
+        if request.text.isdigit():
+            context.set_code(int(request.text))
         return Told(text=request.text)
 
     async def Many(self, request, context):
@@ -229,6 +241,9 @@ WORDS = (
     "status",
     "code",
     "code, raised",
+    "a number",
+    "a number, raised",
+    "aborts with a word",
     "unimplemented",
     "deadline",
     "state",
@@ -333,6 +348,16 @@ def one(text, **given):
     except grpc.RpcError as problem:
         return problem.code().name
 """
+
+
+def test_a_code_that_is_a_number_is_logged_as_its_caller_sees_it(project: Path) -> None:
+    with serving(project, "servicer:Async", "--log-calls") as (process, target):
+        said = asked(project, target, ONE + "print(one('5'), one('99'), one('0'), one('plain'))")
+        process.terminate()
+        assert process.stderr is not None
+        logged = re.findall(r" code=(\w+)", process.stderr.read())
+    assert said == "NOT_FOUND UNKNOWN 0 plain\n"
+    assert logged == ["NOT_FOUND", "UNKNOWN", "OK", "OK"]
 
 
 def test_what_ends_python_ends_a_call_alone(project: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import logging
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import aclosing
@@ -19,6 +20,8 @@ import grpc
 
 from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Behaviour, Context, Interceptor, Method
+
+_log = logging.getLogger(__name__)
 
 _END: Final = object()
 _CUT_OFF_S: Final = 0.005
@@ -226,10 +229,10 @@ class SyncContext(grpc.ServicerContext):
     async def _abort(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
         if code is grpc.StatusCode.OK:  # as grpc.server has it
             code, details = grpc.StatusCode.UNKNOWN, ""
-        await self._context.abort(code, details, tuple(metadata))
+        await self._context.abort(_as_server_has(code), details, tuple(metadata))
 
     def set_code(self, code: grpc.StatusCode) -> None:
-        self._context.set_code(code)
+        self._context.set_code(grpc.StatusCode.OK if code is None else _as_server_has(code))
 
     def set_details(self, details: str) -> None:
         self._context.set_details(details)
@@ -239,3 +242,13 @@ class SyncContext(grpc.ServicerContext):
 
     def details(self) -> Any:
         return self._context.details()
+
+
+def _as_server_has(code: object) -> grpc.StatusCode:
+    """As grpc.server has it: a number is no code, though grpc.aio takes it."""
+    if isinstance(code, grpc.StatusCode):
+        return code
+    _log.warning(
+        "a method ends with %r, which is no grpc.StatusCode: its caller gets UNKNOWN", code
+    )
+    return grpc.StatusCode.UNKNOWN

@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 
 import grpc
 
-from paycli.host.interceptors import Context, Interceptor, Method, preceded
+from paycli.host.interceptors import Context, Interceptor, Method, preceded, status_of
 from paycli.wire_names import REQUEST_ID
 
 _PROCESS: Final = secrets.token_hex(4)
@@ -58,7 +58,7 @@ class Call:
         """Take down how it ended."""
         self.seconds = time.perf_counter() - self.began
         if self.context.done():
-            self.code = self.context.code() or grpc.StatusCode.OK
+            self.code = status_of(self.context.code())
         else:  # no status was sent, for nobody waits for it
             late = _is_late(self.context.time_remaining(), self.seconds)
             code = grpc.StatusCode

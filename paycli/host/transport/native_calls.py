@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 import grpc
 
-from paycli.host.interceptors import Context, Method
+from paycli.host.interceptors import Context, Method, status_of
 
 Metadata = Any  # pairs of str and str or bytes, as grpc takes them
 
@@ -106,11 +106,15 @@ class _NativeContext:
         """Send it with the status."""
         self._given.set_trailing_metadata(_sendable(trailing_metadata))
 
+    def set_code(self, code: grpc.StatusCode) -> None:
+        """End the call with it, if it ends by itself."""
+        self._given.set_code(status_of(code))
+
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
     ) -> NoReturn:
         """End the call."""
-        await self._given.abort(code, details, _sendable(trailing_metadata))
+        await self._given.abort(status_of(code), details, _sendable(trailing_metadata))
         raise AssertionError("abort returned")
 
     async def abort_with_status(self, status: Any) -> NoReturn:

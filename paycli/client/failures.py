@@ -60,8 +60,11 @@ def _open(call: Failed) -> PaycliError:
     return OutcomeUnknown(_ADVICE.sub("", call.said))
 
 
-def _no_answer(call: Failed) -> PaycliError:
-    return OutcomeUnknown(f"No answer came ({call.code.name}: {call.said}); {call.may}.")
+def _nobody_knows_whose(call: Failed) -> PaycliError:
+    # gRPC ends calls so by itself; a service that does it looks the same.
+    return OutcomeUnknown(
+        f"The call ended without proof ({call.code.name}: {call.said}); {call.may}."
+    )
 
 
 def _no_proof(call: Failed) -> PaycliError:
@@ -86,10 +89,10 @@ class _Row(NamedTuple):
 
 
 _TABLE: Final = {
-    StatusCode.CANCELLED: _Row(_open, _no_answer, _nothing_done),
+    StatusCode.CANCELLED: _Row(_open, _nobody_knows_whose, _nothing_done),
     StatusCode.UNKNOWN: _Row(_open, _no_proof, _answered),
     StatusCode.INVALID_ARGUMENT: _Row(_invalid, _no_proof, _invalid),
-    StatusCode.DEADLINE_EXCEEDED: _Row(_open, _no_answer, _nothing_done),
+    StatusCode.DEADLINE_EXCEEDED: _Row(_open, _nobody_knows_whose, _nothing_done),
     StatusCode.NOT_FOUND: _Row(_answered, _no_proof, _answered),
     StatusCode.ALREADY_EXISTS: _Row(_answered, _no_proof, _answered),
     StatusCode.PERMISSION_DENIED: _Row(_refused, _no_proof, _refused),
@@ -99,7 +102,7 @@ _TABLE: Final = {
     StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _invalid),
     StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_such_method, _not_offered),
     StatusCode.INTERNAL: _Row(_open, _no_proof, _answered),
-    StatusCode.UNAVAILABLE: _Row(_nothing_done, _no_answer, _nothing_done),
+    StatusCode.UNAVAILABLE: _Row(_nothing_done, _nobody_knows_whose, _nothing_done),
     StatusCode.DATA_LOSS: _Row(_open, _no_proof, _answered),
     StatusCode.UNAUTHENTICATED: _Row(_refused, _no_proof, _refused),
 }

@@ -95,7 +95,7 @@ def _failure(problem: grpc.RpcError, method: MethodDescriptor) -> PaycliError:
     details = [] if status is None else [_detail(each) for each in status.details]
     failure = failure_of(problem, path_of(method), sent=False)
     if problem.code() in _NO_ANSWER and not details:
-        said = f"No answer came ({problem.code().name}: {problem.details()})"
+        said = f"The call ended without proof ({problem.code().name}: {problem.details()})"
         failure = OutcomeUnknown(f"{said}; {_MAY}.")
         failure.status = problem.code().name
     for number, detail in enumerate(details, 1):

@@ -37,7 +37,7 @@ ROWS = {
     "DATA_LOSS": (5, SAID, 1, f"The service answered DATA_LOSS: {SAID}"),
     "UNAUTHENTICATED": (4, f"The service refused the call: {SAID}", 4, None),
 }
-NO_ANSWER = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+FROM_ANYWHERE = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
 WAS = "It was order {}."
 
 
@@ -85,8 +85,8 @@ def test_nobody_elses_word_proves_that_nothing_was_paid(
     channel: grpc.Channel, status: str, whose: str
 ) -> None:
     error = failure(channel, order := f"{status}/{whose}")
-    if status in NO_ANSWER:
-        sentence = f"No answer came ({status}: {SAID}); it may have been paid."
+    if status in FROM_ANYWHERE:
+        sentence = f"The call ended without proof ({status}: {SAID}); it may have been paid."
     elif status == "UNIMPLEMENTED":
         sentence = (
             f"The service answered UNIMPLEMENTED ({SAID}): most likely it does not offer "

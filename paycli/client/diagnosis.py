@@ -10,8 +10,8 @@ import os
 import re
 import socket
 import ssl
-import urllib.request
 from enum import Enum, auto
+from ipaddress import ip_address, ip_network
 from typing import Final, NamedTuple
 
 _LOOK_S: Final = (0.25, 1.0)  # at least and at most, of what its caller wanted to wait
@@ -21,7 +21,8 @@ _SETTINGS: Final = 4
 _HTTP2: Final = "h2"
 _HTTP1_QUESTION: Final = b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 _HTTP_STATUS: Final = re.compile(r"http2 header with status: (\d+)")
-_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")  # as gRPC reads them
+_PROXIES: Final = ("grpc_proxy", "https_proxy", "http_proxy")  # in gRPC's order
+_NO_PROXIES: Final = ("no_grpc_proxy", "no_proxy")
 _ELSEWHERE: Final = "or name another service with --target HOST:PORT."
 
 
@@ -57,7 +58,7 @@ def why_no_answer(
     if not is_here and (proxy := _proxy_to(host)):
         return (
             f"No service answers at {target} through the proxy of {proxy} ({said}). "
-            f"Name the host in no_proxy if it can be reached without, {_ELSEWHERE}"
+            f"Name the host in {_list_of_exceptions()} if it can be reached without, {_ELSEWHERE}"
         )
     look_s = min(max(timeout_s / 4, _LOOK_S[0]), _LOOK_S[1])
     try:
@@ -77,10 +78,31 @@ def why_no_answer(
 
 
 def _proxy_to(host: str) -> str:
-    """The variable that makes gRPC go through a proxy; its value may hold a password."""
-    if urllib.request.proxy_bypass(host):
+    """The variable that makes gRPC go through a proxy; its value may hold a password.
+
+    gRPC's rules are its own: the first variable that is there holds, be it empty, names in capitals are
+    none, and a proxy is one of http.
+    """
+    name = next((each for each in _PROXIES if each in os.environ), "")
+    listed = os.environ.get(_list_of_exceptions(), "").split(",")
+    if any(_is_meant(host.lower(), each.strip().lower()) for each in listed):
         return ""
-    return next((name for name in _PROXIES if os.environ.get(name)), "")
+    return name if os.environ.get(name, "").startswith("http://") else ""
+
+
+def _list_of_exceptions() -> str:
+    """The variable that lists hosts which are reached without a proxy."""
+    return _NO_PROXIES[0] if _NO_PROXIES[0] in os.environ else _NO_PROXIES[1]
+
+
+def _is_meant(host: str, entry: str) -> bool:
+    """Whether an entry of that list is the host, a domain that it is in, or a network."""
+    if entry and f".{host}".endswith(f".{entry.removeprefix('.')}"):
+        return True
+    try:
+        return "/" in entry and ip_address(host) in ip_network(entry, strict=False)
+    except ValueError:
+        return False
 
 
 def _sentence(target: str, speaks: _Speaks, *, plaintext: bool, timeout_s: float, said: str) -> str:

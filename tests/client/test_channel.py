@@ -237,6 +237,38 @@ def test_a_proxy_that_does_not_answer_is_blamed(name: str) -> None:
     assert "is not known" in why("payments.invalid:1", env={name: proxy, "no_proxy": ".invalid"})
 
 
+@pytest.mark.parametrize(
+    ("host", "env"),
+    [
+        ("payments.invalid", {"http_proxy": "PROXY"}),
+        ("payments.invalid", {"HTTP_PROXY": "PROXY"}),
+        ("payments.invalid", {"grpc_proxy": "", "http_proxy": "PROXY"}),
+        ("payments.invalid", {"http_proxy": "socks5://127.0.0.1:1"}),
+        ("payments.invalid", {"http_proxy": "PROXY", "no_proxy": "*"}),
+        ("payments.invalid", {"http_proxy": "PROXY", "no_proxy": "x, INVALID "}),
+        ("payments.invalid", {"http_proxy": "PROXY", "no_proxy": "s.invalid,,"}),
+        ("payments.invalid", {"http_proxy": "PROXY", "NO_PROXY": "payments.invalid"}),
+        ("payments.invalid", {"http_proxy": "PROXY", "no_grpc_proxy": "", "no_proxy": "invalid"}),
+        ("192.0.2.1", {"http_proxy": "PROXY", "no_proxy": "192.0.2.0/24"}),
+        ("192.0.2.1", {"http_proxy": "PROXY", "no_proxy": "198.51.100.0/24"}),
+    ],
+)
+def test_a_proxy_is_blamed_when_grpc_goes_through_it(host: str, env: dict[str, str]) -> None:
+    asked = threading.Event()
+
+    def hangs_up(stream: socket.socket) -> None:
+        asked.set()
+        stream.recv(1024)
+
+    with listener(hangs_up) as port:
+        proxy = f"http://127.0.0.1:{port}"
+        env = {name: proxy if value == "PROXY" else value for name, value in env.items()}
+        said = why(f"{host}:50051", env=env)
+    assert ("through the proxy" in said) == asked.is_set()
+    if "no_grpc_proxy" in env:
+        assert "Name the host in no_grpc_proxy" in said
+
+
 def test_a_channel_is_open_when_it_is_given(certificates: Certificates) -> None:
     with grpc_server() as port, connect(f"localhost:{port}", 5) as channel:
         assert channel

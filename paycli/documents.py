@@ -24,6 +24,7 @@ _SHOWN_MAX = 60
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NULL = "tag:yaml.org,2002:null"
+_MERGE = "tag:yaml.org,2002:merge"
 _UNKNOWN = "unknown key '{key}' in {what}"
 _Parsed = TypeVar("_Parsed")
 
@@ -107,6 +108,11 @@ class Node:
         unknown: str = _UNKNOWN,
     ) -> str:
         """The text of this key of a mapping, whose `entries` stand above it; see `fields`."""
+        # YAML 1.2 has them no more, and a mistake in one would stand in two lines.
+        if self.raw.tag == _MERGE:
+            raise self.error(
+                "keys are not merged ('<<'); write them out, or name a whole value: *it."
+            )
         name = self.text("a key")
         if name in entries:
             raise self.error(f"duplicate key '{name}': it stands above already.")

@@ -27,6 +27,7 @@ def read(tmp_path: Path, text: str) -> documents.Node:
         ("a: 1\n\tb: 2\n", 2, "a tab indents"),
         ("a: [1, 2\n", 2, "not YAML"),
         ("a: 1\na: 2\n", 2, "duplicate key 'a'"),
+        ("a: &x {b: 1}\n<<: *x\n", 2, "keys are not merged ('<<'); write them out"),
         ("amont: 1\n", 1, "did you mean 'amount'?"),
         ("zzz: 1\n", 1, "known are a, amount."),
         ("- 1\n", 1, "must be a mapping"),

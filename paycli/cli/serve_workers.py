@@ -30,8 +30,8 @@ def serve_with_workers(
     say_ready: Callable[[Started], None],
 ) -> int:
     """Serve until a signal; returns the exit code. Raises StartError when the port is taken."""
-    forget_port(path)
     with reserved(host, port) as addresses, ExitStack() as stack:
+        forget_port(path)  # not before: who has the port may have the file
         own_port = addresses[0].rpartition(":")[2]
         command = [sys.executable, "-P", "-m", "paycli", "serve", "--worker", own_port]
 

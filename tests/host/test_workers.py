@@ -227,9 +227,13 @@ def test_a_mistake_is_told_once_and_nothing_is_left(project: Path) -> None:
 def test_a_port_that_is_taken_is_told(project: Path) -> None:
     with serving(project, "servicer:Pay", "--workers", "1") as workers:
         port = workers.target.rpartition(":")[2]
+        port_file = project / "the_first_ones"
+        port_file.write_text(f"{port}\n")
+        same = ("--port", port, "--port-file", str(port_file))
         for more in ((), ("--workers", "2")):
-            second = run_paycli("serve", "servicer:Pay", "--port", port, *more, cwd=project)
+            second = run_paycli("serve", "servicer:Pay", *same, *more, cwd=project)
             assert second.returncode == 1
+            assert port_file.exists()
             assert "another program listens there" in second.stderr
 
 

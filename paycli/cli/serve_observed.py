@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from paycli.cli import output
+from paycli.cli.app import EXIT_BUG
 from paycli.cli.variables import misspelt
 from paycli.errors import InputError, PaycliError
 
@@ -87,6 +88,13 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
                 raise
             log.critical("%s", problem)
             raise typer.Exit(problem.exit_code) from problem
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as problem:
+            if form is not LogFormat.JSON:
+                raise
+            log.critical("This is a bug in paycli. Please report this line.", exc_info=problem)
+            raise typer.Exit(EXIT_BUG) from problem
 
 
 @contextmanager

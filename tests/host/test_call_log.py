@@ -22,7 +22,7 @@ from paycli.host.observation.call_log import CallLog
 from paycli.host.observation.calls import note
 from paycli.host.observation.log_lines import JsonLines, TextLines
 from paycli.host.observation.log_writer import LogWriter, logging_to
-from tests.conftest import Server, StartServer, run_paycli
+from tests.conftest import InWriter, Server, StartServer, run_paycli
 from tests.host import test_calls as calls
 from tests.wire import Client, client_of
 
@@ -159,6 +159,44 @@ def test_the_error_that_ends_a_server_is_an_object_too(server: Server) -> None:
     said = json.loads(line)
     assert (said["level"], said["logger"]) == ("CRITICAL", "paycli.serve")
     assert "Another paycli server" in said["message"]
+
+
+def test_what_fails_beside_the_calls_is_an_object_too(
+    in_writer: InWriter, start_server: StartServer, tmp_path: Path
+) -> None:
+    """The store's writer, threads of servicers, Python's own warnings."""
+    in_writer("from paycli.storage.sqlite import writer; del writer.SqliteWriter.write")
+    server = start_server("--log-format", "json")
+    assert run_paycli("pay", "--amount", "1", "--target", server.target).returncode in (3, 5)
+    server.stop()
+    lines = [json.loads(line)["message"] for line in server.stderr().splitlines()]
+    (words,) = (
+        each for each in lines if each.startswith("the writer of the store, before it ended")
+    )
+    assert "Traceback" in words
+    assert "AttributeError: 'SqliteWriter' object has no attribute 'write'" in words
+    (tmp_path / "loud.py").write_text(
+        "import threading, warnings\n"
+        "from paycli.generated import payment_pb2_grpc\n"
+        "class Dies:\n"
+        "    def __del__(self): raise ValueError('of nobody')\n"
+        "class Pay(payment_pb2_grpc.PaymentServiceServicer):\n"
+        "    def __init__(self):\n"
+        "        warnings.warn('of Python')\n"
+        "        thread = threading.Thread(target=lambda: 1 / 0, name='of theirs')\n"
+        "        thread.start()\n"
+        "        thread.join()\n"
+        "        Dies()\n"
+        "        raise SystemExit\n"
+        "    def ProcessPayment(self, request, context): ...\n"
+    )
+    run = run_paycli("serve", "loud:Pay", "--port", "0", "--log-format", "json", cwd=tmp_path)
+    said = [json.loads(line) for line in run.stderr.splitlines()]
+    assert (run.returncode, len(said)) == (2, 4), run.stderr
+    assert "UserWarning: of Python" in said[0]["message"]
+    assert said[1]["message"] == "the thread of theirs failed"
+    assert "ZeroDivisionError" in said[1]["traceback"]
+    assert "ValueError: of nobody" in said[2]["traceback"]
 
 
 def test_nobody_waits_for_who_reads_the_log(start_server: StartServer) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 import time
 from collections import deque
@@ -23,21 +24,40 @@ _WAITING_MAX: Final = 20_000
 _GATHER_S: Final = 0.1
 _GOODBYE_S: Final = 2.0
 
+_log = logging.getLogger(__name__)
+
 
 @contextmanager
 def logging_to(descriptor: int, lines: Lines, level: int) -> Iterator[LogWriter]:
-    """All logs of the process go there as these lines until the block ends."""
+    """All logs of the process go there as these lines until the block ends, and what Python itself says."""
     writer = LogWriter(descriptor, lines)
     root = logging.getLogger()
     before = root.level
     root.addHandler(writer)
     root.setLevel(level)
+    hooks = threading.excepthook, sys.unraisablehook
+    threading.excepthook, sys.unraisablehook = _of_thread, _of_nobody
+    logging.captureWarnings(capture=True)
     try:
         yield writer
     finally:
+        logging.captureWarnings(capture=False)
+        threading.excepthook, sys.unraisablehook = hooks
         root.removeHandler(writer)
         root.setLevel(before)
         writer.close()
+
+
+def _of_thread(problem: threading.ExceptHookArgs) -> None:
+    if problem.exc_value is not None and problem.exc_type is not SystemExit:
+        name = problem.thread.name if problem.thread is not None else "that is gone"
+        _log.error("the thread %s failed", name, exc_info=problem.exc_value)
+
+
+def _of_nobody(problem: sys.UnraisableHookArgs) -> None:
+    """An error that has no caller, as that of a __del__."""
+    said = problem.err_msg or "an error was ignored in"
+    _log.error("%s %r", said, problem.object, exc_info=problem.exc_value)
 
 
 class LogWriter(logging.Handler):

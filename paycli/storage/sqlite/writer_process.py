@@ -45,6 +45,7 @@ _GC_THRESHOLD: Final = 100_000
 _HUNG_S: Final = 30.0
 _CLOSE_S: Final = 5.0
 _GONE_WITHIN_S: Final = 1.0
+_LAST_WORDS_S: Final = 0.5
 
 _Answer = tuple[list[Outcome], int]
 
@@ -125,6 +126,7 @@ class _Life:
                 pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,  # into our log, whatever its form
                 start_new_session=True,  # a Ctrl-C is for the server, which drains first
             )
         self.pid = self._process.pid
@@ -132,6 +134,7 @@ class _Life:
         self.is_over = False
         self._answers: deque[asyncio.Future[bytes]] = deque()
         self._listening = loop.create_task(self._listen(), name="writer process")
+        self._last_words = loop.create_task(self._hear(), name="writer process's stderr")
 
     async def is_gone(self) -> bool:
         """Whether the system says so, within a moment."""
@@ -176,12 +179,28 @@ class _Life:
                     answer.set_result(data)
         except (EOFError, OSError):
             self.is_over = True
-            self._process.kill()  # without a socket it is of no use
-        code = await asyncio.to_thread(self._process.wait)
+        code = await asyncio.to_thread(self._its_end)
         how = f"ended with exit code {code}" if code >= 0 else f"was ended by signal {-code}"
         self.failure = CommitLost(f"The writer of the store {how}.")
         self._end()
         self._socket.close()
+        if said := await self._last_words:
+            _log.error("the writer of the store, before it ended: %s", said)
+
+    def _its_end(self) -> int:
+        """Its exit code. Without a socket it is of no use, but may have last words."""
+        try:
+            return self._process.wait(_LAST_WORDS_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            return self._process.wait()
+
+    async def _hear(self) -> str:
+        """What it says until its end: nothing, or a traceback."""
+        words = asyncio.StreamReader()
+        stderr = self._process.stderr
+        await self._loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(words), stderr)
+        return (await words.read()).decode(errors="replace").strip()
 
     async def _receive(self, size: int) -> bytes:
         received = bytearray()

@@ -60,7 +60,7 @@ def proxy(
             port_file,
             drain_timeout,
             limits=Limits(message_bytes=-1),
-            observers=watch.calls,
+            outermost=watch.interceptors(),
             front=faults.front,
             standard_services=False,
         )

@@ -124,7 +124,7 @@ def serve(
             calls_max=max_calls,
             channelz=channelz,
             reuse_port=worker is not None,
-            observers=watch.calls,
+            outermost=watch.interceptors(),
             interceptors=interceptors,
             front=front,
         )

@@ -18,6 +18,7 @@ from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
     from paycli.host.app import App, Control, OpenApp
+    from paycli.host.interceptors import Interceptor
     from paycli.host.observation.calls import CallObserver
     from paycli.storage.commit_metrics import CommitMetrics
 
@@ -126,6 +127,13 @@ class Watch:
         self.calls: list[CallObserver] = []
         self.commits: CommitMetrics | None = None
         self.places: list[str] = []
+        self._messages: list[Interceptor] = []
+
+    def interceptors(self) -> Sequence[Interceptor]:
+        """What stands around all calls."""
+        from paycli.host.observation.calls import observed
+
+        return (*([observed(self.calls)] if self.calls else []), *self._messages)
 
     def warn_of_environment(self) -> None:
         """Say which variables are almost settings."""
@@ -143,7 +151,8 @@ class Watch:
         from paycli.storage.commit_metrics import CommitMetrics
 
         registry = process_registry()
-        self.calls.append(CallMetrics(registry))
+        self.calls.append(metrics := CallMetrics(registry))
+        self._messages.append(metrics.count_messages)
         self.commits = CommitMetrics(registry)
 
         @asynccontextmanager

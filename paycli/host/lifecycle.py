@@ -23,7 +23,6 @@ from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.hosting.sync_methods import in_threads
 from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
-from paycli.host.observation.calls import CallObserver, observed
 from paycli.host.processes.port_file import forget_port, port_file
 from paycli.host.processes.retirement import retire_on_signal
 from paycli.host.processes.systemd import BOUND, notify
@@ -46,8 +45,8 @@ class Options:
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
     reaches the server may call it; more than `calls_max` calls, or streams, at once are refused; with
-    `reuse_port` others that do so listen there, too; `observers` watch all calls, refused ones among them;
-    `interceptors` stand around those of the app. Without `standard_services` health and reflection are
+    `reuse_port` others that do so listen there, too; `outermost` stand around all calls, refused ones among them,
+    `interceptors` around those of the app. Without `standard_services` health and reflection are
     the app's own matter.
 
     A `front` has host and port instead of the server, which listens on a port of its own for it alone.
@@ -65,7 +64,7 @@ class Options:
     calls_max: int = 1000
     channelz: bool = False
     reuse_port: bool = False
-    observers: Sequence[CallObserver] = ()
+    outermost: Sequence[Interceptor] = ()
     interceptors: Sequence[Interceptor] = ()
     front: Front | None = None
     standard_services: bool = True
@@ -83,9 +82,7 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     """
     stop = _stop_signals()  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
-    if options.observers:
-        interceptors.add((observed(options.observers),))
-    interceptors.add((calls, admitted(calls, options.calls_max)))
+    interceptors.add((*options.outermost, calls, admitted(calls, options.calls_max)))
     interceptors.add((*_guards(options), errors_to_statuses))
     server = options.make_server(
         interceptors,

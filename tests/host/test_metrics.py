@@ -19,6 +19,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as openmetrics
 
 from paycli.generated import payment_pb2
+from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.observation.metrics import code_name
 from tests.conftest import Server, StartServer, run_paycli
 from tests.processes import children_of
@@ -28,6 +29,11 @@ PAY = {
     "grpc_type": "unary",
     "grpc_service": "payment.PaymentService",
     "grpc_method": "ProcessPayment",
+}
+WATCH = {
+    "grpc_type": "server_stream",
+    "grpc_service": "paycli.payments.v1.Payments",
+    "grpc_method": "WatchEvents",
 }
 
 
@@ -119,6 +125,14 @@ def test_calls_and_commits_are_counted(ports: tuple[Server, int]) -> None:
         assert said.value("grpc_server_handling_seconds_count", **PAY) == 4
         assert 0 < said.value("grpc_server_handling_seconds_sum", **PAY) < 20
         until(lambda: scrape(port).value(handled, grpc_code="Canceled", **PAY) == 1)
+        events = client.payments.WatchEvents(pb.WatchEventsRequest(after_sequence=0), timeout=20)
+        assert [next(events).sequence for _ in range(3)] == [1, 2, 3]
+        until(lambda: scrape(port).value("grpc_server_msg_sent_total", **WATCH) == 3)
+        counted = scrape(port)
+        assert counted.value("grpc_server_msg_received_total", **WATCH) == 1
+        assert counted.value("grpc_server_msg_received_total", **PAY) == 5
+        assert counted.value("grpc_server_msg_sent_total", **PAY) == 3
+        events.cancel()
     assert said.value("paycli_commit_batch_size_sum") >= 3
     commits = said.value("paycli_commit_batch_size_count")
     assert 1 <= commits == said.value("paycli_commit_seconds_count")

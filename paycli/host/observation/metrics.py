@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -60,7 +61,21 @@ class CallMetrics:
             _METHOD,
             registry=registry,
         )
+        self._received = Counter(
+            "grpc_server_msg_received_total", "Messages of clients.", _METHOD, registry=registry
+        )
+        self._sent = Counter(
+            "grpc_server_msg_sent_total", "Messages to clients.", _METHOD, registry=registry
+        )
         self._methods: dict[str, _OfMethod] = {}
+
+    def count_messages(self, method: Method) -> Method:
+        """The interceptor that counts those of streams and of single calls; it is to be an outer one."""
+        labels = _labels(method)
+        return method._replace(
+            read=_counted(method.read, self._received.labels(*labels)),
+            write=_counted(method.write, self._sent.labels(*labels)),
+        )
 
     def started(self, call: Call) -> None:
         """Count it."""
@@ -84,6 +99,16 @@ class CallMetrics:
                 labels, self._started.labels(*labels), self._seconds.labels(*labels), {}
             )
         return found
+
+
+def _counted(convert: Callable[[Any], Any] | None, counter: Counter) -> Callable[[Any], Any]:
+    """What makes a message of bytes, or the other way; grpc calls it once for each."""
+
+    def counted(message: Any) -> Any:
+        counter.inc()
+        return message if convert is None else convert(message)
+
+    return counted
 
 
 def code_name(code: grpc.StatusCode) -> str:

@@ -34,6 +34,7 @@ _NOT_WITH_WORKERS: Final = {
     "metrics_port": "each process counts its own calls, and a port shows one",
 }
 _GRACE_S: Final = 5.0  # to let go of what a server has, after its drain
+_RESORT_S: Final = 4.0  # so that it can say itself what keeps it
 _PAYMENTS: Final = "payment.PaymentService"
 
 
@@ -77,6 +78,7 @@ def serve(
     from paycli.cli.event_loop import run
     from paycli.host.lifecycle import Options
     from paycli.host.lifecycle import serve as serve_app
+    from paycli.host.processes.last_resort import LastResort
     from paycli.host.transport.server import Limits
 
     make_server = serve_transport.make_server_of(transport, context)
@@ -92,9 +94,7 @@ def serve(
         raise typer.Exit(serve_and_reload(host, port, patience_s))
     with serve_observed.watching(log_format, log_calls=log_calls) as watch:
         if worker is None:
-            watch.warn_of_environment()
-            if tokens is not None and tls is None:
-                _warn_of_readable_tokens(host, watch.say)
+            _warn(watch, host, has_bare_tokens=tokens is not None and tls is None)
         if workers is not None and worker is None:
             from paycli.cli.serve_workers import serve_with_workers
             from paycli.host.processes.workers import Plan
@@ -111,24 +111,26 @@ def serve(
         interceptors, front, open_app = serve_chaos.with_faults(
             chaos, host, port, watch.say, open_app
         )
-        given = Options(
-            host,
-            worker or port,
-            None if worker else port_file,
-            drain_timeout,
-            make_server,
-            threads=threads,
-            tls=tls,
-            tokens=tokens,
-            limits=Limits(max_connection_idle, max_connection_age, max_connections),
-            calls_max=max_calls,
-            channelz=channelz,
-            reuse_port=worker is not None,
-            outermost=watch.interceptors(),
-            interceptors=interceptors,
-            front=front,
-        )
-        run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
+        with LastResort(watch.say, _RESORT_S) as resort:
+            given = Options(
+                host,
+                worker or port,
+                None if worker else port_file,
+                drain_timeout,
+                make_server,
+                threads=threads,
+                tls=tls,
+                tokens=tokens,
+                limits=Limits(max_connection_idle, max_connection_age, max_connections),
+                calls_max=max_calls,
+                channelz=channelz,
+                reuse_port=worker is not None,
+                outermost=watch.interceptors(),
+                interceptors=interceptors,
+                front=front,
+                last_resort=resort,
+            )
+            run(serve_app(given, open_app, partial(_tell, watch, in_worker=worker is not None)))
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
@@ -157,11 +159,12 @@ def _address(option: str, host: str, *, may_be_public: bool) -> str:
     return host
 
 
-def _warn_of_readable_tokens(host: str, say: serve_observed.Say) -> None:
+def _warn(watch: serve_observed.Watch, host: str, *, has_bare_tokens: bool) -> None:
     from paycli.addresses import is_loopback
 
-    if not is_loopback(host):
-        say("Warning: without TLS, whoever is on the way can read the tokens.")
+    watch.warn_of_environment()
+    if has_bare_tokens and not is_loopback(host):
+        watch.say("Warning: without TLS, whoever is on the way can read the tokens.")
 
 
 def _refuse_mixtures(context: typer.Context) -> None:

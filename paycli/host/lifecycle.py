@@ -23,6 +23,7 @@ from paycli.host.errors_to_statuses import errors_to_statuses
 from paycli.host.hosting.sync_methods import in_threads
 from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
+from paycli.host.processes.last_resort import LastResort
 from paycli.host.processes.port_file import forget_port, port_file
 from paycli.host.processes.retirement import retire_on_signal
 from paycli.host.processes.systemd import BOUND, notify
@@ -47,7 +48,7 @@ class Options:
     reaches the server may call it; more than `calls_max` calls, or streams, at once are refused; with
     `reuse_port` others that do so listen there, too; `outermost` stand around all calls, refused ones among them,
     `interceptors` around those of the app. Without `standard_services` health and reflection are
-    the app's own matter.
+    the app's own matter. A `last_resort` is armed at the stop.
 
     A `front` has host and port instead of the server, which listens on a port of its own for it alone.
     """
@@ -68,6 +69,7 @@ class Options:
     interceptors: Sequence[Interceptor] = ()
     front: Front | None = None
     standard_services: bool = True
+    last_resort: LastResort | None = None
 
 
 # From the address of the server to those that others call.
@@ -80,7 +82,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
 
     The app is opened once the addresses are ours, and closed when nothing is served any more.
     """
-    stop = _stop_signals()  # first, so that a stop during the start is as clean as any
+    resort = options.last_resort
+    stop = _stop_signals(resort)  # first, so that a stop during the start is as clean as any
     interceptors, calls = Interceptors(), CallsInFlight()
     interceptors.add((*options.outermost, calls, admitted(calls, options.calls_max)))
     interceptors.add((*_guards(options), errors_to_statuses))
@@ -105,11 +108,15 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             names = [service.name for service in app.services]
             await control.health.begin(names)
             await server.start()
+            if resort is not None:
+                resort.drain_s = options.drain_timeout_s
             with port_file(options.port_file, addresses):
                 on_ready(addresses, names)
                 notify("READY=1", f"STATUS=Listening on {' and '.join(addresses)}")
                 await stop.wait()
             stop.clear()
+            if resort is not None:  # not every stop is a signal
+                resort.arm()
             notify("STOPPING=1")
             app.drain()
             await control.health.drain()
@@ -210,7 +217,7 @@ async def _quiet(calls: CallsInFlight) -> None:
             return
 
 
-def _stop_signals() -> asyncio.Event:
+def _stop_signals(resort: LastResort | None) -> asyncio.Event:
     """The first signal stops, the second hurries, the third ends whatever hangs by then."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -219,6 +226,8 @@ def _stop_signals() -> asyncio.Event:
     def hear(number: int, _: object) -> None:
         if next(heard) > _PATIENCE:
             os._exit(128 + number)
+        if resort is not None:
+            resort.arm()
 
     numbers = [signal.SIGTERM, signal.SIGINT]
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup wants it

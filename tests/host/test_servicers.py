@@ -408,6 +408,54 @@ def test_the_third_signal_ends_what_hangs(project: Path) -> None:
         assert process.wait(10) == 128 + signal.SIGTERM
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("loops", 1, "hangs_too.py:5 goes on."),
+        ("starts", 1, "hangs_too.py:10 goes on in the thread poller, which is no daemon."),
+        ("fails", 2, "hangs_too.py:10 goes on in the thread poller, which is no daemon."),
+    ],
+)
+def test_what_keeps_a_server_is_named_and_ended(
+    project: Path, name: str, code: int, said: str
+) -> None:
+    (project / "hangs_too.py").write_text(
+        "import pathlib, threading, time, servicer\n\n"
+        "def loops():\n"
+        "    pathlib.Path('looping').touch()\n"
+        "    while True: time.sleep(1)\n\n"
+        "def starts():\n"
+        "    def poll():\n"
+        "        while True:\n"
+        "            time.sleep(1)\n"
+        "    threading.Thread(target=poll, name='poller').start()\n"
+        "    return servicer.Sync()\n\n"
+        "def fails():\n"
+        "    starts()\n"
+        "    raise ValueError\n"
+    )
+    (project / "looping").unlink(missing_ok=True)
+    (project / "kept").unlink(missing_ok=True)
+    line = [sys.executable, "-m", "paycli", "serve", f"hangs_too:{name}", "--port", "0"]
+    with subprocess.Popen(
+        [*line, "--port-file", "kept", "--drain-timeout", "0.1"],
+        cwd=project,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            if name != "fails":
+                assert eventually((project / {"loops": "looping"}.get(name, "kept")).exists)
+                process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == code
+            assert process.stderr is not None
+            told = process.stderr.read().splitlines()[-1]
+        finally:
+            process.kill()
+    assert told == f"The server does not come to its end, and is ended: {said}"
+
+
 def test_a_thread_notices_that_its_caller_left(project: Path) -> None:
     program = """
 import sys, time, pathlib, grpc, every_pb2_grpc

@@ -38,6 +38,9 @@ def doctor(
         ),
     ] = 50051,
     store: options.Store = options.DEFAULT_STORE,
+    transports: Annotated[
+        bool, typer.Option("--transports", help="Measure what a call costs on each transport.")
+    ] = False,
     json: options.Json = False,
 ) -> None:
     """Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails."""
@@ -45,7 +48,7 @@ def doctor(
     from paycli.toolchain.gen.out_folder import default_out
 
     protos, code = tuple(roots or [Path("proto")]), out or default_out()
-    checks = all_checks(protos, code, port, store)
+    checks = all_checks(protos, code, port, store, measured=transports)
     found = {}
     for name, finding in check_up(checks, _repair if fix else None):
         found[name] = finding

@@ -12,14 +12,19 @@ from paycli.doctor.environment import (
     check_includes,
     check_interpreter,
     check_packages,
-    check_transport,
 )
 from paycli.doctor.generated_code import check_drift, check_stamps
 from paycli.doctor.service import check_port, check_store
+from paycli.doctor.transports import check_transport
 
 
-def all_checks(protos: Sequence[Path], out: Path, port: int, store_url: str) -> list[Check]:
-    """All that paycli needs: to compile the protos into `out`, and to serve."""
+def all_checks(
+    protos: Sequence[Path], out: Path, port: int, store_url: str, *, measured: bool = False
+) -> list[Check]:
+    """All that paycli needs: to compile the protos into `out`, and to serve.
+
+    What transports cost is `measured` only when asked for: it takes seconds.
+    """
     return [
         Check("python", check_interpreter),
         Check("packages", check_packages),
@@ -28,7 +33,7 @@ def all_checks(protos: Sequence[Path], out: Path, port: int, store_url: str) -> 
         Check("runtime", partial(check_stamps, out)),
         Check("port", partial(check_port, port), needs="packages"),
         Check("store", partial(check_store, store_url)),
-        Check("transport", check_transport),
+        Check("transport", partial(check_transport, measured=measured)),
         Check("apt_pkg", check_apt_pkg),
     ]
 

@@ -30,7 +30,6 @@ _INCLUDES: Final = {
     "google/rpc/status.proto": "googleapis-common-protos",
 }
 _SYSTEM_PYTHON: Final = "/usr/bin/python3"
-_NATIVE: Final = "pygrpc-native"
 _APT_PKG: Final = "apt_pkg"
 _APT_PACKAGE: Final = "python3-apt"
 
@@ -82,18 +81,6 @@ def check_includes() -> Finding:
                 _install("--force-reinstall", package),
             )
     return ok("google/protobuf and google/rpc are found.")
-
-
-def check_transport() -> Finding | None:
-    """Which transport serves with less of the processor, where there are two. Nothing else is said."""
-    version = installed_version(_NATIVE)
-    if version is None:
-        return None
-    return Finding(
-        Verdict.INFO,
-        f"{_NATIVE} {version} is installed: 'serve --transport native' spends less of the processor on a "
-        "call than grpc.aio, and has no TLS, no limits on connections and no channelz.",
-    )
 
 
 def check_apt_pkg() -> Finding | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -116,6 +117,19 @@ def test_each_finding_is_a_line_and_its_repair_another(run: Run, tmp_path: Path)
     wrong = lines.index(f"FAIL  port: Port {port} is taken: {said}")
     assert lines[wrong + 1].startswith("      repair with: paycli serve --port ")
     assert ran.stderr == ""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the system tells of no process")
+def test_what_a_call_costs_is_measured_when_asked_for(examine: Examine, tmp_path: Path) -> None:
+    if "transport" not in (found := examine()):
+        pytest.skip("there is one transport")
+    assert "should cost less of the processor; it has no TLS" in found["transport"]["message"]
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs/paycli.yaml").write_text("profiles: {default: {serve: {port: x}}}")
+    said = examine("--transports", "--config", os.devnull)["transport"]["message"]
+    costs = re.search(r"a call costs (\d+) µs of the processor here, on grpc.aio (\d+) µs", said)
+    assert costs is not None, said
+    assert all(0 < int(each) < 100_000 for each in costs.groups())
 
 
 def test_an_old_interpreter_is_too_old() -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
+from tests.bench.processes import as_installed
 from tests.bench.unary import Comparison, alternate
 
 _STARTS = 11
@@ -113,7 +114,12 @@ def _plain(folder: Path) -> Iterator[tuple[str, int]]:
 def _started(line: list[str], folder: Path) -> Iterator[tuple[str, int]]:
     """A server that has said its first word, and its process id."""
     with subprocess.Popen(
-        line, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        line,
+        cwd=folder,
+        env=as_installed(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as process:
         assert process.stdout is not None
         try:

@@ -196,11 +196,18 @@ def _paycli(*arguments: str) -> list[str]:
     return [str(Path(sys.executable).with_name("paycli")), *arguments]
 
 
+def as_installed() -> dict[str, str]:
+    """An environment for commands that run from bytecode; a checkout writes it in the uncounted round."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+
 def _seconds(command: list[str]) -> float:
-    # Bytecode is what an installed command runs from; a checkout writes it in the uncounted round.
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     started = time.perf_counter()
     subprocess.run(
-        command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env
+        command,
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=as_installed(),
     )
     return time.perf_counter() - started

@@ -17,6 +17,8 @@ class Command(TyperCommand):
     """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if ctx.resilient_parsing:  # for a completion: what is typed may yet become something
+            return super().parse_args(ctx, args)
         typed, _, _ = self.make_parser(ctx).parse_args(list(args))
         for each in self.params:
             value = typed.get(str(each.name))

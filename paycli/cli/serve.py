@@ -34,7 +34,8 @@ _NOT_WITH_WORKERS: Final = {
     "metrics_port": "each process counts its own calls, and a port shows one",
 }
 _GRACE_S: Final = 5.0  # to let go of what a server has, after its drain
-_RESORT_S: Final = 4.0  # so that it can say itself what keeps it
+_RESORT_S: Final = 10.0  # more than anything of ours takes, and than most clean-up of others
+_RESORT_OF_WORKER_S: Final = 4.0  # so that it can say what keeps it before it is killed
 _PAYMENTS: Final = "payment.PaymentService"
 
 
@@ -102,8 +103,7 @@ def serve(
             plan = Plan(workers, patience_s, max_connection_age, exclusive=not servicers)
             say_ready = partial(_say_ready, watch)
             raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
-        # The worker before this one may have the store.
-        wait_s = patience_s if worker else 0.0
+        wait_s = patience_s if worker else 0.0  # the worker before this one may have the store
         engine = _Engine(store, wait_s, authorization_ttl, processor_timeout)
         open_app = _servicers_app(servicers) if servicers else partial(_payment_app, watch, engine)
         if metrics_port is not None:
@@ -111,7 +111,8 @@ def serve(
         interceptors, front, open_app = serve_chaos.with_faults(
             chaos, host, port, watch.say, open_app
         )
-        with LastResort(watch.say, _RESORT_S) as resort:
+        resort_s = _RESORT_OF_WORKER_S if worker else _RESORT_S
+        with LastResort(watch.say, resort_s) as resort:
             given = Options(
                 host,
                 worker or port,

@@ -85,6 +85,7 @@ async def _open_checked(
         recorder: Any = Recorder()
         for service in app.services:
             service.add_to(recorder)
-        if recorder.methods:
+        told_of = {each.split("/")[1] for each in recorder.methods}
+        if told_of >= set(recorder.services):
             refuse_idle(rules, recorder.methods)
         yield app

@@ -74,7 +74,8 @@ def _serving(transport: str) -> Iterator[tuple[int, str]]:
                 if said.startswith(_LISTENING):
                     break
             else:
-                raise StartError(f"{said.strip()} (--transport {transport})")
+                said = said.strip().removeprefix("Error: ")
+                raise StartError(f"{said} (--transport {transport})")
             yield process.pid, said.removeprefix(_LISTENING).split()[0]
         finally:
             process.kill()

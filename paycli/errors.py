@@ -31,17 +31,28 @@
             ├── PaymentBusy    3     another change of the payment is at the processor
             └── StoreUnavailable 3   the store does not take writes
 
-The exit codes are the table of every `--help`. 70 is our bug and has no class.
+The exit codes are the table of every `--help`. 70 is our bug and has no class. Whether the same
+request may be sent again (`retry`) goes with them: what exits with 3 was not carried out and may, of
+what exits with 5 nobody knows, all else would get the same answer; unless the answer says otherwise.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import ClassVar, Final
 
 # Errors travel in HTTP headers, which are small: of what a caller sent, only so much is said again.
 _SHOWN_MAX: Final = 80
+
+
+class Retry(StrEnum):
+    """Whether the same request, with the same key, may be sent again."""
+
+    SAME_KEY = "same-key"  # nothing was carried out, and another time it may be
+    NO = "no"  # it would get the same answer
+    UNKNOWN = "unknown"  # it may have been carried out: with its key, sent again, it tells
 
 
 class PaycliError(Exception):
@@ -50,6 +61,7 @@ class PaycliError(Exception):
     exit_code: ClassVar[int] = 1
     status: str | None = None
     reason: str = "ERROR"
+    retry: Retry = Retry.NO
     command: str = ""  # the command line that settles or mends it, where there is just one
     again: str = ""  # that which sends the same once more, where it is another one
 
@@ -64,6 +76,19 @@ class PaycliError(Exception):
 
     def __str__(self) -> str:
         return self.message
+
+    def as_dict(self) -> dict[str, object]:
+        """The JSON form."""
+        return {
+            "status": self.status,
+            "reason": self.reason,
+            "message": str(self),
+            "metadata": self.metadata,
+            "exit_code": self.exit_code,
+            "retry": self.retry,
+            "next": self.command or None,
+            **({"again": self.again} if self.again else {}),
+        }
 
 
 class CheckFailed(PaycliError):
@@ -98,6 +123,7 @@ class Unreachable(PaycliError):
     exit_code = 3
     status = "UNAVAILABLE"
     reason = "UNREACHABLE"
+    retry = Retry.SAME_KEY
 
 
 class NotTaken(PaycliError):
@@ -105,6 +131,7 @@ class NotTaken(PaycliError):
 
     exit_code = 3
     reason = "NOT_TAKEN"
+    retry = Retry.SAME_KEY
 
 
 class Refused(PaycliError):
@@ -119,6 +146,7 @@ class OutcomeUnknown(PaycliError):
 
     exit_code = 5
     reason = "OUTCOME_UNKNOWN"
+    retry = Retry.UNKNOWN
 
 
 class RemoteError(PaycliError):
@@ -260,6 +288,7 @@ class OutcomeOpen(PaymentError):
     exit_code = 5
     status = "DEADLINE_EXCEEDED"
     reason = "PROCESSOR_OUTCOME_UNKNOWN"
+    retry = Retry.UNKNOWN
     retry_after_s = 1.0
 
 
@@ -269,6 +298,7 @@ class DeadlinePassed(PaymentError):
     exit_code = 5
     status = "DEADLINE_EXCEEDED"
     reason = "DEADLINE_PASSED"
+    retry = Retry.UNKNOWN
 
 
 class ServerFault(PaymentError):
@@ -277,6 +307,7 @@ class ServerFault(PaymentError):
     exit_code = 5
     status = "INTERNAL"
     reason = "INTERNAL"
+    retry = Retry.UNKNOWN
 
     def __init__(self, incident: str) -> None:
         super().__init__(
@@ -309,6 +340,7 @@ class Unavailable(PaymentError):
     exit_code = 3
     status = "UNAVAILABLE"
     reason = "UNAVAILABLE"
+    retry = Retry.SAME_KEY
     retry_after_s = 1.0
 
 

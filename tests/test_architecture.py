@@ -264,6 +264,8 @@ def test_the_error_tree_is_drawn_as_it_is() -> None:
             line = next(line for line in drawing.splitlines() if f" {name} " in f"{line} ")
             if thing is not errors.PaycliError:
                 assert f" {thing.exit_code} " in line, name
+            retry = {3: errors.Retry.SAME_KEY, 5: errors.Retry.UNKNOWN}
+            assert thing.retry is retry.get(thing.exit_code, errors.Retry.NO), name
 
 
 @pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.what)

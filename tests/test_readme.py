@@ -52,6 +52,13 @@ def test_exit_codes() -> None:
         assert re.search(rf"\b{code}\b", EXIT_CODES), code
 
 
+def test_whether_to_retry() -> None:
+    documented = rows("| `retry` | the same request, sent again with its key |")
+    assert [names(retry) for retry, _ in documented] == [[each] for each in errors.Retry]
+    (keys,) = re.findall(r"with the keys (.*?)\. `next`", README, re.DOTALL)
+    assert names(keys) == list(PaycliError("it failed").as_dict())
+
+
 def test_each_status_and_each_reason() -> None:
     documented = {
         status: names(reasons) for status, reasons, _ in rows("| status | reasons | what to do |")

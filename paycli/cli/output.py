@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from paycli.errors import CheckFailed, PaycliError
+from paycli.errors import CheckFailed, PaycliError, Retry
 
 if TYPE_CHECKING:
     from paycli.toolchain.rules.findings import Finding
@@ -118,24 +118,12 @@ def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
 def error(problem: PaycliError, *, as_json: bool) -> None:
     """Say what went wrong: one sentence and what to type, or one JSON object."""
     if as_json:
-        progress(_json({"error": error_body(problem)}))
+        progress(_json({"error": problem.as_dict()}))
     else:
-        command = f" To learn the outcome: {problem.command}" if problem.command else ""
+        is_open = problem.retry is Retry.UNKNOWN and problem.command
+        command = f" To learn the outcome: {problem.command}" if is_open else ""
         again = f" To send it again, with the same key: {problem.again}" if problem.again else ""
         progress(f"Error: {problem}{command}{again}")
-
-
-def error_body(problem: PaycliError) -> dict[str, object]:
-    """An error for machines."""
-    commands = {"command": problem.command, "again": problem.again}
-    return {
-        "status": problem.status,
-        "reason": problem.reason,
-        "message": str(problem),
-        "metadata": problem.metadata,
-        "exit_code": problem.exit_code,
-        **{name: line for name, line in commands.items() if line},
-    }
 
 
 def one_line(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -18,7 +17,7 @@ from paycli.client.fixture_payments import Mistaken
 from paycli.client.fixtures import Fixture
 from paycli.client.follow_ups import Done, Ending
 from paycli.client.runs import Outcome, Result, Run
-from paycli.errors import CheckFailed, OutcomeUnknown
+from paycli.errors import CheckFailed, OutcomeUnknown, Retry
 
 _Kind = TypeVar("_Kind")
 _CHECKED_EACH: Final = 1000  # entries, after which the bar moves
@@ -113,21 +112,22 @@ class _Report:
             for problem in result.problems:
                 output.error(problem, as_json=True)
             return
-        bodies = [output.error_body(each) for each in result.problems]
+        bodies = [each.as_dict() for each in result.problems]
         output.document(
             {**result.as_dict(), "error": bodies[0] if bodies else None, "errors": bodies}
         )
 
     def _name_commands(self, result: Result) -> None:
-        """What tells of that which nobody heard of."""
+        """What to type after each failure."""
         if isinstance(result.entry, Mistaken):
             return
-        if isinstance(result.problem, OutcomeUnknown):
+        if result.problem is not None:
             name_ways(result.problem, result.entry.charge, self._service)
         for each in result.done:
-            if isinstance(each.problem, OutcomeUnknown) and result.paid is not None:
-                words = each.follow_up.words(result.paid.payment_id)
-                each.problem.command = shlex.join([*words, *self._service.words()])
+            if each.problem is None or each.problem.retry is Retry.NO or result.paid is None:
+                continue
+            words = each.follow_up.words(result.paid.payment_id)
+            each.problem.command = self._service.command(*words)
 
 
 def _print_paid(paid: Paid) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import uuid
 from typing import TYPE_CHECKING, Final
 
 from paycli.cli import options, output
 from paycli.cli.pay_from import to_settle
 from paycli.client.charges import Charge, Paid, charge, send, unknown, untold
-from paycli.errors import CheckFailed, OutcomeUnknown
+from paycli.errors import CheckFailed, PaycliError, Retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,14 +23,14 @@ CUT_OFF: Final = (KeyboardInterrupt, BrokenPipeError, CheckFailed)
 
 def pay_one(checked: Charge, service: Service, retry_s: float, *, as_json: bool) -> int:
     """Send it and show what came back; the exit code."""
-    with service.connect() as channel:
-        try:
+    try:
+        with service.connect() as channel:
             sending = _sending(channel, service.timeout_s, retry_s)
             paid = _send_and_print(sending, checked, as_json=as_json)
-        except OutcomeUnknown as problem:
-            name_ways(problem, checked, service)
-            output.error(problem, as_json=as_json)
-            return problem.exit_code
+    except PaycliError as problem:
+        name_ways(problem, checked, service)
+        output.error(problem, as_json=as_json)
+        return problem.exit_code
     return 0 if paid.succeeded else CheckFailed.exit_code
 
 
@@ -96,19 +95,23 @@ def why_cut_off(ended: BaseException) -> str:
     return str(ended).rstrip(".")
 
 
-def name_ways(problem: OutcomeUnknown, charge: Charge, service: Service) -> None:
-    """Say how to learn the outcome, and how to send it again."""
-    problem.command = to_settle(charge.idempotency_key or charge.order_id, service)
-    problem.again = to_learn(charge, service)
+def name_ways(problem: PaycliError, charge: Charge, service: Service) -> None:
+    """Say what to type after a failure: what tells its outcome, sends it again, or is in its way."""
+    if problem.retry is Retry.UNKNOWN:
+        problem.command = to_settle(charge.idempotency_key or charge.order_id, service)
+        problem.again = _once_more(charge, service)
+    elif problem.retry is Retry.SAME_KEY:
+        problem.command = _once_more(charge, service)
+    elif first := problem.metadata.get("firstPaymentId"):
+        problem.command = service.command("payments", "get", first)
 
 
-def to_learn(charge: Charge, service: Service) -> str:
+def _once_more(charge: Charge, service: Service) -> str:
     """The command line that sends a charge again; it is never paid twice."""
-    words = ["paycli", "pay", "--amount", charge.decimal_amount, "--currency", charge.currency]
+    words = ["pay", "--amount", charge.decimal_amount, "--currency", charge.currency]
     words += ["--order-id", charge.order_id]
     if charge.user_id:
         words += ["--user-id", charge.user_id]
     if charge.idempotency_key:
         words += ["--idempotency-key", charge.idempotency_key]
-    # Elsewhere, where PAYCLI_TARGET leads, it would be new.
-    return shlex.join([*words, *service.words()])
+    return service.command(*words)

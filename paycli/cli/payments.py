@@ -16,7 +16,7 @@ from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.cli.tables import Column, show
 from paycli.cli.times import shown_here, time_of
-from paycli.errors import CheckFailed, InputError, OutcomeUnknown
+from paycli.errors import CheckFailed, InputError, PaycliError, Retry, StateForbids
 
 if TYPE_CHECKING:
     from paycli.client.payments import Changed, Payments
@@ -251,30 +251,36 @@ class _Change:
         self._service = service
         self._what = what
         self._key = key
-        self._words = ["paycli", "payments", what, payment]
+        self._payment = payment
+        self._words = ["payments", what, payment]
         self._words += ["--amount", amount] if amount is not None else []
-        self._words += [*words, "--idempotency-key", key, *service.words()]
+        self._words += [*words, "--idempotency-key", key]
 
     def make(self, act: Callable[[Payments], Changed], *, as_json: bool) -> None:
         """Do it and show the answer. Raises OutcomeUnknown whenever that cannot be."""
         from paycli.client.payments import Payments, unknown
 
-        with termination_as_interrupt(), self._service.connect() as channel:
-            try:
-                self._show(act(Payments(channel, self._service.timeout_s)), as_json=as_json)
-            except OutcomeUnknown as problem:
-                raise self._named(problem) from problem
-            except KeyboardInterrupt as ended:
-                raise self._named(unknown("Interrupted before an answer was shown")) from ended
-            except (BrokenPipeError, CheckFailed) as ended:
-                raise self._named(unknown("The answer cannot be written")) from ended
+        try:
+            with termination_as_interrupt(), self._service.connect() as channel:
+                try:
+                    self._show(act(Payments(channel, self._service.timeout_s)), as_json=as_json)
+                except KeyboardInterrupt as ended:
+                    raise unknown("Interrupted before an answer was shown") from ended
+                except (BrokenPipeError, CheckFailed) as ended:
+                    raise unknown("The answer cannot be written") from ended
+        except PaycliError as problem:
+            problem.command = self._next(problem)
+            if problem.retry is Retry.UNKNOWN:
+                problem.metadata["idempotency_key"] = self._key
+            raise
 
-    def _named(self, problem: OutcomeUnknown) -> OutcomeUnknown:
-        import shlex
-
-        problem.metadata["idempotency_key"] = self._key
-        problem.command = shlex.join(self._words)
-        return problem
+    def _next(self, problem: PaycliError) -> str:
+        """The command line to type after a failure: one that sends it again, or shows the payment."""
+        if problem.retry is not Retry.NO:
+            return self._service.command(*self._words)
+        if problem.status == StateForbids.status:
+            return self._service.command("payments", "get", self._payment)
+        return ""
 
     def _show(self, changed: Changed, *, as_json: bool) -> None:
         record = changed.record

@@ -48,6 +48,13 @@ class Service(NamedTuple):
         """The options that name it on another command line, but for what may be secret."""
         return [*self.chosen, "--target", self.target, *self.access.words()]
 
+    def command(self, *words: str) -> str:
+        """A command line of paycli that calls it, to be typed as it stands."""
+        import shlex
+
+        # Elsewhere, where PAYCLI_TARGET leads, it would do something else.
+        return shlex.join(["paycli", *words, *self.words()])
+
 
 def calls_service(command: Callable[Concatenate[Service, _Own], None]) -> Callable[..., None]:
     """A command whose first parameter is the Service, made of the options that this adds.

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import grpc
 from grpc import StatusCode
 
-from paycli.errors import InputError, NotTaken, OutcomeUnknown, PaycliError, Refused, RemoteError
+from paycli.errors import (
+    InputError,
+    NotTaken,
+    OutcomeUnknown,
+    PaycliError,
+    Refused,
+    RemoteError,
+    Retry,
+)
 from paycli.wire_names import ERROR_DOMAIN, STATUS_DETAILS
 
 if TYPE_CHECKING:
@@ -53,6 +61,12 @@ def _nothing_done(call: Failed) -> PaycliError:
 
 def _answered(call: Failed) -> PaycliError:
     return RemoteError(f"The service answered {call.code.name}: {call.said}", status=call.code.name)
+
+
+def _answered_for_now(call: Failed) -> PaycliError:
+    error = _answered(call)
+    error.retry = Retry.SAME_KEY
+    return error
 
 
 def _open(call: Failed) -> PaycliError:
@@ -96,9 +110,9 @@ _TABLE: Final = {
     StatusCode.NOT_FOUND: _Row(_answered, _no_proof, _answered),
     StatusCode.ALREADY_EXISTS: _Row(_answered, _no_proof, _answered),
     StatusCode.PERMISSION_DENIED: _Row(_refused, _no_proof, _refused),
-    StatusCode.RESOURCE_EXHAUSTED: _Row(_nothing_done, _no_proof, _answered),
+    StatusCode.RESOURCE_EXHAUSTED: _Row(_nothing_done, _no_proof, _answered_for_now),
     StatusCode.FAILED_PRECONDITION: _Row(_answered, _no_proof, _answered),
-    StatusCode.ABORTED: _Row(_open, _no_proof, _answered),
+    StatusCode.ABORTED: _Row(_open, _no_proof, _answered_for_now),
     StatusCode.OUT_OF_RANGE: _Row(_invalid, _no_proof, _invalid),
     StatusCode.UNIMPLEMENTED: _Row(_not_offered, _no_such_method, _not_offered),
     StatusCode.INTERNAL: _Row(_open, _no_proof, _answered),

@@ -70,7 +70,7 @@ class FollowUp:
 
     def words(self, payment_id: str) -> list[str]:
         """The command line that does it, or tells that it was done."""
-        words = ["paycli", "payments", self.action, payment_id]
+        words = ["payments", self.action, payment_id]
         words += ["--amount", self.amount] if self.amount is not None else []
         words += ["--final"] if self.final else []
         words += ["--reason", self.reason] if self.reason else []

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 import pytest
 
+from paycli.errors import OutcomeUnknown
 from paycli.generated import payment_pb2
 from tests.client.odd_service import end, never, service
 from tests.conftest import Server, run_paycli
@@ -75,6 +76,37 @@ def test_unreachable_exits_3_at_once() -> None:
     assert alone.stderr.count("\n") == 1
 
 
+def failed(*words: str) -> dict[str, Any]:
+    """The error that a command prints as JSON."""
+    error: dict[str, Any] = json.loads(run_paycli(*words, "--json").stderr)["error"]
+    return error
+
+
+def test_what_was_not_carried_out_may_be_sent_again_as_it_was(server: Server) -> None:
+    server.stop()
+    error = failed("pay", "--amount", "5", "--target", server.target)
+    assert error["retry"] == "same-key"
+    words = shlex.split(error["next"])
+    assert words[:6] == ["paycli", "pay", "--amount", "5.00", "--currency", "EUR"]
+    assert words[6] == "--order-id"
+    assert words[7].startswith("order-")
+    assert words[8:] == ["--target", server.target]
+
+
+def test_a_conflict_names_the_payment_that_is_in_the_way(server: Server) -> None:
+    pay = ("pay", "--order-id", "o", "--target", server.target, "--amount")
+    run_paycli(*pay, "5")
+    error = failed(*pay, "6")
+    assert (error["reason"], error["retry"]) == ("IDEMPOTENCY_KEY_REUSED", "no")
+    shown = run_paycli(*shlex.split(error["next"])[1:])
+    assert json.loads(shown.stdout)["order_id"] == "o"
+
+
+def test_of_most_mistakes_no_command_is_known(server: Server) -> None:
+    error = failed("pay", "--amount", "0", "--target", server.target)
+    assert (error["retry"], error["next"]) == ("no", None)
+
+
 def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
     server: Server,
 ) -> None:
@@ -82,11 +114,12 @@ def test_after_an_unknown_outcome_an_order_that_was_made_up_can_be_sent_again(
     unknown = run_paycli(*command, "--timeout", "0.3", "--json")
     assert unknown.returncode == 5
     error = json.loads(unknown.stderr)["error"]
+    assert error["retry"] == "unknown"
     order = error["metadata"]["order_id"]
     assert error["message"].endswith(f"It was order {order}.")
     retried = json.loads(run_paycli(*shlex.split(error["again"])[1:], "--json").stdout)
     assert (retried["status"], retried["order_id"]) == ("SUCCESS", order)
-    settled = run_paycli(*shlex.split(error["command"])[1:])
+    settled = run_paycli(*shlex.split(error["next"])[1:])
     assert (settled.returncode, settled.stderr) == (0, "")
     assert settled.stdout.startswith(f"paid          {retried['payment_id']} CAPTURED")
 
@@ -203,15 +236,16 @@ def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) ->
 def test_the_command_leads_where_the_payment_went() -> None:
     """Also when it was the default: PAYCLI_TARGET may lead elsewhere, where it would be paid anew."""
     from paycli.cli.options import DEFAULT_TARGET, DEFAULT_TIMEOUT_S
-    from paycli.cli.pay_one import to_learn
+    from paycli.cli.pay_one import name_ways
     from paycli.cli.service import Service
     from paycli.client.access import Access
     from paycli.client.charges import charge
 
     order = charge(order_id="o", amount="5", currency="EUR", user_id="")
     service = Service(DEFAULT_TARGET, DEFAULT_TIMEOUT_S, Access(plaintext=False), 0.0)
-    command = to_learn(order, service)
-    assert command.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
+    lost = OutcomeUnknown("lost")
+    name_ways(lost, order, service)
+    assert lost.again.endswith(f"--order-id o --target {DEFAULT_TARGET} --tls")
 
 
 def test_an_interrupted_payment_as_json_has_the_command() -> None:
@@ -221,7 +255,7 @@ def test_an_interrupted_payment_as_json_has_the_command() -> None:
     assert (paying.returncode, shown) == (5, "")
     error = json.loads(said)["error"]
     assert error["metadata"] == {"order_id": "o"}
-    assert error["command"] == f"paycli pay settle --target {target} o"
+    assert error["next"] == f"paycli pay settle --target {target} o"
     again = f"paycli pay --amount 42.00 --currency EUR --order-id o --target {target}"
     assert error["again"] == again
 

@@ -124,6 +124,11 @@ def test_all_is_given_back(server: Server, payment_id: str) -> None:
     again = ran(server, "void", payment_id)
     assert (again.returncode, again.stdout) == (1, "")
     assert "is VOIDED; it cannot void" in again.stderr
+    error = json.loads(ran(server, "void", payment_id, "--json").stderr)["error"]
+    assert error["retry"] == "no"
+    assert shlex.split(error["next"]) == [
+        *("paycli", "payments", "get", payment_id, "--target", server.target)
+    ]
 
 
 def test_lists_are_whole_however_many_pages_they_have(server: Server, tmp_path: Any) -> None:

@@ -38,6 +38,7 @@ ROWS = {
     "UNAUTHENTICATED": (4, f"The service refused the call: {SAID}", 4, None),
 }
 FROM_ANYWHERE = ("CANCELLED", "DEADLINE_EXCEEDED", "UNAVAILABLE")
+RETRY = {3: "same-key", 5: "unknown"}
 WAS = "It was order {}."
 
 
@@ -77,6 +78,7 @@ def test_our_servers_word_is_taken(channel: grpc.Channel, status: str) -> None:
     wanted = f"{sentence} {WAS.format(order)}" if exit_code == 5 else sentence
     assert (error.exit_code, str(error)) == (exit_code, wanted)
     assert (error.status, error.reason) == (status, "SOME_REASON")
+    assert error.retry == RETRY.get(exit_code, "no")
 
 
 @pytest.mark.parametrize("whose", [NOBODY, THEIRS, REWRITTEN])
@@ -113,6 +115,8 @@ def test_a_call_that_asks_for_no_payment_has_paid_nothing(
     error = failure_of(ended.value, method, sent=False)
     _, ours, exit_code, sentence = ROWS[status]
     assert (error.exit_code, str(error)) == (exit_code, sentence or ours)
+    for_now = status in ("ABORTED", "RESOURCE_EXHAUSTED")
+    assert error.retry == ("same-key" if for_now else RETRY.get(exit_code, "no"))
 
 
 @pytest.mark.parametrize(

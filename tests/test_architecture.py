@@ -36,6 +36,7 @@ ARROWS = {
     "chaos": {"host"},
     "client": {"payments", "generated"},
     "scenarios": {"client", "payments", "generated"},
+    "mcp": {"client", "payments"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
     "doctor": {"toolchain", "client", "storage"},
@@ -48,6 +49,7 @@ ARROWS = {
         "servicers",
         "host",
         "client",
+        "mcp",
         "storage",
         "payments",
     },
@@ -87,17 +89,21 @@ BOTTOM = {
 # Third-party modules that only some folders may know.
 ONLY_IN = {
     "typer": {"cli"},
-    "grpc": {"servicers", "host", "chaos", "client", "scenarios"},
+    "grpc": {"servicers", "host", "chaos", "client", "mcp", "scenarios"},
     "grpc_tools": {"toolchain"},
     "apsw": {"storage"},
     "sqlite3": set(),
     "asyncpg": {"storage"},
     "opentelemetry": {"host"},
     "prometheus_client": {"host", "storage"},
+    "mcp": {"mcp"},
+    "mcp_types": {"mcp"},
+    "pydantic": {"mcp"},
+    "anyio": {"mcp"},
 }
 PURE = {"payments", "errors", "addresses"}
 FORBIDDEN_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "base"}
-HEAVY = ("grpc", "google.protobuf", "apsw", "grpc_tools", "uvloop", "yaml")
+HEAVY = ("grpc", "google.protobuf", "apsw", "grpc_tools", "uvloop", "yaml", "mcp", "pydantic")
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60

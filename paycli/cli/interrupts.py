@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
@@ -18,11 +18,15 @@ class Interrupts:
     def __init__(self) -> None:
         self._held = False
         self._waits = False
+        self._then: Callable[[], None] | None = None
 
     @contextmanager
-    def held(self) -> Iterator[None]:
-        """What the block begins it ends; a signal that comes meanwhile interrupts right after it."""
-        self._held = True
+    def held(self, then: Callable[[], None] | None = None) -> Iterator[None]:
+        """What the block begins it ends; a signal that comes meanwhile interrupts right after it.
+
+        `then` is called when it comes: it may ask the block to end.
+        """
+        self._held, self._then = True, then
         try:
             yield
         finally:
@@ -36,6 +40,8 @@ class Interrupts:
         if not self._held:
             raise KeyboardInterrupt
         self._waits = True
+        if self._then is not None:
+            self._then()
 
 
 @contextmanager

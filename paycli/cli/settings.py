@@ -34,6 +34,7 @@ SECTIONS: Final = (
     "watch",
     "call",
     "describe",
+    "mcp",
     "smoke",
     "wait",
     "db",

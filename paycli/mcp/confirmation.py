@@ -20,7 +20,7 @@ from paycli.payments.money import decimal_from_minor
 
 
 class Confirmation(BaseModel):
-    """The form that a person fills in."""
+    """Whether the money is moved."""
 
     confirm: bool = Field(title="Yes, move this money")
 
@@ -40,18 +40,18 @@ def ask_to_pay(
 
 
 def ask_to_refund(
-    context: Context[Desk], payment_id: str, refund_id: str, amount: str
+    context: Context[Desk], payment_id: str, reference: str, amount: str
 ) -> Elicit[Confirmation] | None:
     """The question before a refund; None where the allowance covers it."""
     desk = context.request_context.lifespan_context
-    payment, minor = desk.counter.to_refund(payment_id, refund_id, amount)
+    payment, minor = desk.counter.to_refund(payment_id, reference, amount)
     shown = f"{decimal_from_minor(minor, payment['currency'])} {payment['currency']}"
     return _ask(
         context,
         minor,
         payment["currency"],
         f"Refund {shown} of payment {payment['payment_id']}, order '{payment['order_id']}', "
-        f"as '{refund_id}'?",
+        f"as '{reference}'?",
     )
 
 

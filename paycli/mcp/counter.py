@@ -16,7 +16,7 @@ import grpc
 from paycli.client.charges import Charge, Paid, charge, send
 from paycli.client.payments import Payments, Wanted
 from paycli.client.records import Record
-from paycli.errors import InputError, KeyReused
+from paycli.errors import InputError, InvalidPayment, KeyReused
 from paycli.mcp.keys import key_of_order, key_of_refund
 from paycli.payments.commands import spelling
 from paycli.payments.money import minor_from_decimal
@@ -41,14 +41,18 @@ class Order(NamedTuple):
     def charge(self) -> Charge:
         """The charge, checked, with the key of the order. Raises InputError, InvalidPayment."""
         _refuse_empty("order_id", self.order_id)
-        key = key_of_order(self.order_id)
-        return charge(
-            order_id=self.order_id,
-            amount=self.amount,
-            currency=self.currency,
-            user_id=self.customer_id,
-            idempotency_key=key,
-        )
+        try:
+            return charge(
+                order_id=self.order_id,
+                amount=self.amount,
+                currency=self.currency,
+                user_id=self.customer_id,
+                idempotency_key=key_of_order(self.order_id),
+            )
+        except InvalidPayment as refusal:
+            if refusal.field == "user_id":
+                refusal.rename("customer_id")
+            raise
 
 
 class Counter:
@@ -93,17 +97,17 @@ class Counter:
         is_paid = any(each["state"] in _PAID for each in found)
         return {"outcome": "paid" if is_paid else found[0]["state"].lower(), "payments": found}
 
-    def refund(self, payment_id: str, refund_id: str, amount: str) -> Record:
-        """Give back a part of a payment once; `refund_id` is kept as the refund's reason."""
-        payment_id = _refund_of(payment_id, refund_id)
-        key = key_of_refund(payment_id, refund_id)
+    def refund(self, payment_id: str, reference: str, amount: str) -> Record:
+        """Give back a part of a payment once; `reference` is kept as the refund's reason."""
+        payment_id = _refunded(payment_id, reference)
+        key = key_of_refund(payment_id, reference)
         with self._calls() as calls:
-            made = calls.refund(payment_id, amount, refund_id, key)
+            made = calls.refund(payment_id, amount, reference, key)
         return {**made.record, "replayed": made.replayed}
 
-    def to_refund(self, payment_id: str, refund_id: str, amount: str) -> tuple[Record, int]:
+    def to_refund(self, payment_id: str, reference: str, amount: str) -> tuple[Record, int]:
         """The payment that is refunded, and the amount in its minor units."""
-        payment_id = _refund_of(payment_id, refund_id)
+        payment_id = _refunded(payment_id, reference)
         with self._calls() as calls:
             payment = calls.get(payment_id)
         return payment, minor_from_decimal(amount, payment["currency"])
@@ -135,10 +139,10 @@ def _is_of(found: Record, wanted: Charge) -> bool:
     return asked == (found["amount"], found["currency"], found["customer_id"])
 
 
-def _refund_of(payment_id: str, refund_id: str) -> str:
+def _refunded(payment_id: str, reference: str) -> str:
     """The id of the payment in its one spelling."""
     _refuse_empty("payment_id", payment_id)
-    _refuse_empty("refund_id", refund_id)
+    _refuse_empty("reference", reference)
     return payment_id.removeprefix("payments/")
 
 

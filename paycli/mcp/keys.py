@@ -19,9 +19,9 @@ def key_of_order(order_id: str) -> str:
     return _key("pay", order_id)
 
 
-def key_of_refund(payment_id: str, refund_id: str) -> str:
-    """The key under which a refund is made: two refunds of a payment have two ids."""
-    return _key("refund", payment_id, refund_id)
+def key_of_refund(payment_id: str, reference: str) -> str:
+    """The key under which a refund is made: two refunds of a payment have two references."""
+    return _key("refund", payment_id, reference)
 
 
 def _key(what: str, *ids: str) -> str:

@@ -16,7 +16,15 @@ from mcp_types import CallToolResult, InputRequiredResult, TextContent
 from pydantic import ValidationError
 
 from paycli import __version__
-from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError, Refused, Retry
+from paycli.errors import (
+    CheckFailed,
+    InputError,
+    OutcomeUnknown,
+    PaycliError,
+    Refused,
+    Retry,
+    StateForbids,
+)
 from paycli.mcp.desk import Desk
 from paycli.mcp.tools import MOVING, tools
 
@@ -93,8 +101,12 @@ def _meant(name: str, problem: ToolError | MCPError) -> PaycliError:
         )
     if isinstance(problem, ToolError) and cause is None:
         return InputError(f"{problem}.")
-    # What is left is a question that nobody answered as it was asked.
-    return Refused(f"It was not confirmed: {problem}. Nothing was done.", reason="NOT_CONFIRMED")
+    # What is left is a question that was not answered as it was asked.
+    return Refused(
+        "The client did not answer with the form that it was asked for, which confirms nothing. "
+        "Nothing was done.",
+        reason="NOT_CONFIRMED",
+    )
 
 
 def _next(name: str, arguments: Mapping[str, Any], error: PaycliError) -> str:
@@ -105,6 +117,8 @@ def _next(name: str, arguments: Mapping[str, Any], error: PaycliError) -> str:
         return _call(name, arguments)
     if first := error.metadata.get("firstPaymentId"):
         return _call("get", {"payment_id": first})
+    if name == "refund" and error.status == StateForbids.status:
+        return _call("get", {"payment_id": arguments["payment_id"]})
     return ""
 
 

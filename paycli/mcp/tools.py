@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from inspect import getdoc
 from typing import Annotated, Any, Final, Literal
 
 from mcp.server.mcpserver import Context
@@ -79,19 +80,19 @@ def pay(
 def refund(
     context: Context[Desk],
     payment_id: _PaymentId,
-    refund_id: Annotated[
+    reference: Annotated[
         str,
         Field(
-            description="What this refund is for, in the words of the business, such as a number of "
-            "a return. The same one is refunded once; another one is another refund."
+            description="What this refund is for, in the words of the business, such as the number "
+            "of a return. The same one is refunded once; another one is another refund."
         ),
     ],
     amount: _Amount,
     confirmed: ToRefund,
 ) -> dict[str, Any]:
-    """Give back a part of a payment, or all, once for each `refund_id`. A person may be asked first."""
+    """Give back a part of a payment, or all, once for each `reference`. A person may be asked first."""
     refuse_unless(confirmed)
-    return _desk(context).counter.refund(payment_id, refund_id, amount)
+    return _desk(context).counter.refund(payment_id, reference, amount)
 
 
 _READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)
@@ -111,7 +112,9 @@ def tools(*, moving: bool) -> list[Tool]:
 
 
 def _tool(name: str, act: Callable[..., Any], annotations: ToolAnnotations) -> Tool:
-    tool = Tool.from_function(act, name, annotations=annotations, structured_output=True)
+    tool = Tool.from_function(
+        act, name, description=getdoc(act), annotations=annotations, structured_output=True
+    )
     known = tool.fn_metadata.arg_model
 
     # A misspelt argument would be left out in silence, and its default taken.

@@ -16,9 +16,10 @@ from google.protobuf.message_factory import GetMessageClass
 # Imported for what it adds to the default pool: what travels inside a google.rpc.Status.
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
-from paycli.client.failures import failure_of, status_details
+from paycli.client.failures import error_info, failure_of, status_details
 from paycli.client.schema import path_of
-from paycli.errors import InputError, OutcomeUnknown, PaycliError
+from paycli.errors import InputError, OutcomeUnknown, PaycliError, Retry
+from paycli.wire_names import ERROR_DOMAIN
 
 Metadata = Sequence[tuple[str, str | bytes]]
 
@@ -27,6 +28,14 @@ _NO_ANSWER: Final = (
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.UNAVAILABLE,
+)
+# Of a method that may change something.
+_PROVES_NOTHING: Final = (
+    grpc.StatusCode.UNKNOWN,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.ABORTED,
+    grpc.StatusCode.INTERNAL,
+    grpc.StatusCode.DATA_LOSS,
 )
 
 
@@ -70,7 +79,8 @@ def invoke(
 ) -> Iterator[Message]:
     """The responses as they come. Raises the error that the call ends with.
 
-    What no answer proves is OutcomeUnknown; other statuses are taken at their word.
+    What no answer proves is OutcomeUnknown; other statuses are taken at their word, but for whether the
+    same may be sent again.
     """
     stub: Any = channel.stream_stream(
         f"/{path_of(method)}",
@@ -93,11 +103,15 @@ def invoke(
 def _failure(problem: grpc.RpcError, method: MethodDescriptor) -> PaycliError:
     status = status_details(problem)
     details = [] if status is None else [_detail(each) for each in status.details]
-    failure = failure_of(problem, path_of(method), sent=False)
-    if problem.code() in _NO_ANSWER and not details:
-        said = f"The call ended without proof ({problem.code().name}: {problem.details()})"
+    code, info = problem.code(), error_info(problem)
+    ours = info is not None and info.domain == ERROR_DOMAIN
+    failure = failure_of(problem, path_of(method), sent=ours, may=_MAY)
+    if code in _NO_ANSWER and not details:
+        said = f"The call ended without proof ({code.name}: {problem.details()})"
         failure = OutcomeUnknown(f"{said}; {_MAY}.")
-        failure.status = problem.code().name
+        failure.status = code.name
+    elif code in _PROVES_NOTHING and not ours:
+        failure.retry = Retry.UNKNOWN
     for number, detail in enumerate(details, 1):
         failure.metadata[f"detail{number}"] = detail
     return failure

@@ -174,6 +174,26 @@ def test_what_has_no_answer_is_unknown() -> None:
         assert "it may have been carried out" in late.stderr
 
 
+def test_our_servers_word_that_it_is_unknown_is_taken(server: Server) -> None:
+    request = "{order_id: o, amount: 5, currency: EUR, user_id: sim_lost_answer}"
+    line = ("call", "ProcessPayment", request, "--target", server.target, "--json")
+    lost = run_paycli(*line)
+    error = json.loads(lost.stderr)["error"]
+    assert (lost.returncode, error["retry"]) == (5, "unknown")
+    assert error["reason"] == "PROCESSOR_OUTCOME_UNKNOWN"
+
+
+@pytest.mark.parametrize(("status", "retry"), [("INTERNAL", "unknown"), ("NOT_FOUND", "no")])
+def test_a_status_of_others_may_leave_open_whether_to_retry(status: str, retry: str) -> None:
+    def answer(_request: object, context: grpc.ServicerContext) -> None:
+        odd_service.end(context, grpc.StatusCode[status], "because")
+
+    with odd_service.service(answer) as target:
+        words = ("call", "payment.PaymentService/ProcessPayment", "-I", "proto", "--target", target)
+        failed = run_paycli(*words, "--json")
+    assert (failed.returncode, json.loads(failed.stderr)["error"]["retry"]) == (1, retry)
+
+
 def test_a_stream_ends_with_ctrl_c(server: Server) -> None:
     run_paycli("pay", "--amount", "1", "--target", server.target)
     with subprocess.Popen(

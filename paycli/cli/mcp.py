@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -33,18 +32,21 @@ def mcp(
 
     if limit and not allow_payments:
         raise InputError("--limit is for payments; say --allow-payments too, or leave it out.")
-    if find_spec("mcp") is None:
-        raise InputError("paycli mcp needs the package mcp; run pip install 'paycli[mcp]'.")
     with termination_as_interrupt() as interrupts:
         from paycli.mcp.allowance import Allowance
-        from paycli.mcp.counter import Counter
+        from paycli.mcp.cashier import Cashier
         from paycli.mcp.desk import Desk
-        from paycli.mcp.server import Server
         from paycli.mcp.stdin import make_stdin_end
 
-        counter = Counter(service.connect, service.timeout_s)
+        try:
+            from paycli.mcp.server import Server
+        except ImportError as problem:  # missing, or a release before its server had this form
+            raise InputError(
+                "paycli mcp needs the package mcp, 2.3 or newer; run pip install 'paycli[mcp]'."
+            ) from problem
+        cashier = Cashier(service.connect, service.timeout_s)
         server = Server(
-            Desk(counter, Allowance(limit or ()), service.target), moving=allow_payments
+            Desk(cashier, Allowance(limit or ()), service.target), moving=allow_payments
         )
         with interrupts.held(then=make_stdin_end()):
             server.serve()

@@ -14,7 +14,7 @@ from mcp.server.mcpserver import (
 from pydantic import BaseModel, Field
 
 from paycli.errors import Refused
-from paycli.mcp.counter import Order
+from paycli.mcp.cashier import Order
 from paycli.mcp.desk import Desk
 from paycli.payments.money import decimal_from_minor
 
@@ -44,7 +44,7 @@ def ask_to_refund(
 ) -> Elicit[Confirmation] | None:
     """The question before a refund; None where the allowance covers it."""
     desk = context.request_context.lifespan_context
-    payment, minor = desk.counter.to_refund(payment_id, reference, amount)
+    payment, minor = desk.cashier.to_refund(payment_id, reference, amount)
     shown = f"{decimal_from_minor(minor, payment['currency'])} {payment['currency']}"
     return _ask(
         context,

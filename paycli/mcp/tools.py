@@ -12,11 +12,11 @@ from mcp_types import ToolAnnotations
 from pydantic import Field
 
 from paycli.client.payments import Wanted
+from paycli.mcp.cashier import Order
 from paycli.mcp.confirmation import ToPay, ToRefund, refuse_unless
-from paycli.mcp.counter import Order
 from paycli.mcp.desk import Desk
 
-LIMIT_MAX: Final = 200
+_LISTED_MAX: Final = 200
 _State = Literal[
     "AUTHORIZED",
     "PARTIALLY_CAPTURED",
@@ -36,7 +36,7 @@ _Amount = Annotated[
 
 def get(context: Context[Desk], payment_id: _PaymentId) -> dict[str, Any]:
     """A payment as it stands, with its refunds."""
-    return _desk(context).counter.get(payment_id)
+    return _desk(context).cashier.get(payment_id)
 
 
 def find(
@@ -44,11 +44,11 @@ def find(
     order_id: Annotated[str, Field(description="Only of this order.")] = "",
     customer_id: Annotated[str, Field(description="Only of this customer.")] = "",
     state: Annotated[_State | None, Field(description="Only in this state.")] = None,
-    limit: Annotated[int, Field(ge=1, le=LIMIT_MAX, description="At most so many.")] = 20,
+    limit: Annotated[int, Field(ge=1, le=_LISTED_MAX, description="At most so many.")] = 20,
 ) -> dict[str, Any]:
     """Payments, newest first; `more` says that there are others."""
     wanted = Wanted(order_id, customer_id, state)
-    return _desk(context).counter.list(wanted, limit)
+    return _desk(context).cashier.list(wanted, limit)
 
 
 def settle(context: Context[Desk], order_id: _OrderId) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def settle(context: Context[Desk], order_id: _OrderId) -> dict[str, Any]:
     `outcome` is paid, the state of the newest payment in lower case, or unknown when none is on record,
     which proves nothing: pay with the same order_id then tells.
     """
-    return _desk(context).counter.settle(order_id)
+    return _desk(context).cashier.settle(order_id)
 
 
 def pay(
@@ -74,7 +74,7 @@ def pay(
     another order. Another amount for the same order is refused. A person may be asked first.
     """
     refuse_unless(confirmed)
-    return _desk(context).counter.pay(Order(order_id, amount, currency, customer_id))
+    return _desk(context).cashier.pay(Order(order_id, amount, currency, customer_id))
 
 
 def refund(
@@ -92,7 +92,7 @@ def refund(
 ) -> dict[str, Any]:
     """Give back a part of a payment, or all, once for each `reference`. A person may be asked first."""
     refuse_unless(confirmed)
-    return _desk(context).counter.refund(payment_id, reference, amount)
+    return _desk(context).cashier.refund(payment_id, reference, amount)
 
 
 _READS: Final = ToolAnnotations(read_only_hint=True, open_world_hint=True)

@@ -150,18 +150,18 @@ def test_above_the_limit_a_person_is_asked(server: Server, mode: Mode) -> None:
     assert len(payments(server)) == 4
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
 @pytest.mark.parametrize(
-    "person",
+    ("mode", "person"),
     [
-        Person("decline"),
-        Person("cancel"),
-        Person("accept", {"confirm": False}),
-        Person("accept", {}),
-        Person("accept"),
-        None,
+        ("auto", Person("decline")),
+        ("legacy", Person("cancel")),
+        ("auto", Person("accept", {"confirm": False})),
+        ("legacy", Person("accept", {})),
+        ("auto", Person("accept")),
+        ("auto", None),
+        ("legacy", None),
     ],
-    ids=["declined", "cancelled", "not confirmed", "empty", "no form", "nobody"],
+    ids=["declined", "cancelled", "no tick", "empty", "no form", "nobody", "nobody, as before"],
 )
 def test_without_a_yes_nothing_is_paid(server: Server, mode: Mode, person: Person | None) -> None:
     with agent(server.target, "--allow-payments", person=person, mode=mode) as payer:

@@ -1201,7 +1201,7 @@ CHANGES: Final = (
     ),
     Change(
         "mcp: an order that somebody else paid is paid again",
-        "mcp/counter.py",
+        "mcp/cashier.py",
         '            if found["state"] in _NOT_PAID:\n',
         "            if True:\n",
         "tests/mcp",

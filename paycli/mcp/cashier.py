@@ -1,4 +1,4 @@
-"""The counter an agent is served at: each tool as one method, in plain data.
+"""The cashier an agent is served by: each tool as one method, in plain data.
 
 Each call opens a channel of its own. So what fails before it is open was not sent, and a service that
 starts again is found by the next call.
@@ -55,7 +55,7 @@ class Order(NamedTuple):
             raise
 
 
-class Counter:
+class Cashier:
     """Each method raises what the calls of `client` raise, and InputError."""
 
     def __init__(

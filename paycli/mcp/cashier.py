@@ -118,7 +118,9 @@ class Cashier:
             if found["state"] in _NOT_PAID:
                 continue
             if found["state"] in _PAID and _is_of(found, wanted):
-                return Paid(wanted, found["payment_id"], SUCCESS, True, "")
+                # Under which key it was paid is not told; who sent it again with ours might pay twice.
+                keyless = wanted._replace(idempotency_key="")
+                return Paid(keyless, found["payment_id"], SUCCESS, True, "")
             raise InputError(
                 f"Order {wanted.order_id} has payment {found['payment_id']} already: {found['amount']} "
                 f"{found['currency']} by customer '{found['customer_id']}', {found['state']}. An order "

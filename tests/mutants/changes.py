@@ -1062,8 +1062,8 @@ CHANGES: Final = (
     Change(
         "payments: the command that tells makes a key of its own",
         "cli/payments.py",
-        '        self._words += [*words, "--idempotency-key", key, *service.words()]\n',
-        "        self._words += [*words, *service.words()]\n",
+        '        self._words += [*words, "--idempotency-key", key]\n',
+        "        self._words += words\n",
         "tests/cli/test_payments.py",
     ),
     Change(

@@ -22,11 +22,27 @@ _MAX_NODES = 2_000_000
 _LISTED_MAX = 40
 _SHOWN_MAX = 60
 
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_TOO_DEEP = "nested too deeply to be meant"
 _NULL = "tag:yaml.org,2002:null"
 _MERGE = "tag:yaml.org,2002:merge"
 _UNKNOWN = "unknown key '{key}' in {what}"
 _Parsed = TypeVar("_Parsed")
+
+
+class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # either of two
+    """Ends where nesting is too deep to be meant: the one in C would overrun the stack."""
+
+    _depth = 0
+
+    def descend_resolver(self, current_node: yaml.Node | None, _index: object) -> None:
+        """Before each node."""
+        self._depth += 1
+        if current_node is not None and self._depth > _MAX_DEPTH:
+            raise yaml.MarkedYAMLError(problem=_TOO_DEEP, problem_mark=current_node.start_mark)
+
+    def ascend_resolver(self) -> None:
+        """After each node."""
+        self._depth -= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +152,18 @@ class Node:
             raise self.must_be(what, "a single value")
         return str(self.raw.value)
 
-    def typed(self) -> object:
-        """The value as plain Python data. Numbers with a point stay text: no digit is lost."""
+    def typed(self, *, exact: bool = True) -> object:
+        """The value as plain Python data. Numbers with a point stay text: no digit is lost.
+
+        Not `exact`, they are what JSON would make of them.
+        """
         if isinstance(self.raw, yaml.MappingNode):
-            return {name: value.typed() for name, value in self.fields("the value").items()}
+            entries = self.fields("the value").items()
+            return {name: value.typed(exact=exact) for name, value in entries}
         if isinstance(self.raw, yaml.SequenceNode):
-            return [value.typed() for value in self.items("the value")]
+            return [value.typed(exact=exact) for value in self.items("the value")]
         assert isinstance(self.raw, yaml.ScalarNode)
-        return _scalar(self.raw)
+        return _scalar(self.raw, exact=exact)
 
     def shown(self) -> str:
         """The value in a few words, for a sentence about it."""
@@ -215,7 +235,7 @@ def yaml_mistake(path: Path, text: str = "") -> Iterator[None]:
         raise DocumentError(path, "nested too deeply to be meant.") from problem
 
 
-def _scalar(raw: yaml.ScalarNode) -> object:
+def _scalar(raw: yaml.ScalarNode, *, exact: bool) -> object:
     match raw.tag.rpartition(":")[2]:
         case "null":
             return None
@@ -224,6 +244,11 @@ def _scalar(raw: yaml.ScalarNode) -> object:
         case "int":
             try:
                 return int(raw.value.replace("_", ""), 0)
+            except ValueError:
+                return raw.value
+        case "float" if not exact:
+            try:
+                return float(raw.value.replace("_", ""))
             except ValueError:
                 return raw.value
         case _:

@@ -35,6 +35,7 @@ def read(tmp_path: Path, text: str) -> documents.Node:
         ("a: 1\n---\nb: 2\n", 3, "a second document begins here"),
         ("a: &x [*x]\n", None, "to be meant"),
         ("[" * 100 + "]" * 100, None, "nested too deeply"),
+        ("[" * 200_000, 1, "nested too deeply"),
         ("a: \x01\n", None, "not YAML"),
     ],
 )

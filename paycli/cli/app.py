@@ -41,6 +41,8 @@ COMMANDS: Final = {
     "call": "Call any method of any server, by its reflection or by protos; prints responses as JSON.",
     "describe": "Show the services of a server, or a message with a template to fill in.",
     "mcp": "Offer payments to an agent as tools (Model Context Protocol, stdio); by default it only reads.",
+    "convert": "Convert a message between JSON (or YAML), protobuf's text format and binary.",
+    "proto": "Take our contracts along, for code in other languages.",
     "smoke": "Prove that a service takes payments; by default, one of our own.",
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",

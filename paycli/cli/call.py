@@ -11,7 +11,7 @@ import typer
 from paycli.cli import options, output, schemas
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
-from paycli.errors import InputError, OutcomeUnknown, PaycliError
+from paycli.errors import OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
     import grpc
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from paycli.client.schema import Schema
 
 _STDIN = "-"
+_DATA = "DATA"
 
 
 @calls_service
@@ -37,6 +38,12 @@ def call(
     *,
     roots: schemas.Protos = None,
     descriptor_set: schemas.DescriptorSet = None,
+    max_time: Annotated[
+        float | None,
+        options.seconds(
+            "End the call after so many seconds. Default: --timeout; no end for a stream."
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("-v", "--verbose", help="Show metadata and timing, on stderr.")
     ] = False,
@@ -50,7 +57,7 @@ def call(
     with termination_as_interrupt(), service.connect() as channel:
         schema = local or schema_of_server(channel, service.timeout_s)
         try:
-            _call(channel, schema, method, text, service, verbose=verbose, as_json=json)
+            _call(channel, schema, method, text, service, max_time, verbose=verbose, one_line=json)
         except PaycliError as problem:
             if not json:  # where they have a place of their own
                 details = (
@@ -66,37 +73,35 @@ def _call(
     name: str,
     text: str,
     service: Service,
+    max_time_s: float | None,
     *,
     verbose: bool,
-    as_json: bool,
+    one_line: bool,
 ) -> None:
-    from google.protobuf import json_format
-
+    from paycli.client.forms import as_json, documents_of
     from paycli.client.invoke import Heard, invoke, requests_of
-    from paycli.documents import read_text
 
     method = schema.method(name)
-    documents = [each.typed() for each in read_text(text, "DATA")]
-    requests = requests_of(method, documents, schema.pool)
+    requests = requests_of(method, documents_of(text, _DATA), schema.pool, _DATA)
     tell = _Telling(verbose=verbose)
+    # Without --max-time a stream ends by itself, or by Ctrl-C.
     is_stream = method.client_streaming or method.server_streaming
-    indent = 2 if sys.stdout.isatty() and not as_json else None
+    bound_s = max_time_s or (None if is_stream else service.timeout_s)
+    indent = 2 if sys.stdout.isatty() and not one_line else None
     try:
         for response in invoke(
             channel,
             method,
             requests,
-            None if is_stream else service.timeout_s,  # a stream ends by itself, or by Ctrl-C
+            bound_s,
             Heard(tell.initial, tell.trailing),
         ):
-            output.result(
-                json_format.MessageToJson(
+            output.json_text(
+                as_json(
                     response,
+                    schema.pool,
                     indent=indent,
-                    preserving_proto_field_name=True,
                     always_print_fields_with_no_presence=True,
-                    ensure_ascii=False,
-                    descriptor_pool=schema.pool,
                 )
             )
     except KeyboardInterrupt as ended:
@@ -105,8 +110,6 @@ def _call(
         raise OutcomeUnknown(
             "Interrupted before an answer came; it may have been carried out."
         ) from ended
-    except ValueError as problem:  # a timestamp of the year 200000, say
-        raise InputError(f"The response cannot be shown as JSON: {problem}.") from problem
 
 
 class _Telling:

@@ -25,14 +25,8 @@ def describe(
     json: options.Json = False,
 ) -> None:
     """Show the services of a server, or a message with a template to fill in."""
-    local = schemas.local_schema(roots, descriptor_set)
-    if local is not None:
-        _show(local, symbol, as_json=json)
-        return
-    from paycli.client.schema import schema_of_server
-
-    with service.connect() as channel:
-        _show(schema_of_server(channel, service.timeout_s), symbol, as_json=json)
+    with schemas.schema_of(service, roots, descriptor_set) as schema:
+        _show(schema, symbol, as_json=json)
 
 
 def _show(schema: Schema, name: str, *, as_json: bool) -> None:

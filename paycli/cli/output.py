@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from paycli.errors import CheckFailed, PaycliError, Retry
+from paycli.errors import CheckFailed, InputError, PaycliError, Retry
 
 if TYPE_CHECKING:
     from paycli.toolchain.rules.findings import Finding
@@ -55,6 +55,26 @@ def result(text: str) -> None:
 def document(value: Mapping[str, Any]) -> None:
     """Print one JSON document on one line."""
     result(_json(value))
+
+
+def json_text(text: str) -> None:
+    """Print what is written as JSON already, so that it stays JSON and steers no terminal."""
+    result(_escaped(text))
+
+
+def refuse_binary_on_terminal() -> None:
+    """Raises InputError where a person would see the bytes."""
+    if sys.stdout.isatty():
+        raise InputError(
+            "Binary is not for a terminal; write it to a file with > FILE, or --to json."
+        )
+
+
+def binary(content: bytes) -> None:
+    """Write the command's result as it is."""
+    with _said_in_a_sentence():
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
 
 
 def counted(count: int, what: str) -> str:
@@ -139,5 +159,8 @@ def _shown(text: str) -> str:
 def _json(value: Mapping[str, Any]) -> str:
     import json
 
-    written = json.dumps(value, ensure_ascii=False)
+    return _escaped(json.dumps(value, ensure_ascii=False))
+
+
+def _escaped(written: str) -> str:
     return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)

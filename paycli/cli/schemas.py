@@ -1,7 +1,9 @@
-"""Where `call` and `describe` learn what services look like."""
+"""Where `call`, `describe` and `convert` learn what services look like."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from paycli.errors import DocumentError, InputError
 if TYPE_CHECKING:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
+    from paycli.cli.service import Service
     from paycli.client.schema import Schema
 
 DescriptorSet = Annotated[
@@ -24,6 +27,21 @@ Protos = Annotated[
     list[Path] | None,
     typer.Option("-I", "--proto-path", help="Protos to go by. Default: the server's reflection."),
 ]
+
+
+@contextmanager
+def schema_of(
+    service: Service, roots: list[Path] | None, descriptor_set: Path | None
+) -> Iterator[Schema]:
+    """From what is at hand, or else from the service's reflection, for as long as it is asked."""
+    local = local_schema(roots, descriptor_set)
+    if local is not None:
+        yield local
+        return
+    from paycli.client.schema import schema_of_server
+
+    with service.connect() as channel:
+        yield schema_of_server(channel, service.timeout_s)
 
 
 def local_schema(roots: list[Path] | None, descriptor_set: Path | None) -> Schema | None:

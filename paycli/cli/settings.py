@@ -35,6 +35,7 @@ SECTIONS: Final = (
     "call",
     "describe",
     "mcp",
+    "convert",
     "smoke",
     "wait",
     "db",

@@ -17,6 +17,7 @@ from google.protobuf.message_factory import GetMessageClass
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
 from paycli.client.failures import error_info, failure_of, status_details
+from paycli.client.forms import message_of
 from paycli.client.schema import path_of
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Retry
 from paycli.wire_names import ERROR_DOMAIN
@@ -47,27 +48,14 @@ class Heard(NamedTuple):
 
 
 def requests_of(
-    method: MethodDescriptor, documents: Sequence[object], pool: DescriptorPool
+    method: MethodDescriptor, documents: Sequence[object], pool: DescriptorPool, name: str
 ) -> list[Message]:
-    """The messages of plain data. Raises InputError for data that does not fit, or is not one."""
+    """The messages of plain data, whose text `name` calls. Raises InputError for what does not fit."""
     if not method.client_streaming and len(documents) > 1:
         raise InputError(f"{path_of(method)} takes one request, and {len(documents)} were given.")
     if not method.client_streaming and not documents:
         documents = [{}]
-    return [_request(method, each, pool) for each in documents]
-
-
-def _request(method: MethodDescriptor, document: object, pool: DescriptorPool) -> Message:
-    name = method.input_type.full_name
-    request = GetMessageClass(method.input_type)()
-    try:
-        json_format.ParseDict(document, request, descriptor_pool=pool)  # type: ignore[arg-type] # what is no mapping it refuses
-    except (json_format.ParseError, TypeError, ValueError, AttributeError) as problem:
-        why = " ".join(str(problem).split()).rstrip(".")
-        raise InputError(
-            f"This is no {name}: {why}. 'paycli describe {name}' shows one."
-        ) from problem
-    return request
+    return [message_of(method.input_type, each, pool, name) for each in documents]
 
 
 def invoke(
@@ -88,26 +76,32 @@ def invoke(
         response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     call: Any = stub(iter(requests), timeout=timeout_s)
+    has_answered = False
     try:
         heard.initial(tuple(call.initial_metadata()))
-        yield from call
+        for response in call:
+            has_answered = True
+            yield response
         heard.trailing(tuple(call.trailing_metadata()))
     except grpc.RpcError as problem:
         trailing: Any = problem.trailing_metadata()
         heard.trailing(tuple(trailing or ()))
-        raise _failure(problem, method) from problem
+        raise _failure(problem, method, has_answered=has_answered) from problem
     finally:
         call.cancel()  # of no effect on one that has ended
 
 
-def _failure(problem: grpc.RpcError, method: MethodDescriptor) -> PaycliError:
+def _failure(
+    problem: grpc.RpcError, method: MethodDescriptor, *, has_answered: bool
+) -> PaycliError:
     status = status_details(problem)
     details = [] if status is None else [_detail(each) for each in status.details]
     code, info = problem.code(), error_info(problem)
     ours = info is not None and info.domain == ERROR_DOMAIN
     failure = failure_of(problem, path_of(method), sent=ours, may=_MAY)
     if code in _NO_ANSWER and not details:
-        said = f"The call ended without proof ({code.name}: {problem.details()})"
+        what = "The stream" if has_answered else "The call"
+        said = f"{what} ended without proof ({code.name}: {problem.details()})"
         failure = OutcomeUnknown(f"{said}; {_MAY}.")
         failure.status = code.name
     elif code in _PROVES_NOTHING and not ours:

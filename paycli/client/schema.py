@@ -5,7 +5,7 @@ Each has a descriptor pool of its own: what somebody else calls `payment.proto` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import grpc
@@ -89,8 +89,28 @@ class Schema:
             return self.method(name)
         raise InputError(f"Nothing is called '{name}'; {self._hint(name)}")
 
+    def message(self, name: str) -> Descriptor:
+        """A message by its full name. Raises InputError."""
+        try:
+            return self.pool.FindMessageTypeByName(name)
+        except (KeyError, TypeError) as problem:
+            known = [each for file in self.files.values() for each in _messages_of(file)]
+            hint = nearest(name, known) if known else self._hint(name)
+            raise InputError(f"There is no message '{name}'; {hint}") from problem
+
     def _hint(self, name: str) -> str:
         return nearest(name, self.services) if self.services else "no service is told of."
+
+
+def _messages_of(file: FileDescriptorProto) -> Iterator[str]:
+    """Full names, without those of maps' entries."""
+    left = [(file.package, each) for each in file.message_type]
+    while left:
+        outer, message = left.pop()
+        name = f"{outer}.{message.name}".lstrip(".")
+        if not message.options.map_entry:
+            yield name
+        left += ((name, each) for each in message.nested_type)
 
 
 def path_of(method: MethodDescriptor) -> str:

@@ -1,0 +1,229 @@
+"""The forms of a message: JSON (or YAML), protobuf's text format, and binary."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from enum import StrEnum
+from pathlib import PurePath
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError, EncodeError, Message
+from google.protobuf.message_factory import GetMessageClass
+
+from paycli.errors import DocumentError, InputError
+
+
+class Form(StrEnum):
+    """How a message is written."""
+
+    JSON = "json"
+    TEXT = "text"
+    BINARY = "binary"
+
+
+_SUFFIXES: Final = {
+    Form.JSON: (".json", ".yaml", ".yml"),
+    Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
+}
+_BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
+# protobuf says of each message on the way down that a field of it failed, and at times where in the end.
+_STEP: Final = re.compile(r"Failed to parse (\S+) field: ")
+_PLACE: Final = re.compile(r' at "?\w+((?:[.\[][\w\].\[]*)?)"?\.*$')
+_NO_FIELD: Final = re.compile(r'Message type "(\S+)" has no field named "(.+?)"( at [^\n]*)\n')
+
+
+def form_of(path: str) -> Form:
+    """The form that the name of a file tells of; what tells nothing is binary, as for buf."""
+    suffix = PurePath(path).suffix.lower()
+    return next((form for form, known in _SUFFIXES.items() if suffix in known), Form.BINARY)
+
+
+def documents_of(text: str, name: str) -> Sequence[object]:
+    """The documents of a text as plain data: JSON, one after another, or else YAML.
+
+    Raises DocumentError; `name` is what it calls the text.
+    """
+    try:
+        return list(_json_documents(text))
+    except (ValueError, RecursionError):
+        from paycli.documents import read_text  # start-up time: most requests are JSON
+
+        return [each.typed(exact=False) for each in read_text(text, name)]
+
+
+def _json_documents(text: str) -> Iterator[object]:
+    decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+    at = _after_blanks(text, 0)
+    while at < len(text):
+        document, end = decoder.raw_decode(text, at)
+        yield document
+        at = _after_blanks(text, end)
+
+
+def _after_blanks(text: str, at: int) -> int:
+    found = _BLANKS.match(text, at)
+    assert found is not None
+    return found.end()
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError  # YAML's reader says which, and where
+    return found
+
+
+def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: str) -> Message:
+    """The message of plain data. Raises DocumentError for data that does not fit."""
+    from google.protobuf import json_format
+
+    message = GetMessageClass(kind)()
+    given: Any = document
+    if not isinstance(given, dict) and kind.file.package != "google.protobuf":
+        raise _unfit(name, kind, "a message is written as {field: value}")
+    try:
+        json_format.ParseDict(given, message, descriptor_pool=pool)
+    except (json_format.ParseError, ValueError, TypeError, AttributeError) as problem:
+        raise _unfit(name, kind, _reason(problem, pool)) from problem
+    return message
+
+
+def _unfit(
+    name: str, kind: Descriptor, why: str, line: int | None = None, column: int | None = None
+) -> DocumentError:
+    short = why if len(why) <= _SAID_MAX else f"{why[:_SAID_MAX]}…"
+    end = short if short.endswith("?") else f"{short.rstrip('.')}."
+    said = f"this is no {kind.full_name}: {end} 'paycli describe {kind.full_name}' shows one."
+    return DocumentError(name, said, line, column)
+
+
+def _reason(problem: Exception, pool: DescriptorPool) -> str:
+    """What protobuf's JSON says is wrong, after the path of the field that it is about."""
+    said = str(problem)
+    steps = _STEP.findall(said)
+    said = _STEP.sub("", said)
+    if (unknown := _NO_FIELD.match(said)) is not None:
+        from paycli.documents import nearest
+
+        known = [each.name for each in pool.FindMessageTypeByName(unknown[1]).fields]
+        hint = nearest(unknown[2], known) if known else "it has none."
+        said = f"no field is called '{unknown[2]}'; {hint}{unknown[3]}"
+    said = " ".join(said.split())
+    place = _PLACE.search(said)
+    path = place[1].strip(".") if place is not None and place[1] else ".".join(steps)
+    said = _PLACE.sub("", said)
+    return f"{path}: {said}" if path else said
+
+
+def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, name: str) -> Message:
+    """The message that a file has. Raises DocumentError, with line and column where they are known."""
+    if form is Form.BINARY:
+        message = _of_binary(kind, content, name)
+    elif form is Form.TEXT:
+        message = _of_text(kind, _decoded(content, name), pool, name)
+    else:
+        documents = documents_of(_decoded(content, name), name)
+        if len(documents) != 1:
+            raise DocumentError(name, f"{len(documents)} documents; a message is one.")
+        message = message_of(kind, documents[0], pool, name)
+    required: Any = message  # of which its stub does not know all
+    if missing := required.FindInitializationErrors():
+        raise _unfit(name, kind, f"it requires {', '.join(missing)}")
+    return message
+
+
+def _of_binary(kind: Descriptor, content: bytes, name: str) -> Message:
+    message = GetMessageClass(kind)()
+    try:
+        message.MergeFromString(content)
+    except DecodeError as problem:
+        said = f"no {kind.full_name} in binary; of another form, say --from json or --from text."
+        raise DocumentError(name, said) from problem
+    return message
+
+
+def _decoded(content: bytes, name: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = content.count(b"\n", 0, problem.start) + 1
+        column = problem.start - content.rfind(b"\n", 0, problem.start)
+        raise DocumentError(name, "not UTF-8 text; is it binary?", line, column) from problem
+
+
+def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Message:
+    from google.protobuf import text_format
+
+    message = GetMessageClass(kind)()
+    try:
+        text_format.Parse(text, message, descriptor_pool=pool)
+    except text_format.ParseError as problem:
+        line, column = problem.GetLine(), problem.GetColumn()
+        why = str(problem).removeprefix(f"{line}:{column} : ")
+        if line is not None:
+            why = why.removeprefix(f"'{text.splitlines()[line - 1]}': ")
+        raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
+    except RecursionError as problem:
+        raise _unfit(name, kind, "nested too deeply") from problem
+    return message
+
+
+def as_json(message: Message, pool: DescriptorPool, **options: Any) -> str:
+    """As protobuf's JSON has it, with the names of the proto. Raises InputError for what it has not."""
+    from google.protobuf import json_format
+
+    try:
+        return json_format.MessageToJson(
+            message,
+            preserving_proto_field_name=True,
+            ensure_ascii=False,
+            descriptor_pool=pool,
+            **options,
+        )
+    except (ValueError, TypeError, DecodeError, json_format.Error) as problem:
+        # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
+        why = " ".join(str(problem).split()).rstrip(".")
+        name = message.DESCRIPTOR.full_name
+        raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
+
+
+def as_text(message: Message, pool: DescriptorPool) -> str:
+    """As protobuf's text format has it; what the schema does not know, by its number."""
+    from google.protobuf import text_format
+
+    return text_format.MessageToString(
+        message, as_utf8=True, descriptor_pool=pool, print_unknown_fields=True
+    ).rstrip("\n")
+
+
+def as_binary(message: Message) -> bytes:
+    """The same bytes for the same message. Raises InputError for one larger than protobuf has them."""
+    try:
+        return message.SerializeToString(deterministic=True)
+    except EncodeError as problem:
+        raise InputError(f"This cannot be written in binary: {problem}.") from problem
+
+
+def unknown_fields(message: Message, where: str = "") -> Iterator[str]:
+    """The fields of a message, and of those inside it, that the schema does not know: `inner.9`."""
+    from google.protobuf.unknown_fields import UnknownFieldSet
+
+    unknown: Any = UnknownFieldSet(message)
+    yield from dict.fromkeys(f"{where}{each.field_number}" for each in unknown)
+    for field, value in message.ListFields():
+        kind = field.message_type
+        if kind is None:
+            continue
+        if kind.GetOptions().map_entry:
+            if kind.fields_by_name["value"].message_type is None:
+                continue
+            inside = list(value.values())
+        else:
+            inside = list(value) if field.is_repeated else [value]
+        for each in inside:
+            yield from unknown_fields(each, f"{where}{field.name}.")

@@ -8,6 +8,9 @@ def main() -> None:
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from paycli.cli import garbage
+
+    garbage.seldom()
     from paycli.cli.app import main as run_main
 
     signal.signal(signal.SIGINT, before)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Coroutine
 
+from paycli.cli import garbage
+
 
 def run(main: Coroutine[object, object, None]) -> None:
     """On uvloop, where that is to be had."""
@@ -15,5 +17,6 @@ def run(main: Coroutine[object, object, None]) -> None:
         import uvloop
 
         factory = uvloop.new_event_loop
+    garbage.as_usual()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main)

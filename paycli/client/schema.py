@@ -5,7 +5,7 @@ Each has a descriptor pool of its own: what somebody else calls `payment.proto` 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import grpc
@@ -20,7 +20,6 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_reflection.v1alpha import reflection_pb2
 
 from paycli.client.failures import failure_of
-from paycli.documents import nearest
 from paycli.errors import InputError, RemoteError
 
 Symbol = ServiceDescriptor | MethodDescriptor | Descriptor | EnumDescriptor
@@ -71,7 +70,7 @@ class Schema:
             raise InputError(f"'{name}' may be any of {listed}; say which.")
         there = [each for full in self.services for each in self.service(full).methods]
         known = [path_of(each) if service else each.name for each in there]
-        raise InputError(f"There is no method '{name}'; {nearest(name, known)}")
+        raise InputError(f"There is no method '{name}'; {_nearest(name, known)}")
 
     def symbol(self, name: str) -> Symbol:
         """A service, method, message or enum by its full name. Raises InputError."""
@@ -95,11 +94,19 @@ class Schema:
             return self.pool.FindMessageTypeByName(name)
         except (KeyError, TypeError) as problem:
             known = [each for file in self.files.values() for each in _messages_of(file)]
-            hint = nearest(name, known) if known else self._hint(name)
+            hint = _nearest(name, known) if known else self._hint(name)
             raise InputError(f"There is no message '{name}'; {hint}") from problem
 
     def _hint(self, name: str) -> str:
-        return nearest(name, self.services) if self.services else "no service is told of."
+        return _nearest(name, self.services) if self.services else "no service is told of."
+
+
+def _nearest(name: str, known: Collection[str]) -> str:
+    from paycli.documents import (
+        nearest,
+    )  # start-up time: with all of YAML, and only mistakes need it
+
+    return nearest(name, known)
 
 
 def _messages_of(file: FileDescriptorProto) -> Iterator[str]:

@@ -128,6 +128,12 @@ def _pay(folder: Path, _: int) -> None:
     _command_row("paycli pay --amount 1 / grpcio script", found, 1.35)
 
 
+def _call(folder: Path, _: int) -> None:
+    with own_server() as server:
+        found = processes.one_call(folder, server.target)
+    _command_row("paycli call, by reflection / grpcio script", found, 1.60)
+
+
 def _gen(folder: Path, _: int) -> None:
     for size, messages, cold, same, changed in (
         ("small", processes.SMALL, 1.70, 0.80, 0.90),
@@ -160,6 +166,7 @@ SUBJECTS = {
     "stored": _stored,
     "help": _help,
     "pay": _pay,
+    "call": _call,
     "gen": _gen,
     "lint": _lint,
     "breaking": _breaking,

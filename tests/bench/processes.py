@@ -82,6 +82,18 @@ def help_text(folder: Path, commands: int, in_group: int) -> Comparison:
 
 def one_payment(folder: Path, target: str) -> Comparison:
     """`paycli pay --amount 1` against a ten-line grpcio script."""
+    ours = _paycli("pay", "--amount", "1", "--target", target)
+    return compare(ours, _plain_client(folder, target))
+
+
+def one_call(folder: Path, target: str) -> Comparison:
+    """`paycli call`, which knows nothing but what reflection tells, against the same script."""
+    request = '{"order_id": "1", "amount": 1, "currency": "EUR", "user_id": "ada"}'
+    ours = _paycli("call", "payment.PaymentService/ProcessPayment", request, "--target", target)
+    return compare(ours, _plain_client(folder, target))
+
+
+def _plain_client(folder: Path, target: str) -> list[str]:
     root = Path(__file__).parents[2]
     flat = folder / "flat"
     flat.mkdir()
@@ -90,10 +102,7 @@ def one_payment(folder: Path, target: str) -> Comparison:
     subprocess.run(protoc, check=True)
     script = folder / "client.py"
     script.write_text(PLAIN_CLIENT, encoding="utf-8")
-    return compare(
-        _paycli("pay", "--amount", "1", "--target", target),
-        [sys.executable, str(script), target, str(flat)],
-    )
+    return [sys.executable, str(script), target, str(flat)]
 
 
 class CodeGeneration(NamedTuple):

@@ -24,6 +24,8 @@ _NO_PROXY: Final = (
     ("grpc.enable_http_proxy", 0),
     ("grpc.address_http_proxy_enabled_addresses", ""),
 )
+# Of gRPC's own 4 MiB, the descriptors of a large API take more.
+_ANSWER: Final = (("grpc.max_receive_message_length", 64 * 1024 * 1024),)
 # A server that starts again is there within seconds; gRPC would wait for up to two minutes.
 _RECONNECT: Final = (
     ("grpc.initial_reconnect_backoff_ms", 200),
@@ -85,7 +87,7 @@ def _is_plaintext(host: str, access: Access) -> bool:
 
 
 def _options(access: Access, *, is_here: bool) -> list[tuple[str, int | str]]:
-    options: list[tuple[str, int | str]] = [*_RECONNECT, *(_NO_PROXY if is_here else ())]
+    options: list[tuple[str, int | str]] = [*_RECONNECT, *_ANSWER, *(_NO_PROXY if is_here else ())]
     if access.server_name:
         options.append(("grpc.ssl_target_name_override", access.server_name))
     return options

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import (
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
 from paycli.client.schema import Schema, Symbol
+from paycli.errors import RemoteError
 
 _SCALARS: Final = {
     number: name.removeprefix("TYPE_").lower()
@@ -40,7 +41,12 @@ _NESTED, _NESTED_ENUMS, _FIELDS, _METHODS, _VALUES = 3, 4, 2, 2, 2
 def overview(schema: Schema) -> Iterator[str]:
     """All services with their methods."""
     for name in schema.services:
-        yield from _service(schema.service(name), {})
+        try:
+            service = schema.service(name)
+        except RemoteError as problem:  # the others may be right
+            yield f"// {problem}"
+            continue
+        yield from _service(service, {})
 
 
 def outline(schema: Schema, symbol: Symbol) -> Iterator[str]:

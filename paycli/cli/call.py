@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,16 +12,17 @@ import typer
 from paycli.cli import options, output, schemas
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
-from paycli.errors import OutcomeUnknown, PaycliError
+from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
     import grpc
+    from google.protobuf.descriptor import MethodDescriptor
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import Message
 
     from paycli.client.invoke import Metadata
-    from paycli.client.schema import Schema
 
 _STDIN = "-"
-_DATA = "DATA"
 
 
 @calls_service
@@ -50,14 +52,24 @@ def call(
     json: options.Json = False,
 ) -> None:
     """Call any method of any server, by its reflection or by protos; prints responses as JSON."""
+    from paycli.client.invoke import requests_of
     from paycli.client.schema import schema_of_server
 
-    text = sys.stdin.read() if data == _STDIN else data
+    name = "stdin" if data == _STDIN else "DATA"
+    documents = _documents(data, name)
     local = schemas.local_schema(roots, descriptor_set)
     with termination_as_interrupt(), service.connect() as channel:
         schema = local or schema_of_server(channel, service.timeout_s)
+        found = schema.method(method)
+        if data == _STDIN and not documents and not found.client_streaming:
+            raise InputError("stdin is empty; a request without any field is written {}.")
+        requests = requests_of(found, documents, schema.pool, name)
+        # Without --max-time a stream ends by itself, or by Ctrl-C.
+        is_stream = found.client_streaming or found.server_streaming
+        bound_s = max_time or (None if is_stream else service.timeout_s)
+        show = _Showing(schema.pool, verbose=verbose, one_line=json)
         try:
-            _call(channel, schema, method, text, service, max_time, verbose=verbose, one_line=json)
+            _call(channel, found, requests, bound_s, show)
         except PaycliError as problem:
             if not json:  # where they have a place of their own
                 details = (
@@ -67,57 +79,58 @@ def call(
             raise
 
 
+def _documents(data: str, name: str) -> Sequence[object]:
+    """What was given, read before anything is sent."""
+    from paycli.client.forms import decoded, documents_of
+
+    return documents_of(decoded(sys.stdin.buffer.read(), name) if data == _STDIN else data, name)
+
+
 def _call(
     channel: grpc.Channel,
-    schema: Schema,
-    name: str,
-    text: str,
-    service: Service,
-    max_time_s: float | None,
-    *,
-    verbose: bool,
-    one_line: bool,
+    method: MethodDescriptor,
+    requests: Sequence[Message],
+    bound_s: float | None,
+    show: _Showing,
 ) -> None:
-    from paycli.client.forms import as_json, documents_of
-    from paycli.client.invoke import Heard, invoke, requests_of
+    from paycli.client.invoke import Heard, invoke
 
-    method = schema.method(name)
-    requests = requests_of(method, documents_of(text, _DATA), schema.pool, _DATA)
-    tell = _Telling(verbose=verbose)
-    # Without --max-time a stream ends by itself, or by Ctrl-C.
-    is_stream = method.client_streaming or method.server_streaming
-    bound_s = max_time_s or (None if is_stream else service.timeout_s)
-    indent = 2 if sys.stdout.isatty() and not one_line else None
+    heard = Heard(show.initial, show.trailing)
     try:
-        for response in invoke(
-            channel,
-            method,
-            requests,
-            bound_s,
-            Heard(tell.initial, tell.trailing),
-        ):
-            output.json_text(
-                as_json(
-                    response,
-                    schema.pool,
-                    indent=indent,
-                    always_print_fields_with_no_presence=True,
-                )
-            )
-    except KeyboardInterrupt as ended:
+        for response in invoke(channel, method, requests, show.pool, bound_s, heard):
+            show.response(response)
+    except (KeyboardInterrupt, BrokenPipeError) as ended:
         if method.server_streaming:
             raise
-        raise OutcomeUnknown(
-            "Interrupted before an answer came; it may have been carried out."
-        ) from ended
+        said = (
+            "Interrupted before an answer came"
+            if isinstance(ended, KeyboardInterrupt)
+            else "Nobody reads the answer any more"
+        )
+        raise OutcomeUnknown(f"{said}; it may have been carried out.") from ended
 
 
-class _Telling:
-    """What else a call brings, told to a person who asked."""
+class _Showing:
+    """Shows what a call brings: responses, and the rest to a person who asked."""
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, pool: DescriptorPool, *, verbose: bool, one_line: bool) -> None:
+        self.pool = pool
         self._verbose = verbose
+        self._indent = 2 if sys.stdout.isatty() and not one_line else None
         self._began = time.monotonic()
+
+    def response(self, response: Message) -> None:
+        """As JSON. Raises CheckFailed for one that JSON does not have; it is told as text then."""
+        from paycli.client.forms import as_json, as_text
+
+        try:
+            text = as_json(
+                response, self.pool, indent=self._indent, always_print_fields_with_no_presence=True
+            )
+        except InputError as problem:
+            output.progress(as_text(response, self.pool))
+            raise CheckFailed(f"{problem} It is above in protobuf's text format.") from problem
+        output.json_text(text)
 
     def initial(self, metadata: Metadata) -> None:
         """The first thing that comes."""

@@ -29,6 +29,7 @@ _SUFFIXES: Final = {
     Form.JSON: (".json", ".yaml", ".yml"),
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
+_BASE64: Final = re.compile(r"([\w+/-]{4})*([\w+/-]{2,3}={0,2})?", re.ASCII)
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
 # protobuf says of each message on the way down that a field of it failed, and at times where in the end.
@@ -90,7 +91,29 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
         json_format.ParseDict(given, message, descriptor_pool=pool)
     except (json_format.ParseError, ValueError, TypeError, AttributeError) as problem:
         raise _unfit(name, kind, _reason(problem, pool)) from problem
+    if wrong := next(_not_base64(kind, given), ""):
+        raise _unfit(name, kind, f"{wrong}: no base64, as bytes are written")
     return message
+
+
+def _not_base64(kind: Descriptor, document: object, above: str = "") -> Iterator[str]:
+    """The paths of bytes that protobuf takes, leaving out what is not base64."""
+    if not isinstance(document, dict):
+        return
+    for name, value in document.items():
+        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
+        if field is None:
+            continue
+        values = [value]
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            field, values = field.message_type.fields_by_name["value"], [*(value or {}).values()]
+        elif field.is_repeated:
+            values = value or []
+        for each in values:
+            if field.message_type is not None:
+                yield from _not_base64(field.message_type, each, f"{above}{name}.")
+            elif field.type == field.TYPE_BYTES and not _BASE64.fullmatch(each or ""):
+                yield f"{above}{name}"
 
 
 def _unfit(
@@ -125,9 +148,9 @@ def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, na
     if form is Form.BINARY:
         message = _of_binary(kind, content, name)
     elif form is Form.TEXT:
-        message = _of_text(kind, _decoded(content, name), pool, name)
+        message = _of_text(kind, decoded(content, name), pool, name)
     else:
-        documents = documents_of(_decoded(content, name), name)
+        documents = documents_of(decoded(content, name), name)
         if len(documents) != 1:
             raise DocumentError(name, f"{len(documents)} documents; a message is one.")
         message = message_of(kind, documents[0], pool, name)
@@ -147,7 +170,8 @@ def _of_binary(kind: Descriptor, content: bytes, name: str) -> Message:
     return message
 
 
-def _decoded(content: bytes, name: str) -> str:
+def decoded(content: bytes, name: str) -> str:
+    """Text of UTF-8. Raises DocumentError, with line and column."""
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:

@@ -25,6 +25,7 @@ from paycli.wire_names import ERROR_DOMAIN
 Metadata = Sequence[tuple[str, str | bytes]]
 
 _MAY: Final = "it may have been carried out"
+_TOO_LARGE: Final = "CLIENT: Received message larger than max"  # gRPC's words, of what was answered
 _NO_ANSWER: Final = (
     grpc.StatusCode.CANCELLED,
     grpc.StatusCode.DEADLINE_EXCEEDED,
@@ -62,6 +63,7 @@ def invoke(
     channel: grpc.Channel,
     method: MethodDescriptor,
     requests: Sequence[Message],
+    pool: DescriptorPool,
     timeout_s: float | None,
     heard: Heard,
 ) -> Iterator[Message]:
@@ -73,36 +75,45 @@ def invoke(
     stub: Any = channel.stream_stream(
         f"/{path_of(method)}",
         request_serializer=lambda message: message.SerializeToString(),
-        response_deserializer=GetMessageClass(method.output_type).FromString,
     )
     call: Any = stub(iter(requests), timeout=timeout_s)
-    has_answered = False
+    answers = 0
     try:
         heard.initial(tuple(call.initial_metadata()))
-        for response in call:
-            has_answered = True
-            yield response
+        for content in call:
+            answers += 1
+            yield _answer(method, content)
         heard.trailing(tuple(call.trailing_metadata()))
     except grpc.RpcError as problem:
         trailing: Any = problem.trailing_metadata()
         heard.trailing(tuple(trailing or ()))
-        raise _failure(problem, method, has_answered=has_answered) from problem
+        raise _failure(problem, method, pool, has_answered=answers > 0) from problem
     finally:
         call.cancel()  # of no effect on one that has ended
+    if answers != 1 and not method.server_streaming:
+        raise OutcomeUnknown(f"The service gave {answers} answers where there is one; {_MAY}.")
+
+
+def _answer(method: MethodDescriptor, content: bytes) -> Message:
+    try:
+        return GetMessageClass(method.output_type).FromString(content)
+    except DecodeError as problem:
+        name = method.output_type.full_name
+        raise OutcomeUnknown(f"What the service answered is no {name}; {_MAY}.") from problem
 
 
 def _failure(
-    problem: grpc.RpcError, method: MethodDescriptor, *, has_answered: bool
+    problem: grpc.RpcError, method: MethodDescriptor, pool: DescriptorPool, *, has_answered: bool
 ) -> PaycliError:
     status = status_details(problem)
-    details = [] if status is None else [_detail(each) for each in status.details]
+    details = [] if status is None else [_detail(each, pool) for each in status.details]
     code, info = problem.code(), error_info(problem)
+    said = " ".join((problem.details() or "").split())
     ours = info is not None and info.domain == ERROR_DOMAIN
     failure = failure_of(problem, path_of(method), sent=ours, may=_MAY)
-    if code in _NO_ANSWER and not details:
+    if (code in _NO_ANSWER and not details) or _TOO_LARGE in said:
         what = "The stream" if has_answered else "The call"
-        said = f"{what} ended without proof ({code.name}: {problem.details()})"
-        failure = OutcomeUnknown(f"{said}; {_MAY}.")
+        failure = OutcomeUnknown(f"{what} ended without proof ({code.name}: {said}); {_MAY}.")
         failure.status = code.name
     elif code in _PROVES_NOTHING and not ours:
         failure.retry = Retry.UNKNOWN
@@ -111,10 +122,14 @@ def _failure(
     return failure
 
 
-def _detail(packed: Any) -> str:
+def _detail(packed: Any, pool: DescriptorPool) -> str:
     """A detail of an error as JSON; of a kind that nobody here knows, its name and bytes."""
-    try:
-        return json_format.MessageToJson(packed, indent=None, preserving_proto_field_name=True)
-    except (TypeError, DecodeError, KeyError):
-        kind = packed.type_url.rpartition("/")[2]
-        return f"{kind} {base64.b64encode(packed.value).decode()}"
+    for known in (None, pool):  # google.rpc's need nobody who tells
+        try:
+            return json_format.MessageToJson(
+                packed, indent=None, preserving_proto_field_name=True, descriptor_pool=known
+            )
+        except (TypeError, ValueError, DecodeError, KeyError, PaycliError):
+            continue
+    kind = packed.type_url.rpartition("/")[2]
+    return f"{kind} {base64.b64encode(packed.value).decode()}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any, Final
 
 from google.protobuf.descriptor import (
@@ -33,6 +35,13 @@ _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Value": None,
     "google.protobuf.Any": {"@type": "type.googleapis.com/NAME"},
 }
+_WRAPPERS: Final = frozenset(
+    f"google.protobuf.{kind}Value"
+    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
+)
+_KEYS: Final = {"string": "key", "bool": "true"}
+_MESSAGES_MAX: Final = 300
+_Left = tuple[Descriptor, tuple[str, ...], Callable[[Any], object]]
 # Where a descriptor's parts are in the paths of source positions (descriptor.proto).
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
 _NESTED, _NESTED_ENUMS, _FIELDS, _METHODS, _VALUES = 3, 4, 2, 2, 2
@@ -70,28 +79,62 @@ def outline(schema: Schema, symbol: Symbol) -> Iterator[str]:
         yield from _message(symbol, comments)
 
 
-def template(message: Descriptor, above: tuple[str, ...] = ()) -> Any:
-    """The message as JSON with every field there is, to fill in; one of itself inside it is empty."""
-    if message.full_name in _WELL_KNOWN:
-        return _WELL_KNOWN[message.full_name]
-    if message.full_name in above:
-        return {}
-    above = (*above, message.full_name)
-    return {field.name: _example(field, above) for field in message.fields}
+def template(message: Descriptor) -> Any:
+    """The message as JSON with its fields to fill in, of a oneof the first.
+
+    A message inside itself is empty, and so is what comes after the first few hundred messages: an
+    API whose messages have each other has no end otherwise.
+    """
+    whole: list[Any] = []
+    left: deque[_Left] = deque([(message, (), whole.append)])
+    room = _MESSAGES_MAX
+    while left:
+        kind, above, put = left.popleft()
+        if kind.full_name in _WELL_KNOWN:
+            put(_WELL_KNOWN[kind.full_name])
+        elif kind.full_name in _WRAPPERS:
+            put(_scalar(kind.fields_by_name["value"]))
+        else:
+            filled: dict[str, Any] = {}
+            put(filled)
+            if kind.full_name not in above and room:
+                room -= 1
+                for field in _to_fill_in(kind):
+                    _fill(filled, field, (*above, kind.full_name), left)
+    return whole[0]
 
 
-def _example(field: FieldDescriptor, above: tuple[str, ...]) -> Any:
-    kind = field.message_type
+def _to_fill_in(message: Descriptor) -> Iterator[FieldDescriptor]:
+    for field in message.fields:
+        choice = field.containing_oneof
+        if choice is None or choice.fields[0].number == field.number:
+            yield field
+
+
+def _fill(
+    filled: dict[str, Any], field: FieldDescriptor, above: tuple[str, ...], left: deque[_Left]
+) -> None:
+    """Put an example of a field into its message; messages are left for later."""
+    kind, name, put = field.message_type, field.name, filled.__setitem__
+    one, filled[name] = field, None  # the order of the proto, whenever it is filled
     if kind is not None and kind.GetOptions().map_entry:
-        key, value = kind.fields_by_name["key"], kind.fields_by_name["value"]
-        return {str(_one(key, above) or "key"): _one(value, above)}
-    one = _one(field, above)
-    return [one] if field.is_repeated else one
+        key, one = kind.fields_by_name["key"], kind.fields_by_name["value"]
+        filled[name], name = {}, _KEYS.get(_SCALARS[key.type], "0")
+        put = filled[field.name].__setitem__
+    elif field.is_repeated:
+        filled[name] = []
+        put = _appending(filled[name])
+    if one.message_type is not None:
+        left.append((one.message_type, above, partial(put, name)))
+    else:
+        put(name, _scalar(one))
 
 
-def _one(field: FieldDescriptor, above: tuple[str, ...]) -> Any:
-    if field.message_type is not None:
-        return template(field.message_type, above)
+def _appending(items: list[Any]) -> Callable[[str, Any], None]:
+    return lambda _, value: items.append(value)
+
+
+def _scalar(field: FieldDescriptor) -> Any:
     if field.enum_type is not None:
         return field.enum_type.values[0].name
     return _EXAMPLES.get(_SCALARS[field.type], 0)

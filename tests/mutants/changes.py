@@ -488,8 +488,8 @@ CHANGES: Final = (
     Change(
         "client: loopback goes through a proxy",
         "client/channel.py",
-        "[*_RECONNECT, *(_NO_PROXY if is_here else ())]\n",
-        "[*_RECONNECT]\n",
+        "[*_RECONNECT, *_ANSWER, *(_NO_PROXY if is_here else ())]\n",
+        "[*_RECONNECT, *_ANSWER]\n",
         "tests/client/test_proxies.py",
     ),
     Change(
@@ -1173,7 +1173,7 @@ CHANGES: Final = (
     ),
     Change(
         "call: only one version of reflection is asked",
-        "client/schema.py",
+        "client/reflection.py",
         '_VERSIONS: Final = ("v1", "v1alpha")\n',
         '_VERSIONS: Final = ("v1alpha",)\n',
         "tests/cli/test_call.py",

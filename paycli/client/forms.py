@@ -98,7 +98,8 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
 
 def _not_base64(kind: Descriptor, document: object, above: str = "") -> Iterator[str]:
     """The paths of bytes that protobuf takes, leaving out what is not base64."""
-    if not isinstance(document, dict):
+    # JSON of google.protobuf's own messages is not that of their fields.
+    if not isinstance(document, dict) or kind.file.package == "google.protobuf":
         return
     for name, value in document.items():
         field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)

@@ -90,7 +90,7 @@ REQUEST = {
     "m": {"-5": {"text": "é\u202e"}},
     "c": 0,
     "any": {"@type": "type.googleapis.com/odd.Why", "why": "so"},
-    "s": {"a": 1.5, "b": [None, True, "x"]},
+    "s": {"a": 1.5, "b": [None, True, "x"], "fields": "no base64!"},
     "t": "2026-01-31T12:00:00Z",
     "v": 2.5,
     "f": ["Infinity", 0.5],

@@ -113,13 +113,18 @@ def pay_from(given: Given, service: Service, interrupts: Interrupts, *, as_json:
         return _send(orders, given, service, channel, report, interrupts, as_json=as_json)
 
 
+def is_fixture(path: Path) -> bool:
+    """Whether the file is one by its name."""
+    return path.name.lower().removesuffix(".gz").endswith((".yaml", ".yml"))
+
+
 def _source(
     given: Given, reading: Reading, stack: ExitStack
 ) -> tuple[Rows | Fixture, Iterator[Order | Rejected]]:
     """The file, and the payments in it."""
-    from paycli.client.orders import orders_of, orders_of_fixture
+    from paycli.client.orders import orders_of, orders_of_fixture, why_not_among_many
 
-    if given.path.name.lower().removesuffix(".gz").endswith((".yaml", ".yml")):
+    if is_fixture(given.path):
         from paycli.client.fixtures import Fixture
 
         ignored = {
@@ -130,7 +135,7 @@ def _source(
         if said := [option for option, value in ignored.items() if value]:
             raise InputError(f"{', '.join(said)}: not for a fixture; write it into {given.path}.")
         fixture = Fixture(given.path)
-        return fixture, orders_of_fixture(fixture)
+        return fixture, orders_of_fixture(fixture, why_not_among_many)
     from paycli.rows import Rows
 
     rows = stack.enter_context(Rows(given.path, names_of(given.mapped)))

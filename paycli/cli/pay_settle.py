@@ -30,7 +30,9 @@ def pay_settle(
     service: Service,
     what: Annotated[
         list[str],
-        typer.Argument(metavar="WHAT...", help="A key, an order, or a file of rows (- for stdin)."),
+        typer.Argument(
+            metavar="WHAT...", help="A key, an order, a file of rows (- for stdin) or a fixture."
+        ),
     ],
     *,
     unknown: Annotated[
@@ -50,8 +52,6 @@ def pay_settle(
     """Find out what became of payments whose answers nobody heard; it asks, and sends nothing."""
     from paycli.cli.row_files import RowFile
 
-    if "" in what:
-        raise InputError("A key or an order is empty; leave it out, or name one.")
     _refuse_overwriting(what, unknown)
     asked = _Asked(what, pay_from.names_of(mapped or []), pay_from.reading_of(currency, decimal))
     with termination_as_interrupt() as interrupts, ExitStack() as stack:
@@ -120,13 +120,18 @@ class _Asked(NamedTuple):
 
     def all(self, idle: Callable[[], None]) -> Iterator[Asked]:
         """The words, and the rows of those that are files; `idle` is called while a pipe brings none."""
-        from paycli.client.orders import orders_of
+        from paycli.client.fixtures import Fixture
+        from paycli.client.orders import orders_of, orders_of_fixture, why_not_known
         from paycli.client.settling import Asked
         from paycli.rows import Rows
 
         for word in self.words:
             if not _is_file(word):
                 yield Asked(word)
+                continue
+            if pay_from.is_fixture(Path(word)):
+                orders = orders_of_fixture(Fixture(Path(word)), why_not_known)
+                yield from (Asked(each, Path(word)) for each in orders)
                 continue
             with Rows(Path(word), self.names) as rows:
                 pay_from.refuse_columns(rows)
@@ -203,7 +208,9 @@ class _Report:
             )
         for path, count in self._rows.items():
             rows = f"{path}: {output.counted(count, 'row')}"
-            again = self._line("--from", str(path), *self._asked.reading_words())
+            # A fixture is sent with all that follows its payments.
+            source = [str(path)] if pay_from.is_fixture(path) else ["--from", str(path)]
+            again = self._line(*source, *self._asked.reading_words())
             self._advise(rows, "each is", again)
         if self._kept is not None and self._kept.count:
             output.progress(f"{self._kept.path} has the rows that stay unknown.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from paycli.client.charges import Charge, charge
@@ -54,15 +54,17 @@ def orders_of(rows: Iterable[Row | DocumentError], reading: Reading) -> Iterator
             yield Rejected(row.line, row.fields, problem)
 
 
-def orders_of_fixture(fixture: Fixture) -> Iterator[Order | Rejected]:
-    """The payments of a fixture; what cannot be done to many at a time is rejected.
+def orders_of_fixture(
+    fixture: Fixture, why_not: Callable[[FixturePayment], str]
+) -> Iterator[Order | Rejected]:
+    """The payments of a fixture, without those for which `why_not` has a reason.
 
     Raises DocumentError where the file cannot be read on.
     """
     for entry in fixture.to_send():
         if isinstance(entry, FixturePayment):
             fields = {name: str(value or "") for name, value in entry.charge.as_dict().items()}
-            why = _not_among_many(entry)
+            why = why_not(entry)
             problem = InputError(f"{why}.") if why else None
         elif fixture.is_broken:
             raise entry.problems[0]
@@ -74,7 +76,7 @@ def orders_of_fixture(fixture: Fixture) -> Iterator[Order | Rejected]:
             yield Order(entry.line, fields, entry.charge)
 
 
-def _not_among_many(payment: FixturePayment) -> str:
+def why_not_among_many(payment: FixturePayment) -> str:
     """Why it is not sent as a row; "" if it may be."""
     alone = "pay the fixture without --from"
     if payment.charge.is_manual:
@@ -85,6 +87,13 @@ def _not_among_many(payment: FixturePayment) -> str:
         return f"expect: a file of rows is to be paid; {alone}"
     if payment.is_new_each_run:
         return "${uuid} makes it another payment each time; run again, it would be paid twice"
+    return ""
+
+
+def why_not_known(payment: FixturePayment) -> str:
+    """Why nobody can tell what became of it; "" if somebody may."""
+    if payment.is_new_each_run:
+        return "${uuid} makes it another payment each time; its key was told when it was sent"
     return ""
 
 

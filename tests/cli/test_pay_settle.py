@@ -255,7 +255,7 @@ def test_what_cannot_be_shown_is_not_told_by_the_exit_code(order: str) -> None:
     ("words", "said"),
     [
         ((), "Missing argument 'WHAT...'. See 'paycli pay settle --help'."),
-        (("",), "A key or an order is empty"),
+        (("",), "WHAT is empty"),
         ((" x",), "request_id begins or ends with a blank"),
         (("x", "--unknown", "no/where.csv"), "there is no folder no"),
         (("x", "--decimal", ";"), "--decimal is . or ,"),
@@ -265,3 +265,23 @@ def test_a_mistake_is_told(server: Server, words: tuple[str, ...], said: str) ->
     run = ran(server.target, *words)
     assert (run.returncode, run.stdout) == (2, "")
     assert said in run.stderr
+
+
+def test_a_fixture_is_settled_whatever_follows_its_payments(server: Server, tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    path.write_text(
+        "defaults: {currency: EUR}\npayments:\n"
+        "- {order_id: a, amount: 5, then: [refund: 1]}\n"
+        "- {order_id: h, amount: 5, capture_method: MANUAL, then: [void]}\n"
+        "- {order_id: 'n-${uuid}', amount: 5}\n"
+    )
+    before = [(f"order {each}", "not on record", 0) for each in "ah"]
+    assert told(server.target, path, code=5) == [*before, (None, "rejected", 0)]
+    run = ran(server.target, path)
+    assert f"each is paid once: paycli pay {path} --target" in run.stderr
+    assert run_paycli("pay", path, "--target", server.target).returncode == 0
+    assert told(server.target, path, code=2) == [
+        ("order a", "paid", 1),
+        ("order h", "given back", 1),
+        (None, "rejected", 0),
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -92,25 +93,32 @@ def _run(
     from paycli.client.access import ANYHOW
     from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Verdict
-    from paycli.scenarios.runner import Target, run_suites
+    from paycli.scenarios.runner import run_suites
+    from paycli.scenarios.target import Target
 
     record.begin(
         [suite.result(step, Verdict.ERROR) for suite in suites for step in suite.all_steps]
     )
     last_words: Callable[[], str] = str
+    command = service.command
     if is_own:
         server = stack.enter_context(own_server())
         last_words = server.last_words
+        command = _command  # of a server that is gone then: one of one's own will do
         # How to get in elsewhere is of no use here.
         service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
     channel = stack.enter_context(service.connect())
-    target = Target(channel, service.timeout_s, service.target, last_words)
+    target = Target(channel, service.timeout_s, service.target, command, last_words)
     try:
         run_suites(suites, target, record, **how)
     except OutcomeUnknown as lost:
         if is_own:  # and what became of it is gone with it
             raise KeyboardInterrupt from lost
         raise
+
+
+def _command(*words: str) -> str:
+    return shlex.join(["paycli", *words])
 
 
 def _list(suites: Sequence[Suite], *, as_json: bool) -> None:
@@ -177,6 +185,8 @@ def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
     output.result(output.one_line(line))
     if first.reason:
         output.result(output.one_line(f"     {first.where}: {first.reason}"))
+    if first.again:
+        output.result(output.one_line(f"     again: {first.again}"))
 
 
 def _report_json(result: StepResult) -> None:
@@ -188,6 +198,7 @@ def _report_json(result: StepResult) -> None:
             "verdict": result.verdict,
             "duration_ms": round(result.duration_s * 1000, 3),
             "reason": result.reason or None,
+            "again": result.again or None,
         }
     )
 

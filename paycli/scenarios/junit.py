@@ -68,7 +68,8 @@ def _add_case(suite: ET.Element, result: StepResult) -> None:
     elif result.verdict in _TAGS:
         tag, kind = _TAGS[result.verdict]
         problem = _element(case, tag, {"message": result.reason, "type": kind})
-        problem.text = _NOT_XML.sub("\ufffd", f"{result.where}: {result.reason}")
+        again = f"\n\nagain: {result.again}" if result.again else ""
+        problem.text = _NOT_XML.sub("\ufffd", f"{result.where}: {result.reason}{again}")
 
 
 def _element(parent: ET.Element | None, tag: str, attributes: dict[str, str]) -> ET.Element:

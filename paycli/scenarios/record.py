@@ -21,7 +21,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step, how it ended, how long it took, and why it did not pass."""
+    """A step, how it ended, how long it took, and why it did not pass.
+
+    `again` is the command line that makes its call once more, if it failed.
+    """
 
     suite: str
     step: str
@@ -29,6 +32,7 @@ class StepResult:
     verdict: Verdict
     duration_s: float = 0.0
     reason: str = ""
+    again: str = ""
 
     @property
     def path(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -198,6 +199,25 @@ def test_the_teardown_runs_after_an_interrupt(tmp_path: Path) -> None:
     assert "b" not in seen
     assert "Interrupted before all calls of step 'a' had an answer" in said
     assert [line[:4] for line in shown.splitlines() if line.endswith("s: c")] == ["PASS"]
+
+
+def test_a_failed_step_says_how_to_make_its_call_again(server: Server, tmp_path: Path) -> None:
+    text = f"""
+steps:
+  - {{name: pay, {PAY}, request: {{order_id: "it's", amount: 12.5, currency: EUR, user_id: ada}}, save: {{id: payment_id}}}}
+  - {{name: get, {GET}, request: {{name: "payments/${{id}}"}}, expect: {{order_id: other}},
+     metadata: {{x-note: a b, x-api-token: tell-nobody}}}}
+"""
+    _, steps = smoke(server.target, tmp_path / "s.yaml", text, "--junit", str(tmp_path / "j.xml"))
+    assert steps["pay"]["again"] is None
+    again = steps["get"]["again"]
+    assert f"--target {server.target}" in again
+    assert "tell-nobody" not in again + (tmp_path / "j.xml").read_text()
+    run = run_paycli(*shlex.split(again)[1:])
+    assert json.loads(run.stdout)["order_id"] == "it's", run.stderr
+    shown = run_paycli("smoke", tmp_path / "s.yaml")
+    (line,) = [each for each in shown.stdout.splitlines() if "again: " in each]
+    assert "--target" not in line
 
 
 def test_the_steps_are_listed_without_a_server(tmp_path: Path) -> None:

@@ -564,8 +564,8 @@ CHANGES: Final = (
     ),
     Change(
         "smoke: a target that died is asked on",
-        "scenarios/runner.py",
-        "            raise _Gone(why, [_ended(ended, target)]) from problem\n",
+        "scenarios/target.py",
+        "            raise Gone(why, [ended_with(ended, target)]) from problem\n",
         "            return\n",
         "tests/cli/test_smoke.py tests/scenarios",
     ),
@@ -1146,8 +1146,8 @@ CHANGES: Final = (
     Change(
         "fixtures: sent as rows, though its key is another one each time",
         "client/orders.py",
-        "    if payment.is_new_each_run:\n",
-        "    if False:\n",
+        '    if payment.is_new_each_run:\n        return "${uuid} makes it another payment each time; run',
+        '    if False:\n        return "${uuid} makes it another payment each time; run',
         "tests/cli/test_pay_from_fixture.py",
     ),
     Change(

@@ -1,0 +1,113 @@
+"""The calls of a step, made and compared with what it expects."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
+
+from paycli.client.calls import build_request, call
+from paycli.errors import OutcomeUnknown
+from paycli.scenarios.references import Late, fill
+from paycli.scenarios.steps import CallStep, is_metadata_text
+from paycli.scenarios.target import Target, check_alive, ended_with
+
+Answers = MutableMapping[str, dict[str, Any]]  # by step
+
+_AT_ONCE_MAX: Final = 64
+
+
+class NotSent(Exception):
+    """A step cannot be sent, for what an earlier step did not answer."""
+
+
+def call_at_once(
+    calls: Sequence[CallStep], target: Target, each_with: Sequence[Answers]
+) -> list[list[str]]:
+    """The problems of each. Raises OutcomeUnknown at an interrupt."""
+    pool = ThreadPoolExecutor(min(len(calls), _AT_ONCE_MAX))
+    try:
+        return list(
+            pool.map(lambda call, answers: call_until(call, target, answers), calls, each_with)
+        )
+    except KeyboardInterrupt as interrupt:
+        raise OutcomeUnknown(
+            f"Interrupted before all calls of step '{calls[0].name}' had an answer; they may have been "
+            "carried out."
+        ) from interrupt
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def call_until(step: CallStep, target: Target, answers: Answers) -> list[str]:
+    """The problems of a call; of the last one, if it is tried until there are none."""
+    until = step.retry_until
+    if until is None:
+        return _call(step, target, answers)
+    give_up = time.monotonic() + until.timeout_s
+    tries = 0
+    while True:
+        problems = _call(step, target, answers)
+        tries += 1
+        if not problems:
+            return []
+        if time.monotonic() + until.every_s > give_up:
+            return [
+                f"still so after {until.timeout_s:g} s and {tries} tries: {problems[0]}",
+                *problems[1:],
+            ]
+        time.sleep(until.every_s)
+
+
+def _call(step: CallStep, target: Target, answers: Answers) -> list[str]:
+    request, metadata = request_of(step, answers)
+    started = time.perf_counter()
+    try:
+        response = call(target.channel, step.method, request, target.timeout_s, metadata)
+    except grpc.RpcError as ended:
+        took_ms = (time.perf_counter() - started) * 1000
+        check_alive(target, ended)
+        if step.expect_error is None:
+            return [ended_with(ended, target)]
+        return [*step.expect_error.unmet(ended, answers), *_late(step, took_ms)]
+    except KeyboardInterrupt as interrupt:
+        raise OutcomeUnknown(
+            f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
+            f"Its request was {json_format.MessageToDict(request, preserving_proto_field_name=True)}."
+        ) from interrupt
+    except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
+        return [f"the response cannot be shown as JSON: {problem}"]
+    took_ms = (time.perf_counter() - started) * 1000
+    if step.expect_error is not None and not step.either:
+        return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
+    answers[step.name] = response
+    return [*step.expect.unmet("", response, answers), *_late(step, took_ms)]
+
+
+def request_of(step: CallStep, answers: Answers) -> tuple[Message, tuple[tuple[str, str], ...]]:
+    """What is sent, with answers filled in. Raises NotSent."""
+    try:
+        for reference in step.needs:
+            reference.value(answers)
+        request = build_request(step.method, fill(step.request, answers))
+        metadata = tuple(
+            (key, value.fill(answers) if isinstance(value, Late) else value)
+            for key, value in step.metadata.items()
+        )
+    except (ValueError, LookupError) as problem:
+        raise NotSent(str(problem)) from problem
+    for key, value in metadata:
+        if not is_metadata_text(value):
+            raise NotSent(f"metadata {key} must be printable ASCII; '{value}' is not")
+    return request, metadata
+
+
+def _late(step: CallStep, took_ms: float) -> list[str]:
+    if step.within_ms is None or took_ms <= step.within_ms:
+        return []
+    return [f"expected an answer within {step.within_ms:g} ms, got it after {took_ms:.1f} ms"]

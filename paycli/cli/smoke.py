@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +14,10 @@ from paycli.cli import options, output
 from paycli.cli.file_schemas import shows_schema
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
-from paycli.errors import CheckFailed, OutcomeUnknown, PaycliError
+from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
+    from paycli.scenarios.own_server import OwnServer
     from paycli.scenarios.record import Record, StepResult
     from paycli.scenarios.suite import Suite
 
@@ -38,6 +39,16 @@ def smoke(
             metavar="HOST:PORT",
             help="The service to prove. Default: one of our own.",
         ),
+    ] = None,
+    serve: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MODULE:SERVICER", help="Prove servicers of your own, hosted for the run."
+        ),
+    ] = None,
+    store: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="The store of the own server. Default: a temporary one."),
     ] = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write JUnit XML here, however the run ends.")
@@ -61,6 +72,7 @@ def smoke(
 
     from paycli.scenarios.choice import choose
     from paycli.scenarios.locate import suite_paths
+    from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Record
     from paycli.scenarios.suite import read_suite
 
@@ -69,6 +81,13 @@ def smoke(
             choose([read_suite(path) for path in suites or suite_paths()], only or ()), as_json=json
         )
         return
+    given = [name for name, value in (("--serve", serve), ("--store", store)) if value]
+    if given and target is not None:
+        raise InputError(
+            f"{' and '.join(given)}: that is for a server of its own, without --target."
+        )
+    if len(given) > 1:
+        raise InputError("--store is for the payment engine; servicers of yours keep their own.")
     with termination_as_interrupt(), ExitStack() as stack:
         record = Record(partial(_report, as_json=json))
         address = "a server of its own" if target is None else target
@@ -77,7 +96,8 @@ def smoke(
             record.plan_suites(paths)
             chosen = choose([read_suite(path) for path in paths], only or ())
             how = {"strict": strict, "fail_fast": fail_fast}
-            _run(chosen, record, service, stack, how, is_own=target is None)
+            own = own_server(store, serve or ()) if target is None else None
+            _run(chosen, record, service, stack, how, own)
     _judge(record)
 
 
@@ -87,11 +107,9 @@ def _run(
     service: Service,
     stack: ExitStack,
     how: dict[str, bool],
-    *,
-    is_own: bool,
+    own: AbstractContextManager[OwnServer] | None,
 ) -> None:
     from paycli.client.access import ANYHOW
-    from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import run_suites
     from paycli.scenarios.target import Target
@@ -101,8 +119,8 @@ def _run(
     )
     last_words: Callable[[], str] = str
     command = service.command
-    if is_own:
-        server = stack.enter_context(own_server())
+    if own is not None:
+        server = stack.enter_context(own)
         last_words = server.last_words
         command = _command  # of a server that is gone then: one of one's own will do
         # How to get in elsewhere is of no use here.
@@ -112,7 +130,7 @@ def _run(
     try:
         run_suites(suites, target, record, **how)
     except OutcomeUnknown as lost:
-        if is_own:  # and what became of it is gone with it
+        if own is not None:  # and what became of it is gone with it
             raise KeyboardInterrupt from lost
         raise
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,17 +43,24 @@ class OwnServer:
 
 
 @contextmanager
-def own_server(store: Path | None = None) -> Iterator[OwnServer]:
+def own_server(
+    store: Path | str | None = None, servicers: Sequence[str] = ()
+) -> Iterator[OwnServer]:
     """Start a server on a free port, with a temporary store unless one is named; always stop it.
 
-    Raises StartError.
+    A store is a file, or a URL as `serve` takes it. With `servicers` (MODULE:SERVICER) it hosts those
+    instead of the payment engine. Raises StartError.
     """
     with ExitStack() as stack:
         with _endings_wait():
             folder = Path(stack.enter_context(_temporary_folder()))
             port_file, log = folder / "port", folder / "log"
-            arguments = ["serve", "--port", "0", "--port-file", str(port_file)]
-            arguments += ["--store", f"sqlite:///{store or folder / 'store.db'}"]
+            arguments = ["serve", *servicers, "--port", "0", "--port-file", str(port_file)]
+            if not servicers:
+                url = (
+                    store if isinstance(store, str) else f"sqlite:///{store or folder / 'store.db'}"
+                )
+                arguments += ["--store", url]
             process = _start(arguments, log, stack)
         port = _wait_for_port(process, port_file, log)
         yield OwnServer(f"localhost:{port}", process.pid, lambda: _last_words(process, log))

@@ -220,6 +220,62 @@ steps:
     assert "--target" not in line
 
 
+SERVICER = """
+import payment_pb2, payment_pb2_grpc
+
+class PaymentServiceImpl(payment_pb2_grpc.PaymentServiceServicer):
+    def ProcessPayment(self, request, context):
+        if request.order_id == "die":
+            import os
+            print("there I go", flush=True)
+            os._exit(7)
+        return payment_pb2.PaymentResponse(payment_id="12345", status="SUCCESS")
+"""
+
+
+def test_servicers_of_ones_own_are_proved(tmp_path: Path) -> None:
+    proto = Path(__file__).parents[2] / "proto"
+    line = ["-m", "grpc_tools.protoc", f"-I{proto}", "--python_out=.", "--grpc_python_out=."]
+    subprocess.run([sys.executable, *line, "payment.proto"], cwd=tmp_path, check=True)
+    (tmp_path / "payment_service.py").write_text(SERVICER)
+    words = ("smoke", "--serve", "payment_service:PaymentServiceImpl")
+    proved = run_paycli(*words, cwd=tmp_path)
+    assert (proved.returncode, proved.stdout.count("PASS")) == (0, 2), proved.stderr
+    assert "SKIP" in proved.stdout
+    path = tmp_path / "s.yaml"
+    path.write_text(f"steps: [{{name: a, {PAY}, request: {{order_id: die}}}}]\n")
+    died = run_paycli(*words, path, cwd=tmp_path)
+    assert died.returncode == 1
+    assert "ended with exit code 7; it said last: there I go" in died.stdout
+    gone = run_paycli("smoke", "--serve", "nothing:Here", cwd=tmp_path)
+    assert gone.returncode == 1
+    assert "The server for this run did not start: " in gone.stderr
+    assert "nothing" in gone.stderr
+
+
+def test_a_store_of_ones_own_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "s.yaml"
+    path.write_text(
+        f"steps: [{{name: a, {PAY}, request: {{order_id: o, amount: 5, currency: EUR}}}}]\n"
+    )
+    store = f"sqlite:///{tmp_path}/kept.db"
+    assert run_paycli("smoke", path, "--store", store).returncode == 0
+    assert run_paycli("db", "verify", "--store", store).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--serve", "a:B", "--target", "localhost:1"), "--serve: that is for a server of its own"),
+        (("--serve", "a:B", "--store", "sqlite:///x.db"), "servicers of yours keep their own"),
+    ],
+)
+def test_what_is_not_for_this_server_is_refused(words: tuple[str, ...], said: str) -> None:
+    refused = run_paycli("smoke", *words)
+    assert refused.returncode == 2
+    assert said in refused.stderr
+
+
 def test_the_steps_are_listed_without_a_server(tmp_path: Path) -> None:
     path = tmp_path / "s.yaml"
     path.write_text(FAILING % "SUCCESS")

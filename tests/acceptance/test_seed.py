@@ -111,7 +111,7 @@ def test_smoke_proves_the_plain_server_and_says_what_it_skips(plain_server: str)
     assert smoke.returncode == 0, smoke.stdout + smoke.stderr
     assert smoke.stdout.count("PASS") == 2
     assert (
-        "the target has no health service that could say that it offers payment.PaymentService"
+        "the target has no health service that could say that it offers paycli.payments.v1.Payments"
         in smoke.stdout
     )
     assert "2 passed, 0 failed, 48 skipped" in smoke.stderr

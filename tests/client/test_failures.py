@@ -149,7 +149,7 @@ def _throws(*_: object) -> None:
         (_throws, "UNKNOWN"),
         (lambda *_: None, "INTERNAL"),
         (
-            lambda *_: payment_pb2.PaymentResponse(payment_id="p" * 5_000_000, status="SUCCESS"),
+            lambda *_: payment_pb2.PaymentResponse(payment_id="p" * 68_000_000, status="SUCCESS"),
             "RESOURCE_EXHAUSTED",
         ),
     ],

@@ -463,7 +463,10 @@ def test_a_token_only_fits_its_own_list_and_is_whole(
     }.items():
         whole = request["page_token"]
         assert client.call(method, request)
-        for damaged in (whole[:-1], whole[:-4], "A" + whole[1:], whole[:-2] + "zz", whole + "AAAA"):
+        at_first, within = (
+            f"{whole[:at]}{'B' if whole[at] == 'A' else 'A'}{whole[at + 1 :]}" for at in (0, 9)
+        )
+        for damaged in (whole[:-1], whole[:-4], at_first, within, f"{whole}AAAA"):
             with refused("PAGE_TOKEN_INVALID"):
                 client.call(method, request | {"page_token": damaged})
 

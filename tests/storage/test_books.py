@@ -107,7 +107,7 @@ def silent(done: int, of_all: int) -> None:
     """No progress bar."""
 
 
-def verify(path: Path, since: str = "") -> Verified:
+def verify(path: Path, since: str | None = None) -> Verified:
     """All of it."""
     return verify_store(url(path), silent, since)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import os
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +70,7 @@ class LongDocument:
         self._file: BinaryIO | None = None
         # A pipe is there once.
         self._bytes = None if path.is_file() else read_bytes(path)
+        self._stamp: tuple[int, ...] | None = None
 
     @property
     def bytes_read(self) -> int:
@@ -102,6 +104,7 @@ class LongDocument:
                     continue
                 entries[name] = self._node(loader.get_event())
                 while not loader.check_event(yaml.SequenceEndEvent):
+                    self._refuse_change()
                     yield self._composed(loader)
                 loader.get_event()
 
@@ -120,6 +123,18 @@ class LongDocument:
                 raise DocumentError(self.path, f"cannot be unpacked: {problem}.") from problem
             finally:
                 loader.dispose()
+
+    def _refuse_change(self) -> None:
+        """What was checked is what is sent. Raises DocumentError for a file that is another one now."""
+        if self._file is None or self._bytes is not None:
+            return
+        now = os.fstat(self._file.fileno())
+        stamp = (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns)
+        if self._stamp not in (None, stamp):
+            raise DocumentError(
+                self.path, "the file was changed meanwhile; nothing more is read of it."
+            )
+        self._stamp = stamp
 
     def _opened(self) -> BinaryIO:
         if self._bytes is not None:

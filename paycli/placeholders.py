@@ -36,11 +36,18 @@ def expand(text: str, values: Values) -> str:
             return _environment(name.removeprefix("env:"))
         if name in values:
             return values[name]()
-        raise ValueError(
-            f"nothing fills {found[0]}; {nearest(name, ('env:NAME', 'uuid', *values))}"
-        )
+        raise ValueError(f"nothing fills {found[0]}; {_hint(name, values)}")
 
     return _PLACEHOLDER.sub(fill, text) if "${" in text else text
+
+
+def _hint(name: str, values: Values) -> str:
+    """What was meant: of a name with dots another field of the same thing, never that of another."""
+    thing, dot, _ = name.rpartition(".")
+    known = [each for each in values if each.startswith(f"{thing}.")] if dot else list(values)
+    if dot and not known:
+        return f"nothing above is called '{thing.rpartition('.')[2]}'."
+    return nearest(name, known if dot else ("env:NAME", "uuid", *known))
 
 
 def _environment(name: str) -> str:

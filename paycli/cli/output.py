@@ -142,7 +142,7 @@ def error(problem: PaycliError, *, as_json: bool) -> None:
     else:
         is_open = problem.retry is Retry.UNKNOWN and problem.command
         command = f" To learn the outcome: {problem.command}" if is_open else ""
-        again = f" To send it again, with the same key: {problem.again}" if problem.again else ""
+        again = f" To send the same again: {problem.again}" if problem.again else ""
         progress(f"Error: {problem}{command}{again}")
 
 

@@ -103,7 +103,9 @@ def pay(
         elif amount is not None:
             code = _pay_one(amount, order, service, retry or 0.0, dry_run=dry_run, as_json=json)
         else:
-            paths, chosen = fixtures or [], (changes or [], only or [])
+            stdin = Path("/dev/stdin")
+            paths = [stdin if str(each) == "-" else each for each in fixtures or []]
+            chosen = (changes or [], only or [])
             code = _pay_fixtures(
                 paths,
                 chosen,

@@ -13,7 +13,7 @@ from paycli.cli.pay_one import CUT_OFF, name_ways, why_cut_off
 from paycli.cli.service import Service
 from paycli.client.charges import Paid
 from paycli.client.fixture_choices import Choices
-from paycli.client.fixture_payments import Mistaken
+from paycli.client.fixture_payments import FixturePayment, Mistaken
 from paycli.client.fixtures import Fixture
 from paycli.client.follow_ups import Done, Ending
 from paycli.client.runs import Outcome, Result, Run
@@ -35,8 +35,9 @@ def pay_fixtures(
     """Check all, then send all in order; the exit code is the worst that is true."""
     fixtures = [Fixture(path, choices) for path in paths]
     wrong = sum(map(_mistakes_in, fixtures))
-    choices.refuse_unused()
-    report = _Report(service, as_json=as_json)
+    if not wrong:  # what is wrong may be what was chosen
+        choices.refuse_unused()
+    report = _Report(service, choices, as_json=as_json)
     run = Run(chain.from_iterable(each.to_send() for each in fixtures), report)
     broken = [str(each.path) for each in fixtures if each.is_broken]
     if broken:
@@ -86,8 +87,9 @@ class _Report:
     As JSON, all of it is on stdout.
     """
 
-    def __init__(self, service: Service, *, as_json: bool) -> None:
+    def __init__(self, service: Service, choices: Choices, *, as_json: bool) -> None:
         self._service = service
+        self._choices = choices
         self._as_json = as_json
         self._mistakes = Mistakes()
         self.stdout_is_lost = False
@@ -119,15 +121,27 @@ class _Report:
 
     def _name_commands(self, result: Result) -> None:
         """What to type after each failure."""
-        if isinstance(result.entry, Mistaken):
+        entry = result.entry
+        if isinstance(entry, Mistaken):
             return
         if result.problem is not None:
-            name_ways(result.problem, result.entry.charge, self._service)
+            name_ways(result.problem, entry.charge, self._service, self._again(entry))
         for each in result.done:
             if each.problem is None or each.problem.retry is Retry.NO or result.paid is None:
                 continue
-            words = each.follow_up.words(result.paid.payment_id)
-            each.problem.command = self._service.command(*words)
+            payment_id = result.paid.payment_id
+            each.problem.command = self._service.command("payments", "get", payment_id)
+            each.problem.again = self._service.command(*each.follow_up.words(payment_id))
+
+    def _again(self, payment: FixturePayment) -> str | None:
+        """The command that sends it again as it is meant; None where `pay --amount` does."""
+        if not (payment.charge.is_manual or payment.then):
+            return None
+        if payment.unknown_by:
+            return ""
+        only = ["--only", payment.name or payment.charge.order_id]
+        words = ["pay", str(payment.path), *self._choices.words]
+        return self._service.command(*words, *(only if only[1] else []))
 
 
 def _print_paid(paid: Paid) -> None:

@@ -123,6 +123,7 @@ def _source(
 ) -> tuple[Rows | Fixture, Iterator[Order | Rejected]]:
     """The file, and the payments in it."""
     from paycli.client.orders import orders_of, orders_of_fixture, why_not_among_many
+    from paycli.client.runs import Outcome
 
     if is_fixture(given.path):
         from paycli.client.fixtures import Fixture
@@ -135,7 +136,7 @@ def _source(
         if said := [option for option, value in ignored.items() if value]:
             raise InputError(f"{', '.join(said)}: not for a fixture; write it into {given.path}.")
         fixture = Fixture(given.path)
-        return fixture, orders_of_fixture(fixture, why_not_among_many)
+        return fixture, orders_of_fixture(fixture, why_not_among_many, Outcome.REJECTED)
     from paycli.rows import Rows
 
     rows = stack.enter_context(Rows(given.path, names_of(given.mapped)))
@@ -304,9 +305,10 @@ class _Report:
             self._tell_of(self._rejects, "has the rows that were not taken, with the reasons.")
         if self._unknown.count:
             settle = to_settle(str(self._unknown.path), self._service)
-            again = f"'paycli pay --from {self._unknown.path}' sends them again."
+            again = self._service.command("pay", "--from", str(self._unknown.path))
             self._tell_of(
-                self._unknown, f"has the rows that may be paid; '{settle}' tells, {again}"
+                self._unknown,
+                f"has the rows that may be paid; '{settle}' tells, '{again}' sends them again.",
             )
 
     def _tell_of(self, file: RowFile, what: str) -> None:

@@ -95,13 +95,20 @@ def why_cut_off(ended: BaseException) -> str:
     return str(ended).rstrip(".")
 
 
-def name_ways(problem: PaycliError, charge: Charge, service: Service) -> None:
-    """Say what to type after a failure: what tells its outcome, sends it again, or is in its way."""
+def name_ways(
+    problem: PaycliError, charge: Charge, service: Service, again: str | None = None
+) -> None:
+    """Say what to type after a failure: what tells its outcome, sends it again, or is in its way.
+
+    `again` is the command that sends it once more, if it takes another than `pay --amount`.
+    """
+    if again is None:
+        again = _once_more(charge, service)
     if problem.retry is Retry.UNKNOWN:
         problem.command = to_settle(charge.idempotency_key or charge.order_id, service)
-        problem.again = _once_more(charge, service)
+        problem.again = again
     elif problem.retry is Retry.SAME_KEY:
-        problem.command = _once_more(charge, service)
+        problem.command = again
     elif first := problem.metadata.get("firstPaymentId"):
         problem.command = service.command("payments", "get", first)
 

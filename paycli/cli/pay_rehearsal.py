@@ -34,7 +34,8 @@ def rehearse_fixtures(
             else:
                 mistakes.tell(each.problems)
     mistakes.close()
-    choices.refuse_unused()
+    if not code:  # what is wrong may be what was chosen
+        choices.refuse_unused()
     return code
 
 

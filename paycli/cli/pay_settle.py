@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from paycli.client.settling import Asked, Settled, Verdict
 
 _EXIT_INTERRUPTED: Final = 130
+_PAYMENT_ID: Final = re.compile("pay_[0-9a-f]{32}")
+_FILES: Final = (".csv", ".ndjson", ".jsonl", ".yaml", ".yml", ".gz")
 
 
 @calls_service
@@ -53,6 +56,9 @@ def pay_settle(
     from paycli.cli.row_files import RowFile
 
     _refuse_overwriting(what, unknown)
+    _refuse_missing(what)
+    if unknown is not None and any(pay_from.is_fixture(Path(each)) for each in what):
+        raise InputError("--unknown is for rows; a fixture has all that its payments need.")
     asked = _Asked(what, pay_from.names_of(mapped or []), pay_from.reading_of(currency, decimal))
     with termination_as_interrupt() as interrupts, ExitStack() as stack:
         kept = stack.enter_context(RowFile(unknown, append=True)) if unknown else None
@@ -96,6 +102,15 @@ def _is_file(word: str) -> bool:
         return False
 
 
+def _refuse_missing(what: Sequence[str]) -> None:
+    """A file that is not there is no order."""
+    for each in what:
+        if each.lower().endswith(_FILES) and not _is_file(each):
+            raise InputError(f"{each}: no such file.")
+        if _PAYMENT_ID.fullmatch(each):
+            raise InputError(f"{each} is a payment's id; 'paycli payments get {each}' shows it.")
+
+
 def _refuse_overwriting(what: Sequence[str], written: Path | None) -> None:
     if written is None or not written.exists():
         return
@@ -122,6 +137,7 @@ class _Asked(NamedTuple):
         """The words, and the rows of those that are files; `idle` is called while a pipe brings none."""
         from paycli.client.fixtures import Fixture
         from paycli.client.orders import orders_of, orders_of_fixture, why_not_known
+        from paycli.client.runs import Outcome
         from paycli.client.settling import Asked
         from paycli.rows import Rows
 
@@ -130,7 +146,7 @@ class _Asked(NamedTuple):
                 yield Asked(word)
                 continue
             if pay_from.is_fixture(Path(word)):
-                orders = orders_of_fixture(Fixture(Path(word)), why_not_known)
+                orders = orders_of_fixture(Fixture(Path(word)), why_not_known, Outcome.UNKNOWN)
                 yield from (Asked(each, Path(word)) for each in orders)
                 continue
             with Rows(Path(word), self.names) as rows:
@@ -151,6 +167,7 @@ class _Report:
         self._kept = kept
         self._words: list[str] = []
         self._rows: Counter[Path] = Counter()
+        self._new_each_run: set[Path] = set()
 
     def __call__(self, settled: Settled) -> None:
         from paycli.client.settling import Verdict
@@ -161,6 +178,8 @@ class _Report:
             self._show(settled)
         if settled.verdict is Verdict.NOT_ON_RECORD:
             self._note(settled.asked)
+        elif settled.verdict is Verdict.UNKNOWN and settled.asked.path is not None:
+            self._new_each_run.add(settled.asked.path)
         if self._kept is not None and settled.verdict in (Verdict.NOT_ON_RECORD, Verdict.UNKNOWN):
             self._keep(self._kept, settled)
 
@@ -201,24 +220,23 @@ class _Report:
             parts = [f"{totals[each]:,} {each}" for each in Verdict if totals[each]] or ["none"]
             output.progress(f"{output.counted(totals.total(), 'payment')}: {', '.join(parts)}.")
         for word in self._words:
-            keyed = ["--amount", "AMOUNT", "--currency", "CODE", "--idempotency-key", word]
-            again = self._line(*keyed)
-            self._advise(
-                f"{word} is", "it is", f"{again} (--order-id and --user-id, if it has no key)"
-            )
+            self._advise(f"{word} is", "Sent again as it was, with the same key, it is paid once.")
         for path, count in self._rows.items():
             rows = f"{path}: {output.counted(count, 'row')}"
             # A fixture is sent with all that follows its payments.
             source = [str(path)] if pay_from.is_fixture(path) else ["--from", str(path)]
             again = self._line(*source, *self._asked.reading_words())
-            self._advise(rows, "each is", again)
+            is_sent_once = path not in self._new_each_run
+            self._advise(
+                rows,
+                f"Sent again with the same key, each is paid once: {again}" if is_sent_once else "",
+            )
         if self._kept is not None and self._kept.count:
             output.progress(f"{self._kept.path} has the rows that stay unknown.")
 
-    def _advise(self, what: str, each_is: str, again: str) -> None:
+    def _advise(self, what: str, again: str) -> None:
         said = f"{what} not on record now; that does not prove that a call under way will not land."
-        said += f" Sent again with the same key, {each_is} paid once: {again}"
-        output.progress(output.one_line(said))
+        output.progress(output.one_line(f"{said} {again}".rstrip()))
 
     def _line(self, *words: str) -> str:
         return shlex.join(["paycli", "pay", *words, *self._service.words()])

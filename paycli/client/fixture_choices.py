@@ -38,6 +38,8 @@ class Choices:
         """Raises InputError for a change that no fixture could take."""
         self._changes = [_change(each) for each in changes]
         self._only = dict.fromkeys(only, False)
+        self.words = [word for each in self._changes for word in ("--set", each.written)]
+        """The options that set the same again."""
         self._names: dict[str, None] = {}
 
     def set_defaults(self, fields: Mapping[str, Node]) -> dict[str, Node]:
@@ -62,7 +64,9 @@ class Choices:
         """Raises InputError for what no fixture has."""
         for change in self._changes:
             if not change.is_used:
-                raise InputError(f"--set {change.written}: {self._none(change.entry)}")
+                number = change.entry
+                none = f"there is no payment number {number}." if number.isdecimal() else ""
+                raise InputError(f"--set {change.written}: {none or self._none(number)}")
         for name, is_used in self._only.items():
             if not is_used:
                 raise InputError(f"--only {name}: {self._none(name)}")
@@ -77,8 +81,6 @@ class Choices:
         return changed
 
     def _none(self, name: str) -> str:
-        if name.isdecimal():
-            return f"there is no payment number {name}."
         if not self._names:
             return f"no payment is called '{name}'; none has a name."
         return f"no payment is called '{name}'; {nearest(name, self._names)}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from paycli.client.charges import AUTHORIZED, Charge, Paid, charge
-from paycli.client.follow_ups import FollowUp, read_follow_up
+from paycli.client.follow_ups import FollowUp, read_follow_ups
 from paycli.documents import Node, nearest
 from paycli.errors import DocumentError, InvalidPayment
 from paycli.placeholders import UUID, Values, expand
@@ -21,6 +21,7 @@ PAYMENT_KEYS: Final = ("name", *DEFAULT_KEYS)
 STATUSES: Final = (SUCCESS, FAILED, AUTHORIZED)
 CAPTURE_METHODS: Final = ("AUTOMATIC", "MANUAL")
 EXPECT_KEYS: Final = ("status", "decline_reason")
+_REFERENCE: Final = "${payments."
 # Right values in place of wrong ones, to find what else is wrong.
 _STAND_INS: Final = {"order_id": "order", "amount": "1", "currency": "EUR"}
 
@@ -57,8 +58,8 @@ class FixturePayment:
     line: int
     name: str = ""
     then: tuple[FollowUp, ...] = ()
-    is_new_each_run: bool = False
-    """Whether its key is another one each time the file is read."""
+    unknown_by: str = ""
+    """What in its key the file does not tell: `${uuid}`, or an answer; "" for nothing."""
     answers: dict[str, Paid] | None = field(default=None, compare=False)
     """What payments with a name got, for those below; None where nothing is sent."""
 
@@ -110,7 +111,7 @@ class EntryReader:
         if self._mistakes or checked is None:
             return Mistaken(path, line, tuple(self._mistakes))
         return FixturePayment(
-            checked, expect, path, line, name, then, self._is_new_each_run(), answers
+            checked, expect, path, line, name, then, self._unknown_by(checked), answers
         )
 
     def _kept(self) -> AbstractContextManager[None]:
@@ -155,9 +156,12 @@ class EntryReader:
                     return None
                 texts[problem.field] = stand_in
 
-    def _is_new_each_run(self) -> bool:
-        key = ("idempotency_key",) if "idempotency_key" in self._fields else ("order_id", "user_id")
-        return any(UUID in self._fields[each].raw.value for each in key if each in self._fields)
+    def _unknown_by(self, checked: Charge) -> str:
+        key = ("idempotency_key",) if checked.idempotency_key else ("order_id", "user_id")
+        texts = [self._fields[each].raw.value for each in key if each in self._fields]
+        return next(
+            (each for each in (UUID, _REFERENCE) if any(each in text for text in texts)), ""
+        )
 
     def _filled(self, written: str) -> str:
         return expand(written, self._values)
@@ -196,13 +200,10 @@ class EntryReader:
         return usual
 
     def _follow_ups(self, checked: Charge) -> tuple[FollowUp, ...]:
-        found: list[FollowUp] = []
         with self._kept():
-            items = self._fields["then"].items("then") if "then" in self._fields else ()
-            for number, each in enumerate(items, 1):
-                with self._kept():
-                    found.append(read_follow_up(each, number, checked))
-        return tuple(found)
+            if "then" in self._fields:
+                return tuple(read_follow_ups(self._fields["then"], checked, self._mistakes))
+        return ()
 
 
 @contextmanager

@@ -106,7 +106,7 @@ class Fixture:
             if name and repeat > 1:
                 raise own["name"].error("name: a payment with 'repeat' is many; it has no name.")
         for n in range(1, repeat + 1):
-            earlier.left_out = ""
+            earlier.missing = ""
             own_values: dict[str, Callable[[], str]] = {"n": partial(str, n)}
             values = ChainMap(own_values, earlier.values)
             entry = EntryReader(node, fields, values, mistakes).entry(name, earlier.answers)
@@ -115,14 +115,22 @@ class Fixture:
             if isinstance(entry, Mistaken):
                 yield entry
                 return
-            is_wanted = self._choices.is_wanted(name, entry.charge.order_id)
+            # Of an order that depends on an answer only a name tells which it is.
+            order_id = "" if entry.unknown_by else entry.charge.order_id
+            is_wanted = self._choices.is_wanted(name, order_id)
             if name:
                 earlier.keep(name, entry.charge, is_sent=is_wanted)
-            if is_wanted and earlier.left_out:
-                said = f"it refers to payment '{earlier.left_out}', which --only leaves out."
-                yield Mistaken(node.path, node.line, (node.error(said),))
+            if is_wanted and earlier.missing:
+                yield Mistaken(node.path, node.line, (earlier.problem(node),))
             elif is_wanted:
                 yield entry
+
+
+class Unanswered(DocumentError):
+    """A payment refers to the answer of one that got none, or is not sent; itself it is right."""
+
+    exit_code = 1
+    reason = "REFERENCE_UNANSWERED"
 
 
 class _Earlier:
@@ -131,8 +139,9 @@ class _Earlier:
     def __init__(self, answers: dict[str, Paid] | None) -> None:
         self.answers = answers
         self.values: dict[str, Callable[[], str]] = {}
-        self.left_out = ""
-        """The payment that is not sent, if one was referred to."""
+        self.missing = ""
+        """The payment without an answer that was referred to, if one was."""
+        self._is_missing_sent = False
         self._names: set[str] = set()
 
     def new_name(self, written: str) -> str:
@@ -148,6 +157,13 @@ class _Earlier:
         self._names.add(written)
         return written
 
+    def problem(self, node: Node) -> DocumentError:
+        """What is wrong with a payment that refers to one without an answer."""
+        said = f"it refers to payment '{self.missing}', which"
+        if not self._is_missing_sent:
+            return node.error(f"{said} --only leaves out.")
+        return Unanswered(node.path, f"{said} got no answer.", node.line, node.column)
+
     def keep(self, name: str, charge: Charge, *, is_sent: bool) -> None:
         """Let those below refer to it."""
         for field in REFERABLE:
@@ -157,12 +173,12 @@ class _Earlier:
     def _value(self, name: str, field: str, charge: Charge, *, is_sent: bool) -> str:
         told: Mapping[str, object] = charge.as_dict()
         if field not in told:
-            if not is_sent:
-                self.left_out = name
-            if self.answers is None or not is_sent:
+            if not is_sent or (self.answers is not None and name not in self.answers):
+                self.missing = name
+                self._is_missing_sent = is_sent
                 return f"{field}-of-{name}"
-            if name not in self.answers:
-                raise ValueError(f"it refers to payment '{name}', which got no answer.")
+            if self.answers is None:
+                return f"{field}-of-{name}"
             told = self.answers[name].as_dict()
         return str(told[field] or "")
 
@@ -175,7 +191,9 @@ def _once(node: Node, payment: FixturePayment, seen: Seen) -> FixtureEntry:
         return payment
     if above == node.line:
         field = "idempotency_key" if charge.idempotency_key else "order_id"
-        said = f"{charge.name} comes more than once; write ${{n}} into its {field}, or leave out repeat."
+        said = (
+            f"{charge.name} comes more than once; write ${{n}} into its {field}, or list it once."
+        )
     else:
         said = f"{charge.name} stands in line {above} already; pay it once."
     return Mistaken(payment.path, payment.line, (node.error(said),))

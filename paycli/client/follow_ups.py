@@ -9,17 +9,18 @@ then:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
-from paycli.client.charges import Charge
+from paycli.client.charges import Charge, Paid
 from paycli.client.payments import Changed, Payments, unknown
 from paycli.client.persistence import Persistence
 from paycli.client.records import Record
 from paycli.documents import Node
-from paycli.errors import CheckFailed, InvalidPayment, OutcomeUnknown, PaycliError
+from paycli.errors import CheckFailed, DocumentError, InvalidPayment, OutcomeUnknown, PaycliError
 from paycli.payments.money import decimal_from_minor, minor_from_decimal
 
 
@@ -39,6 +40,7 @@ class Ending(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"
     NOT_DONE = "not done"
+    NOT_ASKED = "not asked again"  # what must be refused, of a payment that was there before
 
 
 KEYS: Final = {
@@ -80,10 +82,14 @@ class FollowUp:
         """The error that it was sent and somebody ended the command before an answer came."""
         return unknown(f"Interrupted before an answer to the {self.action} came")
 
-    def carry_out(
-        self, payments: Payments, payment_id: str, currency: str, persistence: Persistence
-    ) -> Done:
-        """Do it; nothing is raised but interrupts."""
+    def carry_out(self, payments: Payments, paid: Paid, persistence: Persistence) -> Done:
+        """Do it; nothing is raised but interrupts.
+
+        What must be refused is asked for once: after all that follows it might be carried out.
+        """
+        if self.expect_error and paid.replayed:
+            return Done(self, is_left_out=True)
+        payment_id, currency = paid.payment_id, paid.charge.currency
         try:
             changed = persistence.until_answered(
                 lambda: self._change(payments, payment_id, currency)
@@ -128,16 +134,19 @@ class Done:
     record: Record | None = None
     replayed: bool = False
     problem: PaycliError | None = None
+    is_left_out: bool = False
 
     @property
     def is_refused(self) -> bool:
         """Whether it got the error that was expected."""
-        return self.record is None and self.problem is None
+        return self.record is None and self.problem is None and not self.is_left_out
 
     @property
     def ending(self) -> Ending:
-        """How it ended; an error that was expected is as good as done."""
-        if self.problem is None:
+        """How it ended: an error that was expected is as good as done, and what was done is done."""
+        if self.is_left_out:
+            return Ending.NOT_ASKED
+        if self.problem is None or self.record is not None:
             return Ending.DONE_BEFORE if self.replayed else Ending.DONE
         return Ending.UNKNOWN if isinstance(self.problem, OutcomeUnknown) else Ending.FAILED
 
@@ -146,8 +155,18 @@ class Done:
         return {**self.follow_up.as_dict(), "outcome": self.ending, "result": self.record}
 
 
-def read_follow_up(node: Node, number: int, charge: Charge) -> FollowUp:
-    """The entry of `then:` with this number, from 1. Raises DocumentError."""
+def read_follow_ups(node: Node, charge: Charge, mistakes: list[DocumentError]) -> list[FollowUp]:
+    """The entries of `then:`, but for those that are mistakes. Raises DocumentError if it is no list."""
+    found: list[FollowUp] = []
+    for each in node.items("then"):
+        try:
+            found.append(_follow_up(each, found, charge))
+        except DocumentError as problem:
+            mistakes.append(problem)
+    return found
+
+
+def _follow_up(node: Node, above: list[FollowUp], charge: Charge) -> FollowUp:
     action, value = _action(node)
     fields: dict[str, Node] = {}
     if value is not None and not value.is_null:
@@ -155,17 +174,39 @@ def read_follow_up(node: Node, number: int, charge: Charge) -> FollowUp:
             fields = {"amount": value}
         else:
             fields = value.fields(action, KEYS[action])
+    expect_error = fields["expect_error"].text("expect_error") if "expect_error" in fields else ""
+    if not expect_error:
+        _refuse_impossible(node, action, fields, charge)
+    alike = [
+        each
+        for each in above
+        if each.action is action and bool(each.expect_error) == bool(expect_error)
+    ]
     return FollowUp(
         action,
         _amount(fields["amount"], charge.currency) if "amount" in fields else None,
         final="final" in fields and _is_true(fields["final"]),
         reason=fields["reason"].text("reason") if "reason" in fields else "",
-        expect_error=fields["expect_error"].text("expect_error")
-        if "expect_error" in fields
-        else "",
-        key=_key(charge, number, action),
+        expect_error=expect_error,
+        key=_key(charge, f"{action} {expect_error and 'refused'}", len(alike) + 1),
         line=node.line,
     )
+
+
+def _refuse_impossible(
+    node: Node, action: Action, fields: Mapping[str, Node], charge: Charge
+) -> None:
+    """Find what can only fail before any money moves."""
+    if action is not Action.REFUND and not charge.is_manual:
+        raise node.error(
+            f"{action}: it is taken at once; only 'capture_method: MANUAL' holds it first."
+        )
+    if "amount" in fields:
+        amount = minor_from_decimal(_amount(fields["amount"], charge.currency), charge.currency)
+        if amount > charge.amount:
+            raise fields["amount"].error(
+                f"{action}: that is more than the payment's {charge.decimal_amount}."
+            )
 
 
 def _action(node: Node) -> tuple[Action, Node | None]:
@@ -200,7 +241,11 @@ def _is_true(node: Node) -> bool:
     return value
 
 
-def _key(charge: Charge, number: int, action: Action) -> str:
-    """The same whenever the fixture is paid again: then it is done once."""
-    digest = sha256(f"{number} {action} {charge.request_key}".encode()).hexdigest()
-    return f"fixture-{action}-{digest[:32]}"
+def _key(charge: Charge, what: str, number: int) -> str:
+    """The same whenever the fixture is paid again: then it is done once.
+
+    Of the payment, and how many of its kind stand above it: what else is put before it, or taken away,
+    changes nothing, and another amount in its place is a conflict.
+    """
+    digest = sha256(f"{what} {number} {charge.request_key}".encode()).hexdigest()
+    return f"fixture-{what.split()[0]}-{digest[:32]}"

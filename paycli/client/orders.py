@@ -7,9 +7,10 @@ from typing import Final, NamedTuple
 
 from paycli.client.charges import Charge, charge
 from paycli.client.fixture_payments import PAID, FixturePayment
-from paycli.client.fixtures import Fixture
+from paycli.client.fixtures import Fixture, Unanswered
 from paycli.client.runs import Outcome
 from paycli.errors import DocumentError, InputError, InvalidPayment
+from paycli.placeholders import UUID
 from paycli.rows import Row
 
 COLUMNS: Final = ("order_id", "amount", "currency", "user_id", "idempotency_key")
@@ -55,25 +56,26 @@ def orders_of(rows: Iterable[Row | DocumentError], reading: Reading) -> Iterator
 
 
 def orders_of_fixture(
-    fixture: Fixture, why_not: Callable[[FixturePayment], str]
+    fixture: Fixture, why_not: Callable[[FixturePayment], str], left_out: Outcome
 ) -> Iterator[Order | Rejected]:
-    """The payments of a fixture, without those for which `why_not` has a reason.
+    """The payments of a fixture; those for which `why_not` has a reason meet the end `left_out`.
 
     Raises DocumentError where the file cannot be read on.
     """
     for entry in fixture.to_send():
         if isinstance(entry, FixturePayment):
             fields = {name: str(value or "") for name, value in entry.charge.as_dict().items()}
-            why = why_not(entry)
-            problem = InputError(f"{why}.") if why else None
+            if not (why := why_not(entry)):
+                yield Order(entry.line, fields, entry.charge)
+                continue
+            del fields["amount"]  # as a row it would be another payment
+            yield Rejected(entry.line, fields, InputError(f"{why}."), left_out)
         elif fixture.is_broken:
             raise entry.problems[0]
         else:
-            fields, problem = {}, InputError(" ".join(map(_without_file, entry.problems)))
-        if problem is not None:
-            yield Rejected(entry.line, fields, problem)
-        elif isinstance(entry, FixturePayment):
-            yield Order(entry.line, fields, entry.charge)
+            said = InputError(" ".join(map(_without_file, entry.problems)))
+            is_unanswered = any(isinstance(each, Unanswered) for each in entry.problems)
+            yield Rejected(entry.line, {}, said, left_out if is_unanswered else Outcome.REJECTED)
 
 
 def why_not_among_many(payment: FixturePayment) -> str:
@@ -85,16 +87,16 @@ def why_not_among_many(payment: FixturePayment) -> str:
         return f"then: nothing follows the payments of a file of rows; {alone}"
     if payment.expect != PAID:
         return f"expect: a file of rows is to be paid; {alone}"
-    if payment.is_new_each_run:
+    if payment.unknown_by == UUID:
         return "${uuid} makes it another payment each time; run again, it would be paid twice"
-    return ""
+    return f"it refers to another payment; {alone}" if payment.unknown_by else ""
 
 
 def why_not_known(payment: FixturePayment) -> str:
-    """Why nobody can tell what became of it; "" if somebody may."""
-    if payment.is_new_each_run:
+    """Why the file does not say which payment it is; "" if it does."""
+    if payment.unknown_by == UUID:
         return "${uuid} makes it another payment each time; its key was told when it was sent"
-    return ""
+    return "it refers to another payment's answer" if payment.unknown_by else ""
 
 
 def _without_file(problem: DocumentError) -> str:

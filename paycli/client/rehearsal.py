@@ -19,12 +19,7 @@ def rehearsal(charge: Charge, target: str, access: Access) -> dict[str, Any]:
         metadata[IDEMPOTENCY_KEY] = charge.idempotency_key
     return {
         "method": CREATE_PAYMENT if charge.is_manual else PROCESS_PAYMENT,
-        "request": {
-            "order_id": charge.order_id,
-            "amount": charge.decimal_amount,
-            "currency": charge.currency,
-            "user_id": charge.user_id,
-        },
+        "request": _authorization(charge) if charge.is_manual else _payment(charge),
         "metadata": metadata,
         "key": _key(charge),
         "grpcurl": _grpcurl(charge, metadata, target, access),
@@ -50,22 +45,29 @@ def _grpcurl(charge: Charge, metadata: dict[str, str], target: str, access: Acce
     words += ["-authority", access.server_name] if access.server_name else []
     for name, value in metadata.items():
         words += ["-H", f"{name}: {value}"]
-    method, request = _authorization(charge) if charge.is_manual else _payment(charge)
-    return shlex.join([*words, "-d", request, target, method])
-
-
-def _payment(charge: Charge) -> tuple[str, str]:
+    if charge.is_manual:
+        request = json.dumps(_authorization(charge), ensure_ascii=False)
+        return shlex.join([*words, "-d", request, target, CREATE_PAYMENT])
     # The amount as its digits: a number of JSON has all of them.
     texts = {"order_id": charge.order_id, "currency": charge.currency, "user_id": charge.user_id}
     fields = [f'"amount": {charge.decimal_amount}']
     fields += [f'"{name}": {json.dumps(text, ensure_ascii=False)}' for name, text in texts.items()]
-    return PROCESS_PAYMENT, f"{{{', '.join(fields)}}}"
+    request = f"{{{', '.join(fields)}}}"
+    return shlex.join([*words, "-d", request, target, PROCESS_PAYMENT])
 
 
-def _authorization(charge: Charge) -> tuple[str, str]:
+def _payment(charge: Charge) -> dict[str, Any]:
+    return {
+        "order_id": charge.order_id,
+        "amount": charge.decimal_amount,
+        "currency": charge.currency,
+        "user_id": charge.user_id,
+    }
+
+
+def _authorization(charge: Charge) -> dict[str, Any]:
     from google.protobuf import json_format
 
     from paycli.client.creations import creation
 
-    fields = json_format.MessageToDict(creation(charge), preserving_proto_field_name=True)
-    return CREATE_PAYMENT, json.dumps(fields, ensure_ascii=False)
+    return json_format.MessageToDict(creation(charge), preserving_proto_field_name=True)

@@ -157,7 +157,7 @@ class Run:
         while paid is not None and result.to_do:
             then = result.to_do[0]
             self._unheard = _with(result, Done(then, problem=then.unheard()))
-            done = then.carry_out(payments, paid.payment_id, paid.charge.currency, persistence)
+            done = then.carry_out(payments, paid, persistence)
             result = _with(result, done)
         return result
 

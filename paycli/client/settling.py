@@ -23,6 +23,7 @@ from paycli.client.orders import Order, Rejected
 from paycli.client.payments import SERVICE, Payments, Wanted
 from paycli.client.records import Record
 from paycli.client.retries import RETRYABLE, Patience, retry_after_s
+from paycli.client.runs import Outcome
 from paycli.errors import DocumentError, OutcomeUnknown, PaycliError, RemoteError
 from paycli.payments.commands import spelling
 
@@ -187,7 +188,9 @@ class Records:
         """What became of it."""
         what = asked.what
         if isinstance(what, Rejected):
-            return Settled(asked, "", Verdict.REJECTED, why=str(what.problem))
+            is_unknown = what.outcome is Outcome.UNKNOWN
+            verdict = Verdict.UNKNOWN if is_unknown else Verdict.REJECTED
+            return Settled(asked, "", verdict, why=str(what.problem))
         if isinstance(what, str):
             return self._of_word(asked, what)
         return self._of_charge(asked, what.charge)

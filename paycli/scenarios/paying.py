@@ -42,7 +42,7 @@ def _follow_up(payment: FixturePayment, paid: Paid, target: Target, problems: li
     once = Persistence(target.channel, target.timeout_s, 0)
     for each in payment.then:
         try:
-            done = each.carry_out(payments, paid.payment_id, paid.charge.currency, once)
+            done = each.carry_out(payments, paid, once)
         except KeyboardInterrupt as interrupt:
             raise each.unheard() from interrupt
         if done.problem is not None:

@@ -181,7 +181,7 @@ def test_an_unknown_outcome_says_everything_once(server: Server) -> None:
     assert unknown.stderr == (
         "Error: The processor's answer was lost; it may have been paid. It was order o. "
         f"To learn the outcome: paycli pay settle --target {server.target} o "
-        "To send it again, with the same key: paycli pay --amount 5.00 --currency EUR --order-id o "
+        "To send the same again: paycli pay --amount 5.00 --currency EUR --order-id o "
         f"--user-id sim_lost_answer --target {server.target}\n"
     )
 
@@ -220,7 +220,7 @@ def test_an_interrupted_payment_names_the_order_that_was_made_up(number: int) ->
     found = re.fullmatch(
         r"Error: Interrupted before an answer was shown; it may have been paid. "
         r"It was order (order-[0-9a-f-]{36}), key it's. To learn the outcome: (.*) "
-        r"To send it again, with the same key: (.*)\n",
+        r"To send the same again: (.*)\n",
         said,
     )
     assert found
@@ -305,7 +305,7 @@ def test_an_answer_that_cannot_be_written_is_said(server: Server, stdout: str, w
     found = re.fullmatch(
         rf"Error: Cannot write the result: {why}; the answer was SUCCESS, (pay_\w+). "
         r"It was order order-.*. To learn the outcome: .* "
-        r"To send it again, with the same key: (.*)\n",
+        r"To send the same again: (.*)\n",
         paid.stderr,
     )
     assert found

@@ -239,7 +239,7 @@ def test_an_interrupted_run_names_what_was_in_flight(
     settle = f"paycli pay settle --target {target} hang"
     assert said.splitlines()[0] == (
         f"Error: {where} It was order hang. To learn the outcome: {settle} "
-        f"To send it again, with the same key: {again}"
+        f"To send the same again: {again}"
     )
 
 

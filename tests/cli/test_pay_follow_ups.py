@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -59,12 +60,13 @@ def test_what_follows_is_done_once_and_later_payments_know_of_it(
     ]  # fmt: skip
     again = run_paycli("pay", fixture, "--target", server.target)
     assert again.returncode == 0
-    # What is refused is asked for each time.
-    assert again.stderr == "3 payments: 3 paid before. 6 follow-ups: 1 done, 5 done before.\n"
+    assert again.stderr == (
+        "3 payments: 3 paid before. 6 follow-ups: 5 done before, 1 not asked again.\n"
+    )
     assert [each for each in again.stdout.splitlines() if "then" in each][:3] == [
         "  then capture 60.00: done before",
         "  then capture 5.00 and give the rest back: done before",
-        "  then void: expected STATE_FORBIDS",
+        "  then void: not asked again",
     ]
     after = [payment(server, each["payment_id"]) for each in (dinner, tip, gone)]
     assert after == before
@@ -73,11 +75,11 @@ def test_what_follows_is_done_once_and_later_payments_know_of_it(
 @pytest.mark.parametrize(
     ("then", "said", "ended"),
     [
-        ("[capture: 90, void]", "5: capture: The service answered", "1 failed, 1 not done"),
+        ("[capture: 60, capture: 60]", "5: capture: The service answered", "1 done, 1 failed"),
         (
             "[{void: {expect_error: OTHER}}, capture]",
             "5: void: expected the error OTHER, got none: it was done",
-            "1 failed, 1 not done",
+            "1 done, 1 not done",
         ),
         (
             "[{refund: {expect_error: OTHER}}]",
@@ -96,8 +98,80 @@ def test_nothing_follows_what_went_wrong(
     error, summary = failed.stderr.splitlines()
     assert error.startswith(f"Error: {fixture}:{said}")
     assert summary.endswith(f": {ended}.")
-    (line,) = lines(run_paycli("pay", fixture, "--target", server.target, "--json"))
-    assert line["errors"] == [line["error"]]
+
+
+def test_what_must_be_refused_moves_nothing_when_paid_again(server: Server, tmp_path: Path) -> None:
+    """By then all that follows it has been done, and it would not be refused any more."""
+    fixture = write(
+        tmp_path,
+        "payments: [{order_id: o, amount: 80, currency: EUR, capture_method: MANUAL,"
+        " then: [refund: {amount: 5, expect_error: STATE_FORBIDS}, capture]}]",
+    )
+    for _ in range(3):
+        paid = run_paycli("pay", fixture, "--target", server.target, "--json")
+        assert paid.returncode == 0, paid.stderr
+    (line,) = lines(paid)
+    assert payment(server, line["payment_id"])["refunded_amount"] == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("then", "code"),
+    [
+        ("[refund: 2]", 0),  # the capture is gone from the list
+        ("[void: {expect_error: STATE_FORBIDS}, capture: 9, refund: 2]", 0),
+        ("[capture: 9, refund: {amount: 1, expect_error: X}, refund: 2]", 0),
+        ("[capture: 9, refund: 3]", 1),  # a conflict, not another refund
+    ],
+)
+def test_what_was_done_is_known_in_a_list_that_was_edited(
+    server: Server, tmp_path: Path, then: str, code: int
+) -> None:
+    text = "payments: [{order_id: o, amount: 9, currency: EUR, capture_method: MANUAL, then: %s}]"
+    words = ("--target", server.target, "--json")
+    assert (
+        run_paycli("pay", write(tmp_path, text % "[capture: 9, refund: 2]"), *words).returncode == 0
+    )
+    again = run_paycli("pay", write(tmp_path, text % then), *words)
+    assert again.returncode == code, again.stdout
+    (line,) = lines(again)
+    assert payment(server, line["payment_id"])["refunded_amount"] == "2.00"
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("then: [capture]", "capture: it is taken at once"),
+        ("then: [void]", "void: it is taken at once"),
+        ("then: [refund: 5.01]", "refund: that is more than the payment's 5.00"),
+        ("capture_method: MANUAL, then: [capture: 6]", "capture: that is more than"),
+    ],
+)
+def test_what_can_only_fail_is_told_before_money_moves(
+    server: Server, tmp_path: Path, entry: str, said: str
+) -> None:
+    fixture = write(tmp_path, f"payments: [{{order_id: o, amount: 5, currency: EUR, {entry}}}]")
+    refused = run_paycli("pay", fixture, "--target", server.target)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert said in refused.stderr
+
+
+def test_a_hold_that_may_be_there_is_sent_again_as_a_hold(server: Server, tmp_path: Path) -> None:
+    fixture = write(
+        tmp_path,
+        "payments: [{name: h, order_id: o, amount: 5, currency: EUR, capture_method: MANUAL,"
+        " user_id: sim_lost_answer, then: [void]}]",
+    )
+    words = ("--target", server.target)
+    lost = run_paycli("pay", fixture, *words, "--set", "payments.h.amount=7", "--json")
+    assert lost.returncode == 5
+    error = lines(lost)[0]["error"]
+    assert error["again"] == (
+        f"paycli pay {fixture} --set payments.h.amount=7 --only h --target {server.target}"
+    )
+    again = run_paycli(*shlex.split(error["again"])[1:])
+    assert again.returncode == 0, again.stderr
+    settled = run_paycli(*shlex.split(error["next"])[1:])
+    assert settled.stdout.startswith("given back")
 
 
 def test_nothing_follows_a_decline(server: Server, tmp_path: Path) -> None:
@@ -168,7 +242,9 @@ def test_an_interrupted_capture_is_named_with_the_command_that_tells(tmp_path: P
     assert shown.splitlines()[1] == "  then capture 3.00: unknown"
     error, summary = said.splitlines()
     assert "capture: Interrupted before an answer to the capture came; it may have" in error
-    assert "paycli payments capture p1 --amount 3.00 --idempotency-key fixture-capture-" in error
+    assert "To learn the outcome: paycli payments get p1 --target " in error
+    again = "To send the same again: paycli payments capture p1 --amount 3.00 --idempotency-key"
+    assert again in error
     assert summary.endswith("1 paid. 2 follow-ups: 1 unknown, 1 not done.")
 
 
@@ -201,6 +277,8 @@ def test_only_what_is_chosen_is_sent_with_what_is_set(server: Server, tmp_path: 
         (("--set", "payments.dinner.then="), "--set payments.dinner.then: one value is wanted"),
         (("--set", "payments.dinner.then=[x"), "--set payments.dinner.then:2:1: not YAML"),
         (("--set", "payments.*.repeat=2"), "is many; it has no name"),
+        (("--only", "2"), "no payment is called '2'"),
+        (("--only", "tip-payment_id-of-dinner"), "no payment is called 'tip-payment_id"),
         (("--only", "diner"), "no payment is called 'diner'; did you mean 'dinner'?"),
         (("--only", "tip"), ":9:5: it refers to payment 'dinner', which --only leaves out"),
         (("--only", ""), "no payment is called ''"),

@@ -15,12 +15,12 @@ MIXED = """
 defaults: {currency: EUR, user_id: ada}
 payments:
   - {order_id: "o-${n}", amount: 1.50, repeat: 1500}
-  - {order_id: "${uuid}", amount: 1}
+  - {order_id: "${uuid}", idempotency_key: "", amount: 1}
   - {order_id: a, amount: 1, then: [refund]}
   - {order_id: b, amount: 1, expect: FAILED}
   - {order_id: c, amount: 1, capture_method: MANUAL}
   - {name: d, order_id: d, amount: 2}
-  - {order_id: "e-${payments.d.payment_id}", amount: 1}
+  - {order_id: "e-${payments.d.order_id}", amount: 1}
   - {order_id: f, amount: x, currency: EU}
 """
 
@@ -37,15 +37,18 @@ def test_what_can_be_sent_as_rows_is_and_the_rest_is_named(
     with rejects.open() as file:
         told = [(each["line"], each["order_id"], each["reason"]) for each in csv.DictReader(file)]
     assert [(line, order) for line, order, _ in told[1:]] == [
-        ("6", "a"), ("7", "b"), ("8", "c"), ("10", ""), ("11", ""),
+        ("6", "a"), ("7", "b"), ("8", "c"), ("10", "e-d"), ("11", ""),
     ]  # fmt: skip
     for (_, _, why), words in zip(
         told,
-        ("paid twice", "then: nothing follows", "expect: ", "capture_method: ", "got no answer",
+        ("paid twice", "then: nothing follows", "expect: ", "capture_method: ", "it refers to another payment",
          "not an ISO 4217 currency that can be paid in; give one such as EUR, USD or JPY. 'x' is"),
         strict=True,
     ):  # fmt: skip
         assert words in why
+    # As rows they would be other payments.
+    refused = ran(server.target, rejects)
+    assert (refused.returncode, "no column is called amount" in refused.stderr) == (2, True)
     again = (2, {"rows": 1507, "paid_before": 1501, "rejected": 6})
     assert counted(server.target, path, "--rejects", rejects) == again
     assert listed(server.target).total() == 1501

@@ -67,7 +67,7 @@ def test_a_key_is_one_payment_and_an_order_all_of_its(order: str) -> None:
     assert run.returncode == 5
     assert "3 payments: 1 paid, 1 declined, 1 not on record.\n" in run.stderr
     assert "nobody is not on record now; that does not prove" in run.stderr
-    assert "--idempotency-key nobody --target" in run.stderr
+    assert "Sent again as it was, with the same key, it is paid once." in run.stderr
 
 
 def test_a_word_that_is_a_key_and_an_order_is_told_as_both(order: str) -> None:
@@ -276,12 +276,16 @@ def test_a_fixture_is_settled_whatever_follows_its_payments(server: Server, tmp_
         "- {order_id: 'n-${uuid}', amount: 5}\n"
     )
     before = [(f"order {each}", "not on record", 0) for each in "ah"]
-    assert told(server.target, path, code=5) == [*before, (None, "rejected", 0)]
-    run = ran(server.target, path)
-    assert f"each is paid once: paycli pay {path} --target" in run.stderr
+    assert told(server.target, path, code=5) == [*before, (None, "unknown", 0)]
+    # Sent again it would be another payment.
+    assert "paid once" not in ran(server.target, path).stderr
     assert run_paycli("pay", path, "--target", server.target).returncode == 0
-    assert told(server.target, path, code=2) == [
+    assert told(server.target, path, code=5) == [
         ("order a", "paid", 1),
         ("order h", "given back", 1),
-        (None, "rejected", 0),
+        (None, "unknown", 0),
     ]
+    kept = ran(server.target, path, "--unknown", tmp_path / "u.ndjson")
+    assert (kept.returncode, (tmp_path / "u.ndjson").exists()) == (2, False)
+    path.write_text("payments: [{order_id: b, amount: 5, currency: EUR, then: [refund]}]\n")
+    assert f"each is paid once: paycli pay {path} --target" in ran(server.target, path).stderr

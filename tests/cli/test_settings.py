@@ -220,7 +220,7 @@ def test_what_tells_of_a_payment_chooses_the_same_profile(tmp_path: Path, server
     lost = run_paycli(*words, "--profile", "shop", cwd=tmp_path)
     assert lost.returncode == 5
     settle, _, again = lost.stderr.partition("To learn the outcome: paycli ")[2].partition(
-        " To send it again, with the same key: paycli "
+        " To send the same again: paycli "
     )
     for command in (again.split(), settle.split()):
         chosen = command[command.index("--profile") :][:4]

@@ -165,7 +165,7 @@ payments:
     found = read(tmp_path, text)
     said = [line for entry in found for line in _said(entry)]
     assert [each.partition("f.yaml:")[2].partition(" ")[0] for each in said] == [
-        "4:16:", "2:22:", "4:35:", "2:35:", "4:69:", "4:46:", "4:85:", "4:99:",
+        "4:16:", "2:22:", "4:35:", "2:35:", "4:69:", "4:46:", "4:85:", "4:90:",
         "5:66:", "6:21:", "6:65:", "6:41:", "7:30:", "7:86:",
     ]  # fmt: skip
 
@@ -188,7 +188,7 @@ payments:
   - {order_id: "z-${payments.b.paymentid}", amount: 1}
 """
     early, _, twice, digit, many, right, wrong = read(tmp_path, text)
-    assert "nothing fills ${payments.b.payment_id}" in _said(early)[0]
+    assert "nothing fills ${payments.b.payment_id}; nothing above is called 'b'." in _said(early)[0]
     assert "'b' is the name of a payment above" in _said(twice)[0]
     assert "'1' is no name" in _said(digit)[0]
     assert "it has no name" in _said(many)[0]
@@ -214,6 +214,20 @@ def test_to_send_needs_the_answers_of_those_above(tmp_path: Path) -> None:
     last = next(entries)
     assert isinstance(last, FixturePayment)
     assert last.charge.order_id == "c-p1"
+
+
+def test_a_file_that_changes_while_it_is_sent_is_read_no_further(tmp_path: Path) -> None:
+    path = tmp_path / "f.yaml"
+    entries = "".join(f"- {{order_id: o{n}, amount: 1, currency: EUR}}\n" for n in range(20))
+    path.write_text(f"payments:\n{entries}")
+    fixture = Fixture(path)
+    assert len(list(fixture)) == 20
+    sending = fixture.to_send()
+    assert isinstance(next(sending), FixturePayment)
+    path.write_text(f"payments:\n{entries.replace('amount: 1', 'amount: 7')}")
+    (changed,) = sending
+    assert "the file was changed meanwhile; nothing more is read of it" in _said(changed)[0]
+    assert fixture.is_broken
 
 
 def test_a_file_that_breaks_off_says_so_after_what_stands_before(tmp_path: Path) -> None:

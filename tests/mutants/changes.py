@@ -1111,8 +1111,8 @@ CHANGES: Final = (
     Change(
         "fixtures: a follow-up has another key at each run",
         "client/follow_ups.py",
-        '    digest = sha256(f"{number} {action} {charge.request_key}".encode()).hexdigest()\n',
-        '    digest = sha256(f"{id(charge)} {number} {action}".encode()).hexdigest()\n',
+        '    digest = sha256(f"{what} {number} {charge.request_key}".encode()).hexdigest()\n',
+        '    digest = sha256(f"{what} {number} {id(charge)}".encode()).hexdigest()\n',
         "tests/cli/test_pay_follow_ups.py",
     ),
     Change(
@@ -1145,10 +1145,31 @@ CHANGES: Final = (
     ),
     Change(
         "fixtures: sent as rows, though its key is another one each time",
-        "client/orders.py",
-        '    if payment.is_new_each_run:\n        return "${uuid} makes it another payment each time; run',
-        '    if False:\n        return "${uuid} makes it another payment each time; run',
+        "client/fixture_payments.py",
+        '        key = ("idempotency_key",) if checked.idempotency_key else ("order_id", "user_id")\n',
+        '        key = ("idempotency_key",)\n',
         "tests/cli/test_pay_from_fixture.py",
+    ),
+    Change(
+        "fixtures: what must be refused is asked for again, when it would be done",
+        "client/follow_ups.py",
+        "        if self.expect_error and paid.replayed:\n",
+        "        if False:\n",
+        "tests/cli/test_pay_follow_ups.py",
+    ),
+    Change(
+        "fixtures: a follow-up has another key when another is put before it",
+        "client/follow_ups.py",
+        "len(alike) + 1)",
+        "len(above) + 1)",
+        "tests/cli/test_pay_follow_ups.py",
+    ),
+    Change(
+        "fixtures: a file that changed is sent on",
+        "long_documents.py",
+        "        if self._stamp not in (None, stamp):\n",
+        "        if False:\n",
+        "tests/client/test_fixtures.py",
     ),
     Change(
         "long documents: a skipped list counts as one value",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 from typer.core import TyperArgument, TyperCommand, TyperGroup
 from typer.models import TyperPath
@@ -12,8 +13,22 @@ from paycli.cli import output
 from paycli.cli.variables import misspelt
 from paycli.errors import InputError
 
+_COLUMN_MAX: Final = 30  # of names of options, before what they do
+_WORD_MAX: Final = 28  # of help, such as a default or a variable's name
+_MARGINS: Final = 4
 
-class Command(TyperCommand):
+
+class _Help:
+    """Help that fits narrow terminals."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write it; where the terminal is narrow, a long option has a line of its own."""
+        column = min(_COLUMN_MAX, max(formatter.width - _WORD_MAX - _MARGINS, 0))
+        formatter.write_dl = partial(formatter.write_dl, col_max=column)
+        super().format_help(ctx, formatter)  # type: ignore[misc] - of the class beside it
+
+
+class Command(_Help, TyperCommand):
     """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -47,7 +62,7 @@ def _called(parameter: Any) -> str:
     return str(parameter.opts[0])
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(_Help, TyperGroup):
     """Says all of what each of its commands does, and its help when none is named."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature

@@ -99,7 +99,10 @@ def find(
     order_id: options.OnlyOrder = "",
     customer_id: options.OnlyCustomer = "",
     state: Annotated[
-        State | None, typer.Option(case_sensitive=False, help="Only in this state.")
+        State | None,
+        typer.Option(
+            case_sensitive=False, metavar="STATE", help=f"Only in this state: {', '.join(State)}."
+        ),
     ] = None,
     since: Annotated[
         str | None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from paycli.cli import options, output
-from paycli.cli.groups import CommandGroup
+from paycli.cli.groups import Command, CommandGroup
 
 proto = typer.Typer(
     help="Take our contracts along, for code in other languages.",
@@ -24,7 +24,7 @@ def root() -> None:
     """Take our contracts along, for code in other languages."""
 
 
-@proto.command(epilog=options.EXIT_CODES)
+@proto.command(cls=Command, epilog=options.EXIT_CODES)
 def export(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where they go.")],
     *,

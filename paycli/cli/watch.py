@@ -57,7 +57,12 @@ def watch(
     customer_id: options.OnlyCustomer = "",
     event: Annotated[
         list[Kind] | None,
-        typer.Option("--event", case_sensitive=False, help="Only of this kind; repeatable."),
+        typer.Option(
+            "--event",
+            case_sensitive=False,
+            metavar="KIND",
+            help=f"Only of this kind, repeatable: {', '.join(Kind)}.",
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="End after so many. Default: never.")

@@ -7,6 +7,7 @@ import io
 import os
 import shlex
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any, Final
 
@@ -16,7 +17,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from paycli import __version__
-from paycli.cli import options, output, settings
+from paycli.cli import completion, options, output, settings
 from paycli.cli.groups import Command, CommandGroup
 from paycli.cli.interrupts import end_as_process_1
 from paycli.errors import InputError, PaycliError
@@ -24,6 +25,7 @@ from paycli.errors import InputError, PaycliError
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
 _STDERR = 2
+_COMPLETING: Final = "_PAYCLI_COMPLETE"  # as Typer calls it
 _COMPLETION: Final = ("--install-completion", "--show-completion")
 _SECRETS: Final = ("--token", "-H")  # what follows these
 _SHELLS: Final = ("bash", "zsh", "fish", "powershell", "pwsh")
@@ -112,8 +114,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(context: typer.Context, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
         output.result(f"paycli {__version__}")
         raise typer.Exit
 
@@ -162,6 +164,8 @@ def _make_streams_safe() -> None:
 def run(arguments: list[str]) -> int:
     """Run one command line and return its exit code."""
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # our sentence says it; C-core would too
+    if os.environ.get(_COMPLETING, "").startswith("complete_"):
+        return _complete(arguments)
     as_json = "--json" in arguments
     try:
         return app(arguments, prog_name="paycli", standalone_mode=False) or 0
@@ -186,6 +190,17 @@ def run(arguments: list[str]) -> int:
         output.progress(traceback.format_exc().rstrip())
         output.progress("This is a bug in paycli. Please report it with the lines above.")
         return EXIT_BUG
+
+
+def _complete(arguments: list[str]) -> int:
+    """Answer a shell. What is typed so far may be anything: nothing is complained of, or read on."""
+    nothing = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.dup2(nothing, _STDERR)
+    with suppress(Exception, KeyboardInterrupt):
+        completion.rejoin(os.environ)
+        app(arguments, prog_name="paycli", standalone_mode=False)
+    return 0
 
 
 def _of_surroundings(problem: Exception) -> InputError | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output, schemas
+from paycli.cli import completion, options, output, schemas
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
@@ -29,7 +29,12 @@ _STDIN = "-"
 def call(
     service: Service,
     method: Annotated[
-        str, typer.Argument(metavar="SERVICE/METHOD", help="Or just METHOD, where there is one.")
+        str,
+        typer.Argument(
+            metavar="SERVICE/METHOD",
+            help="Or just METHOD, where there is one.",
+            autocompletion=completion.methods,
+        ),
     ],
     data: Annotated[
         str,

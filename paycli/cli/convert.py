@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output, schemas
+from paycli.cli import completion, options, output, schemas
 from paycli.cli.service import Service, calls_service
 from paycli.errors import DocumentError, InputError
 from paycli.shipped import shipped
@@ -30,7 +30,12 @@ def _form(value: str | None) -> str | None:
 @calls_service
 def convert(
     service: Service,
-    message: Annotated[str, typer.Argument(metavar="MESSAGE", help="package.Message.")],
+    message: Annotated[
+        str,
+        typer.Argument(
+            metavar="MESSAGE", help="package.Message.", autocompletion=completion.messages
+        ),
+    ],
     file: Annotated[
         str, typer.Argument(metavar="[FILE]", help="What to convert; - is stdin, the default.")
     ] = _STDIN,

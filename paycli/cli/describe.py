@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output, schemas
+from paycli.cli import completion, options, output, schemas
 from paycli.cli.service import Service, calls_service
 
 if TYPE_CHECKING:
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 def describe(
     service: Service,
     symbol: Annotated[
-        str, typer.Argument(metavar="[SYMBOL]", help="A service, method, message or enum.")
+        str,
+        typer.Argument(
+            metavar="[SYMBOL]",
+            help="A service, method, message or enum.",
+            autocompletion=completion.symbols,
+        ),
     ] = "",
     *,
     roots: schemas.Protos = None,

@@ -12,8 +12,8 @@ from paycli.cli import output
 def shows_schema(kind: str) -> Any:
     """The option that prints `configs/schemas/KIND.schema.json` and does nothing else."""
 
-    def show(is_wanted: bool) -> None:
-        if is_wanted:
+    def show(context: typer.Context, is_wanted: bool) -> None:
+        if is_wanted and not context.resilient_parsing:
             from paycli.shipped import shipped
 
             path = shipped("configs") / f"schemas/{kind}.schema.json"

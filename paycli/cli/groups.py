@@ -18,18 +18,13 @@ _WORD_MAX: Final = 28  # of help, such as a default or a variable's name
 _MARGINS: Final = 4
 
 
-class _Help:
-    """Help that fits narrow terminals."""
+class Command(TyperCommand):
+    """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write it; where the terminal is narrow, a long option has a line of its own."""
-        column = min(_COLUMN_MAX, max(formatter.width - _WORD_MAX - _MARGINS, 0))
-        formatter.write_dl = partial(formatter.write_dl, col_max=column)
-        super().format_help(ctx, formatter)  # type: ignore[misc] - of the class beside it
-
-
-class Command(_Help, TyperCommand):
-    """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
+        """For terminals of any width."""
+        _narrow(formatter)
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # for a completion: what is typed may yet become something
@@ -62,8 +57,19 @@ def _called(parameter: Any) -> str:
     return str(parameter.opts[0])
 
 
-class CommandGroup(_Help, TyperGroup):
+def _narrow(formatter: Any) -> None:
+    """Where there is little room, the name of a long option has a line of its own."""
+    column = min(_COLUMN_MAX, max(formatter.width - _WORD_MAX - _MARGINS, 0))
+    formatter.write_dl = partial(formatter.write_dl, col_max=column)
+
+
+class CommandGroup(TyperGroup):
     """Says all of what each of its commands does, and its help when none is named."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """For terminals of any width."""
+        _narrow(formatter)
+        super().format_help(ctx, formatter)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """List the commands; a description that is long goes on in the next line."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import options, pay_from
+from paycli.cli import completion, options, pay_from
 from paycli.cli.file_schemas import shows_schema
 from paycli.cli.service import Service, calls_service
 from paycli.errors import InputError
@@ -29,7 +29,12 @@ def pay(
     ] = None,
     currency: Annotated[
         str | None,
-        typer.Option(metavar="CODE", help="ISO 4217.", show_default=options.DEFAULT_CURRENCY),
+        typer.Option(
+            metavar="CODE",
+            help="ISO 4217.",
+            autocompletion=completion.currencies,
+            show_default=options.DEFAULT_CURRENCY,
+        ),
     ] = None,
     order_id: Annotated[
         str | None,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, NamedTuple
 
 import typer
 
-from paycli.cli import options, output, pay_from
+from paycli.cli import completion, options, output, pay_from
 from paycli.cli.interrupts import Interrupts, termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
@@ -34,7 +34,9 @@ def pay_settle(
     what: Annotated[
         list[str],
         typer.Argument(
-            metavar="WHAT...", help="A key, an order, a file of rows (- for stdin) or a fixture."
+            metavar="WHAT...",
+            help="A key, an order, a file of rows (- for stdin) or a fixture.",
+            autocompletion=completion.to_settle,
         ),
     ],
     *,
@@ -45,7 +47,12 @@ def pay_settle(
     mapped: pay_from.Map = None,
     decimal: pay_from.DecimalPoint = ".",
     currency: Annotated[
-        str, typer.Option(metavar="CODE", help="Of rows that name none; ISO 4217.")
+        str,
+        typer.Option(
+            metavar="CODE",
+            help="Of rows that name none; ISO 4217.",
+            autocompletion=completion.currencies,
+        ),
     ] = "",
     retry: Annotated[
         float, options.seconds("How long to ask again when no answer comes.", least=0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import completion, options, output
 from paycli.cli.groups import Command, CommandGroup
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
@@ -64,7 +64,14 @@ _POSTING_COLUMNS = (
 )
 _BALANCE_COLUMNS = (Column("ACCOUNT", _field("account")), *_AMOUNT)
 
-PaymentId = Annotated[str, typer.Argument(metavar="PAYMENT", help="Its id, as receipts have it.")]
+PaymentId = Annotated[
+    str,
+    typer.Argument(
+        metavar="PAYMENT",
+        help="Its id, as receipts have it.",
+        autocompletion=completion.payments,
+    ),
+]
 Amount = Annotated[
     str | None, typer.Option(metavar="AMOUNT", help="Major units. Default: all that is left.")
 ]

@@ -118,4 +118,12 @@ def _service(
     return Service(target or "", timeout, access, wait, settings.chosen(context))
 
 
+def typed(context: typer.Context) -> Service:
+    """The service of a command line that is still being typed. Raises InputError."""
+    given = {
+        each.name: context.params[each.name] for each in _SHARED if each.name in context.params
+    }
+    return _service(**{"timeout": 0.0, "wait": 0.0, **given, "context": context})
+
+
 _SHARED: Final = tuple(inspect.signature(_service, eval_str=True).parameters.values())

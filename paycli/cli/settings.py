@@ -19,7 +19,7 @@ from typer import BadParameter
 from typer.core import TyperOption
 
 from paycli.cli.variables import PREFIX
-from paycli.errors import InputError
+from paycli.errors import InputError, PaycliError
 
 if TYPE_CHECKING:
     from paycli.documents import Node
@@ -102,6 +102,14 @@ def chosen(context: Any) -> tuple[str, ...]:
     )
 
 
+def profiles(context: Any) -> list[str]:
+    """The names to choose from. Raises InputError, DocumentError."""
+    from paycli.documents import read
+
+    root = read(Path(context.meta[_CHOICE]["config"] or DEFAULT_FILE))
+    return list(root.fields("the file", ("profiles",))["profiles"].fields("profiles"))
+
+
 def _settings(command: Any) -> Iterator[Any]:
     return (each for each in command.params if each.envvar and each.expose_value)
 
@@ -150,6 +158,7 @@ def _profile_options(section: str, keys: Collection[str]) -> list[TyperOption]:
         envvar="PAYCLI_PROFILE",
         metavar="NAME",
         help=f"Which of them. Default: {DEFAULT_PROFILE}.",
+        autocompletion=lambda context, _args, _incomplete: profiles(context),
     )
     for each in (file, profile):
         each.is_eager = True  # before the options whose values they give
@@ -164,9 +173,14 @@ def _choose(
     """Take the profile once both options are known, in whichever order they come."""
     choice = context.meta.setdefault(_CHOICE, {})
     choice[parameter.name] = value
-    if len(choice) < 2 or context.resilient_parsing:
+    if len(choice) < 2:
         return
-    profile = _read_profile(choice["config"], choice["profile"])
+    try:
+        profile = _read_profile(choice["config"], choice["profile"])
+    except PaycliError:
+        if context.resilient_parsing:  # for a completion: what is typed may yet become right
+            return
+        raise
     context.default_map, context.meta[_WHERE] = {}, {}
     for setting, node in _given(profile, section, keys, list(_settings(context.command))):
         if not node.is_null:  # as if it was not said

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import completion, options, output
 from paycli.cli.file_schemas import shows_schema
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
@@ -29,7 +29,11 @@ def smoke(
     service: Service,
     suites: Annotated[
         list[Path] | None,
-        typer.Argument(metavar="[SUITE.yaml]...", help="Default: those of configs/smoke."),
+        typer.Argument(
+            metavar="[SUITE.yaml]...",
+            help="Default: those of configs/smoke.",
+            autocompletion=completion.suites,
+        ),
     ] = None,
     *,
     target: Annotated[
@@ -58,7 +62,12 @@ def smoke(
     ] = False,
     only: Annotated[
         list[str] | None,
-        typer.Option("-k", metavar="WORD", help="Run steps with this in their name, or this tag."),
+        typer.Option(
+            "-k",
+            metavar="WORD",
+            help="Run steps with this in their name, or this tag.",
+            autocompletion=completion.tags,
+        ),
     ] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="End after the first step that fails.")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import completion, options, output
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.cli.times import shown_here, time_of
@@ -52,7 +52,12 @@ def watch(
         str | None,
         typer.Option(metavar="TIME", help="Begin there: 2h ago (2h), 2026-01-31, RFC 3339."),
     ] = None,
-    payment: Annotated[str, typer.Option(metavar="PAYMENT", help="Only of this payment.")] = "",
+    payment: Annotated[
+        str,
+        typer.Option(
+            metavar="PAYMENT", help="Only of this payment.", autocompletion=completion.payments
+        ),
+    ] = "",
     order_id: options.OnlyOrder = "",
     customer_id: options.OnlyCustomer = "",
     event: Annotated[

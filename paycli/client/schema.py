@@ -70,10 +70,14 @@ class Schema:
         if found:
             listed = ", ".join(path_of(each) for each in found)
             raise InputError(f"'{name}' may be any of {listed}; say which.")
-        there = self._methods(self.services)
+        there = self.methods()
         known = [path_of(each) if service else each.name for each in there]
         hint = _nearest(name, known) if known else "no method is told of."
         raise InputError(f"There is no method '{name}'; {hint}")
+
+    def methods(self) -> list[MethodDescriptor]:
+        """All that are told of."""
+        return self._methods(self.services)
 
     def _methods(self, services: Iterable[str]) -> list[MethodDescriptor]:
         methods: list[MethodDescriptor] = []
@@ -100,9 +104,13 @@ class Schema:
         found = self._found(self.pool.FindMessageTypeByName, name)
         if found is not None:
             return found
-        known = [each for file in self.files.values() for each in _messages_of(file)]
+        known = self.messages()
         hint = _nearest(name, known) if known else self._hint(name)
         raise InputError(f"There is no message '{name}'; {hint}")
+
+    def messages(self) -> list[str]:
+        """Full names, in the files that were needed so far."""
+        return [each for file in self.files.values() for each in _messages_of(file)]
 
     @staticmethod
     def _found(find: Callable[[str], _Found], name: str) -> _Found | None:

@@ -86,6 +86,7 @@ def _complete_for(shell: str, ctx: Any, *, install: bool) -> None:
 
     if shell not in _SHELLS:
         raise InputError(f"'{shell}' is no shell that completes; name {', '.join(_SHELLS)}.")
+    ctx.color = False
     act = completion.install_callback if install else completion.show_callback
     act(ctx, ctx.command.params[0], shell)
 

@@ -70,7 +70,8 @@ def _repair(name: str, finding: Finding) -> None:
 
 
 def _print(name: str, finding: Finding) -> None:
-    output.result(f"{_MARKS[finding.verdict]}  {name}: {finding.message}")
+    line = f"{_MARKS[finding.verdict]}  {name}: {finding.message}"
+    output.result(line, alarms=finding.verdict == "fail")
     if finding.command:
         output.result(f"      repair with: {finding.command}")
 

@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from paycli.errors import CheckFailed, InputError, PaycliError, Retry
 
@@ -47,9 +47,13 @@ def _said_in_a_sentence() -> Iterator[None]:
         raise CheckFailed(f"Cannot write the result: {problem.strerror}.") from problem
 
 
-def result(text: str) -> None:
-    """Print the command's result, which is on its way when this returns."""
-    print(_shown(text), flush=True)  # noqa: T201 - the one place that prints
+def result(text: str, *, alarms: bool = False) -> None:
+    """Print the command's result, which is on its way when this returns.
+
+    The first word of what alarms is red where a person sees colours.
+    """
+    shown = _shown(text)
+    print(_red(shown, sys.stdout) if alarms else shown, flush=True)  # noqa: T201 - the one place that prints
 
 
 def document(value: Mapping[str, Any]) -> None:
@@ -91,10 +95,16 @@ def findings(found: Sequence[Finding], form: Format) -> None:
         result(rendered)
 
 
-def progress(text: str) -> None:
-    """Tell a person what is going on, apart from the result; no matter whether anyone is there."""
+def progress(text: str, *, alarms: bool = False) -> None:
+    """Tell a person what is going on, apart from the result; no matter whether anyone is there.
+
+    What is an `Error:`, or alarms otherwise, begins in red.
+    """
+    shown = _shown(text)
+    if alarms or text.startswith("Error: "):
+        shown = _red(shown, sys.stderr)
     with suppress(OSError):
-        print(_shown(text), file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
+        print(shown, file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
 
 
 @contextmanager
@@ -144,6 +154,18 @@ def error(problem: PaycliError, *, as_json: bool) -> None:
         command = f" To learn the outcome: {problem.command}" if is_open else ""
         again = f" To send the same again: {problem.again}" if problem.again else ""
         progress(f"Error: {problem}{command}{again}")
+
+
+def _red(text: str, stream: TextIO) -> str:
+    """The first word in red, if the stream shows colours and nobody asked for none (no-color.org)."""
+    if (
+        os.environ.get("NO_COLOR")
+        or os.environ.get("TERM", "dumb") == "dumb"
+        or not stream.isatty()
+    ):
+        return text
+    word, space, rest = text.partition(" ")
+    return f"\x1b[31m{word}\x1b[0m{space}{rest}"
 
 
 def one_line(text: str) -> str:

@@ -100,7 +100,7 @@ class _Report:
             self._document(result)
             return
         if result.paid is not None and not self.stdout_is_lost:
-            _print_paid(result.paid)
+            _print_paid(result.paid, alarms=result.problem is not None)
             for each in result.done:
                 _print_done(each)
         self._mistakes.tell(result.problems)
@@ -144,13 +144,14 @@ class _Report:
         return self._service.command(*words, *(only if only[1] else []))
 
 
-def _print_paid(paid: Paid) -> None:
+def _print_paid(paid: Paid, *, alarms: bool) -> None:
     charge = paid.charge
     note = " (paid before)" if paid.replayed and paid.succeeded else ""
     reason = f" ({output.one_line(paid.decline_reason)})" if paid.decline_reason else ""
     output.result(
         f"{paid.status:10} {charge.decimal_amount:>12} {charge.currency} "
-        f"{output.one_line(paid.payment_id)} {charge.order_id or charge.name}{note}{reason}"
+        f"{output.one_line(paid.payment_id)} {charge.order_id or charge.name}{note}{reason}",
+        alarms=alarms,
     )
 
 

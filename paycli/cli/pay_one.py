@@ -80,7 +80,8 @@ def _print_answer(paid: Paid, *, as_json: bool) -> None:
         why = f": {output.one_line(paid.decline_reason)}" if paid.decline_reason else ""
         output.progress(
             f"Declined{before}{why}. {name} over {charge.decimal_amount} {charge.currency} "
-            "was not paid."
+            "was not paid.",
+            alarms=True,
         )
     elif paid.replayed:
         output.progress(f"{name} was paid before; nothing was paid again.")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _EXIT_INTERRUPTED: Final = 130
 _PAYMENT_ID: Final = re.compile("pay_[0-9a-f]{32}")
 _FILES: Final = (".csv", ".ndjson", ".jsonl", ".yaml", ".yml", ".gz")
+_ALARMING: Final = ("declined", "different", "rejected", "unknown")  # verdicts
 
 
 @calls_service
@@ -198,10 +199,10 @@ class _Report:
             said = (
                 f"{verdict:13} {payment['payment_id']} {payment['state']:18} {money} {name}{reason}"
             )
-            output.result(output.one_line(said))
+            output.result(output.one_line(said), alarms=verdict in _ALARMING)
         if not settled.found:
             said = f"{settled.verdict:13} {where}{settled.why or settled.name}"
-            output.result(output.one_line(said))
+            output.result(output.one_line(said), alarms=settled.verdict in _ALARMING)
         elif settled.why:
             said = f"Error: {where}{settled.name} is another payment: {settled.why}."
             output.progress(output.one_line(said))

@@ -209,7 +209,8 @@ def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
     steps = first.step if len(results) == 1 else f"{len(results):,} steps"
     duration = f"{first.duration_s * 1000:8.1f} ms"
     line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
-    output.result(output.one_line(line))
+    alarms = str(first.verdict) in ("failed", "error")
+    output.result(output.one_line(line), alarms=alarms)
     if first.reason:
         output.result(output.one_line(f"     {first.where}: {first.reason}"))
     if first.again:

@@ -82,12 +82,12 @@ class _Commands(CommandGroup):
 
 def _complete_for(shell: str, ctx: Any, *, install: bool) -> None:
     """Do for a shell that is named what Typer does for the one that it finds itself in."""
-    from typer import completion
+    from typer.completion import install_callback, show_callback
 
     if shell not in _SHELLS:
         raise InputError(f"'{shell}' is no shell that completes; name {', '.join(_SHELLS)}.")
     ctx.color = False
-    act = completion.install_callback if install else completion.show_callback
+    act = install_callback if install else show_callback
     act(ctx, ctx.command.params[0], shell)
 
 

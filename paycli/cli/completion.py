@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
+from paycli.shipped import pages as shipped_pages
 from paycli.shipped import shipped
 
 if TYPE_CHECKING:
@@ -64,6 +65,11 @@ def tags(context: typer.Context) -> list[str]:
     read = map(read_suite, [each for each in named if each.is_file()] or suite_paths())
     found = (suite.tags.union(*(step.tags for step in suite.all_steps)) for suite in read)
     return _harmless(sorted(set().union(*found)))
+
+
+def pages() -> list[str]:
+    """Of the documentation."""
+    return list(shipped_pages())
 
 
 def methods(context: typer.Context) -> list[str]:

@@ -15,6 +15,15 @@ from paycli.errors import InputError
 
 _COLUMN_MAX: Final = 30  # of names of options, before what they do
 _WORD_MAX: Final = 28  # of help, such as a default or a variable's name
+_PAGES: Final = {  # of the documentation, for commands that have one
+    "breaking": "breaking",
+    "lint": "lint",
+    "mcp": "mcp",
+    "pay": "fixtures",
+    "pay_settle": "bulk",
+    "proxy": "chaos",
+    "smoke": "suites",
+}
 _MARGINS: Final = 4
 
 
@@ -25,6 +34,11 @@ class Command(TyperCommand):
         """For terminals of any width."""
         _narrow(formatter)
         super().format_help(ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """And where to read on."""
+        super().format_epilog(ctx, formatter)
+        _point_to_docs(formatter, self.name)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # for a completion: what is typed may yet become something
@@ -63,6 +77,13 @@ def _narrow(formatter: Any) -> None:
     formatter.write_dl = partial(formatter.write_dl, col_max=column)
 
 
+def _point_to_docs(formatter: Any, command: str | None) -> None:
+    page = _PAGES.get(str(command), "")
+    formatter.write_paragraph()
+    with formatter.indentation():
+        formatter.write_text(f"Documentation: paycli docs {page}")
+
+
 class CommandGroup(TyperGroup):
     """Says all of what each of its commands does, and its help when none is named."""
 
@@ -70,6 +91,11 @@ class CommandGroup(TyperGroup):
         """For terminals of any width."""
         _narrow(formatter)
         super().format_help(ctx, formatter)
+
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """And where to read on."""
+        super().format_epilog(ctx, formatter)
+        _point_to_docs(formatter, self.name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """List the commands; a description that is long goes on in the next line."""

@@ -39,6 +39,8 @@ def test_the_wheel_installs_and_pays(tmp_path: Path) -> None:
     constraints = ROOT / "constraints.txt"
     run(tmp_path, python, "-m", "pip", "install", "--constraint", constraints, wheel)
     assert "0 failed, 0 skipped" in run(tmp_path, environment / "bin" / "paycli", "smoke")
+    shown = run(tmp_path, environment / "bin" / "paycli", "docs", "bulk")
+    assert shown.rstrip() == (ROOT / "docs/bulk.md").read_text(encoding="utf-8").rstrip()
     (package,) = environment.glob("lib/python*/site-packages/paycli")
     assert (package / "py.typed").exists()
     shipped = package / "data/proto/payment.proto"

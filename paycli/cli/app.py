@@ -180,6 +180,7 @@ def run(arguments: list[str]) -> int:
         output.error(InputError(mistake), as_json=as_json)
         return InputError.exit_code
     except (KeyboardInterrupt, typer.Abort):
+        output.after_ctrl_c()
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
         return 1

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, NoReturn
 
+from paycli.cli import output
+
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -57,7 +59,9 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
     ]
     interrupts = Interrupts()
 
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT:
+            output.after_ctrl_c()
         for each in endings:
             signal.signal(each, signal.SIG_IGN)
         interrupts.arrive()

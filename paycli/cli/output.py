@@ -21,6 +21,13 @@ _BAR_WIDTH: Final = 30
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
+class _Cursor:
+    """Whether it stands in a line that is still to end, and whether Ctrl-C has ended one."""
+
+    in_line = False
+    after_ctrl_c = False
+
+
 class Stdout(io.TextIOWrapper):
     """Stdout for whoever writes to it. Raises BrokenPipeError, or CheckFailed when it is full."""
 
@@ -121,12 +128,26 @@ def live_line() -> Iterator[Callable[[str], None]]:
         with suppress(OSError):  # a terminal that is gone stops nothing
             print(f"\r{shown:{width}}", end="", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
         width = len(shown)
+        _Cursor.in_line = True
 
     try:
         yield draw
     finally:
-        if width:
+        if _Cursor.in_line:
+            _Cursor.in_line = False
             progress("")
+
+
+def after_ctrl_c() -> None:
+    """End the line in which the terminal shows ^C, once; also from a signal's handler."""
+    if _Cursor.after_ctrl_c:
+        return
+    _Cursor.after_ctrl_c, _Cursor.in_line = True, False
+    for each in (sys.stderr, sys.stdout):
+        if each.isatty():
+            with suppress(OSError):  # print is not to be entered again where it was interrupted
+                os.write(each.fileno(), b"\n")
+            return
 
 
 def bar_of(share: float) -> str:

@@ -43,6 +43,13 @@ def to_settle(context: typer.Context) -> list[str]:
     return _harmless(files) + _of_payments(context, "order_id")
 
 
+def fixtures(incomplete: str) -> list[str]:
+    """Beside files, which the shell finds itself, the word that is a command there."""
+    if not incomplete or not "settle".startswith(incomplete):
+        return []
+    return ["settle", *_harmless(sorted(map(str, Path().glob(f"{incomplete}*"))))]
+
+
 def suites() -> list[str]:
     """Those of the project, and other files here."""
     from paycli.errors import InputError

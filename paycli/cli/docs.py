@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import completion, output
+from paycli.cli import completion, options, output
 from paycli.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _title(path: Path) -> str:
 
 
 def _paged(text: str, pager: str) -> bool:
-    """Whether there is such a program; Ctrl-C is for it."""
+    """Whether there is such a program; Ctrl-C is for it. Raises KeyboardInterrupt if that ended it."""
     import signal
     import subprocess
 
@@ -58,4 +58,6 @@ def _paged(text: str, pager: str) -> bool:
         ran = subprocess.run(["/bin/sh", "-c", pager], input=text.encode(), check=False)
     finally:
         signal.signal(signal.SIGINT, before)
+    if ran.returncode in (-signal.SIGINT, options.EXIT_INTERRUPTED):
+        raise KeyboardInterrupt
     return ran.returncode not in (126, 127)  # the shell's words for a program that cannot be run

@@ -18,7 +18,12 @@ from paycli.errors import InputError
 def pay(
     service: Service,
     fixtures: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FIXTURE.yaml]...", help="Payments to send.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[FIXTURE.yaml]...",
+            help="Payments to send.",
+            autocompletion=completion.fixtures,
+        ),
     ] = None,
     *,
     amount: Annotated[

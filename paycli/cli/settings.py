@@ -19,7 +19,7 @@ from typer import BadParameter
 from typer.core import TyperOption
 
 from paycli.cli.variables import PREFIX
-from paycli.errors import InputError, PaycliError
+from paycli.errors import InputError
 
 if TYPE_CHECKING:
     from paycli.documents import Node
@@ -175,12 +175,7 @@ def _choose(
     choice[parameter.name] = value
     if len(choice) < 2:
         return
-    try:
-        profile = _read_profile(choice["config"], choice["profile"])
-    except PaycliError:
-        if context.resilient_parsing:  # for a completion: what is typed may yet become right
-            return
-        raise
+    profile = _read_profile(choice["config"], choice["profile"])
     context.default_map, context.meta[_WHERE] = {}, {}
     for setting, node in _given(profile, section, keys, list(_settings(context.command))):
         if not node.is_null:  # as if it was not said

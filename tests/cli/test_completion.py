@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -51,7 +52,6 @@ def test_payments_are_those_of_the_service_that_is_named(
 def test_the_service_may_be_named_anywhere(server: Server, tmp_path: Path) -> None:
     with client_of(server.target) as client:
         client.call("CreatePayment", creation(order_id="o-1"))
-        client.call("CreatePayment", creation(order_id="$(touch x)"))
     (tmp_path / "p.yaml").write_text(f"profiles: {{here: {{target: '{server.target}'}}}}")
     (tmp_path / "rows.csv.unknown.ndjson").touch()
     wanted = ["rows.csv.unknown.ndjson", "o-1"]
@@ -85,10 +85,13 @@ def test_the_service_may_be_named_anywhere(server: Server, tmp_path: Path) -> No
         ("payments list --state cap", {"captured"}),
         ("pay settle --cur", {"--currency"}),
         ("db ver", {"verify"}),
+        ("docs read", {"readme"}),
+        ("pay se", {"settle", "sets.yaml"}),
     ],
 )
 def test_what_is_known_without_a_server(tmp_path: Path, line: str, some: set[str]) -> None:
     (tmp_path / "p.yaml").write_text("profiles: {here: {}, there: {}}")
+    (tmp_path / "sets.yaml").touch()
     step = "name: a, call: payment.PaymentService/ProcessPayment, request: {}, expect: {}, tags: [slow]"
     (tmp_path / "mine.yaml").write_text(f"tags: [quick]\nsteps: [{{{step}}}]")
     assert some <= set(offered(line.format(free=free_port()), tmp_path))
@@ -111,6 +114,23 @@ def test_what_goes_wrong_is_nobodys_business(tmp_path: Path, line: str) -> None:
     (tmp_path / "p.yaml").write_text("nonsense: [")
     assert offered(line.format(free=free_port()), tmp_path) == []
     assert [each.name for each in tmp_path.iterdir()] == ["p.yaml"]
+
+
+def test_a_server_that_hangs_is_left_alone(server: Server, tmp_path: Path) -> None:
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        assert offered(f"payments get --timeout 3600 --target {server.target} ", tmp_path) == []
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+
+
+def test_what_a_server_says_is_not_for_a_shell_to_run(server: Server, tmp_path: Path) -> None:
+    orders = ["fine-1", "$(touch x)", "`touch x`", "a;b", "a b", "'", "*", "a\\b"]
+    with client_of(server.target) as client:
+        for each in orders:
+            client.call("CreatePayment", creation(order_id=each))
+    line = f"pay settle --target {server.target} "
+    assert in_time(lambda: offered(line, tmp_path)) == ["fine-1"]
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -140,6 +140,8 @@ def main() -> None:
     end_as_process_1()
     _make_streams_safe()
     exit_code = run(sys.argv[1:])
+    if exit_code == EXIT_INTERRUPTED:
+        output.after_signal(is_shown=True)
     gc.freeze()  # spares the interpreter's end two searches for garbage in all that is loaded
     sys.exit(exit_code)
 
@@ -180,7 +182,6 @@ def run(arguments: list[str]) -> int:
         output.error(InputError(mistake), as_json=as_json)
         return InputError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        output.after_ctrl_c()
         return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
         return 1

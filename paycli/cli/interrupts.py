@@ -60,8 +60,7 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
     interrupts = Interrupts()
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
-        if number == signal.SIGINT:
-            output.after_ctrl_c()
+        output.after_signal(is_shown=number == signal.SIGINT)
         for each in endings:
             signal.signal(each, signal.SIG_IGN)
         interrupts.arrive()

@@ -22,10 +22,10 @@ _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u2
 
 
 class _Cursor:
-    """Whether it stands in a line that is still to end, and whether Ctrl-C has ended one."""
+    """Whether it stands in a line that is still to end, and whether a signal has come."""
 
     in_line = False
-    after_ctrl_c = False
+    after_signal = False
 
 
 class Stdout(io.TextIOWrapper):
@@ -138,11 +138,12 @@ def live_line() -> Iterator[Callable[[str], None]]:
             progress("")
 
 
-def after_ctrl_c() -> None:
-    """End the line in which the terminal shows ^C, once; also from a signal's handler."""
-    if _Cursor.after_ctrl_c:
+def after_signal(*, is_shown: bool) -> None:
+    """End the line in which the terminal shows ^C, for the first signal; also from its handler."""
+    if _Cursor.after_signal or not is_shown:
+        _Cursor.after_signal = True
         return
-    _Cursor.after_ctrl_c, _Cursor.in_line = True, False
+    _Cursor.after_signal, _Cursor.in_line = True, False
     for each in (sys.stderr, sys.stdout):
         if each.isatty():
             with suppress(OSError):  # print is not to be entered again where it was interrupted

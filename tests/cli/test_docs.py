@@ -34,6 +34,14 @@ def test_a_terminal_has_a_pager(pager: str, shown: str) -> None:
     assert any(line.startswith(shown) for line in terminal.lines())
 
 
+def test_ctrl_c_ends_the_pager_and_its_line() -> None:
+    with on_terminal("docs", "glossary", env={"PAGER": "head -1; sleep 60"}) as terminal:
+        terminal.wait_for("# .*\n")
+        terminal.ctrl_c()
+        assert terminal.code() == 130
+    assert terminal.lines()[-2:] == ["^C", ""]
+
+
 def test_every_help_ends_with_where_to_read_on() -> None:
     for words in PAGES:
         last = run_paycli(*words, "--help").stdout.splitlines()[-1]

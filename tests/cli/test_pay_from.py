@@ -343,7 +343,7 @@ def test_what_is_cut_off_is_kept_and_settled(server: Server, tmp_path: Path) -> 
     assert re.match(r"\d+ rows: 5 unknown", shown)
     unknown = tmp_path / "rows.csv.unknown.ndjson"
     assert f"'paycli pay settle --target {target} {unknown}' tells" in said
-    assert f"'paycli pay --from {unknown}' sends them again." in said
+    assert f"'paycli pay --from {unknown} --target {target}' sends them again." in said
     kept = {json.loads(line)["order_id"] for line in unknown.read_text().splitlines()}
     assert kept == {f"o{n}" for n in range(5)}
     assert counted(server.target, unknown) == (0, {"rows": 5, "paid": 5})

@@ -27,18 +27,24 @@ _PAGES: Final = {  # of the documentation, for commands that have one
 _MARGINS: Final = 4
 
 
-class Command(TyperCommand):
-    """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
+class _Help:
+    """How the help of a command and of a group of them is laid out."""
+
+    name: str | None
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """For terminals of any width."""
         _narrow(formatter)
-        super().format_help(ctx, formatter)
+        super().format_help(ctx, formatter)  # type: ignore[misc]  # of click's command
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:
         """And where to read on."""
-        super().format_epilog(ctx, formatter)
+        super().format_epilog(ctx, formatter)  # type: ignore[misc]  # as above
         _point_to_docs(formatter, self.name)
+
+
+class Command(_Help, TyperCommand):
+    """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if ctx.resilient_parsing:  # for a completion: what is typed may yet become something
@@ -84,18 +90,8 @@ def _point_to_docs(formatter: Any, command: str | None) -> None:
         formatter.write_text(f"Documentation: paycli docs {page}")
 
 
-class CommandGroup(TyperGroup):
+class CommandGroup(_Help, TyperGroup):
     """Says all of what each of its commands does, and its help when none is named."""
-
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """For terminals of any width."""
-        _narrow(formatter)
-        super().format_help(ctx, formatter)
-
-    def format_epilog(self, ctx: Any, formatter: Any) -> None:
-        """And where to read on."""
-        super().format_epilog(ctx, formatter)
-        _point_to_docs(formatter, self.name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - click's signature
         """List the commands; a description that is long goes on in the next line."""

@@ -8,17 +8,15 @@ import signal
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import grpc
 import pytest
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from tests.cli.test_pay_fixtures import lines, write
-from tests.client.odd_service import never, service
+from tests.client.odd_service import never, service, serving
 from tests.conftest import Server, run_paycli
 
 SHOP = """
@@ -225,19 +223,17 @@ def test_an_interrupted_capture_is_named_with_the_command_that_tells(tmp_path: P
         "payments: [{order_id: o, amount: 5, currency: EUR, capture_method: MANUAL,"
         " then: [capture: 3, void]}]",
     )
-    server = grpc.server(ThreadPoolExecutor())
     holding = _Holding()
-    payments_pb2_grpc.add_PaymentsServicer_to_server(holding, server)
-    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
-    with subprocess.Popen(
-        [sys.executable, "-m", "paycli", "pay", fixture, "--target", target],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    ) as paying:  # fmt: skip
+    with (
+        serving(payments_pb2_grpc.add_PaymentsServicer_to_server, holding) as target,
+        subprocess.Popen(
+            [sys.executable, "-m", "paycli", "pay", fixture, "--target", target],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as paying,
+    ):  # fmt: skip
         assert holding.arrived.wait(20)
         paying.send_signal(signal.SIGINT)
         shown, said = paying.communicate(timeout=20)
-    server.stop(None)
     assert paying.returncode == 5
     assert shown.splitlines()[1] == "  then capture 3.00: unknown"
     error, summary = said.splitlines()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from tests.cli.test_pay_fixtures import write
 from tests.cli.test_pay_from import listed
-from tests.client.odd_service import OURS, end, service
+from tests.client.odd_service import OURS, end, service, serving
 from tests.conftest import StartServer, run_paycli
 from tests.host.test_metrics import free_port
 from tests.wire import client_of
@@ -101,18 +100,14 @@ def test_no_later_error_undoes_that_it_may_be_paid(tmp_path: Path) -> None:
                 context.abort(grpc.StatusCode.INVALID_ARGUMENT, "no batch is empty")
             return self.CreatePayment(request.requests[0], context)
 
-    server = grpc.server(ThreadPoolExecutor())
-    payments_pb2_grpc.add_PaymentsServicer_to_server(Revoked(), server)
-    target = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
-    server.start()
     held = write(
         tmp_path, "payments: [{order_id: o, amount: 5, currency: EUR, capture_method: MANUAL}]"
     )
     rows = tmp_path / "rows.csv"
     rows.write_text("order_id,amount,currency\no,5,EUR\n")
-    for words in ((held,), ("--from", rows)):
-        seen.clear()
-        run = run_paycli("pay", *words, "--target", target, "--retry", "20")
-        assert (run.returncode, seen) == (5, ["o", "o"])
+    with serving(payments_pb2_grpc.add_PaymentsServicer_to_server, Revoked()) as target:
+        for words in ((held,), ("--from", rows)):
+            seen.clear()
+            run = run_paycli("pay", *words, "--target", target, "--retry", "20")
+            assert (run.returncode, seen) == (5, ["o", "o"])
     assert (tmp_path / "rows.csv.unknown.ndjson").read_text().count("\n") == 1
-    server.stop(None)

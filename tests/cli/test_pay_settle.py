@@ -6,9 +6,8 @@ import gzip
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from concurrent import futures
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -151,17 +150,10 @@ class _Records(payments_pb2_grpc.PaymentsServicer):
         return self._answer(context)
 
 
-@contextmanager
-def records(answer: Callable[[Any], pb.ListPaymentsResponse]) -> Iterator[str]:
+def records(answer: Callable[[Any], pb.ListPaymentsResponse]) -> AbstractContextManager[str]:
     """A service that answers every ListPayments so; its address."""
-    server = grpc.server(futures.ThreadPoolExecutor(4))
-    payments_pb2_grpc.add_PaymentsServicer_to_server(_Records(answer), server)
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    try:
-        yield f"127.0.0.1:{port}"
-    finally:
-        server.stop(None)
+    add = payments_pb2_grpc.add_PaymentsServicer_to_server
+    return odd_service.serving(add, _Records(answer))
 
 
 def captured(count: int) -> pb.ListPaymentsResponse:

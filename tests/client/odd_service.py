@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import grpc
@@ -29,16 +29,21 @@ class _Service(payment_pb2_grpc.PaymentServiceServicer):
 
 
 @contextmanager
-def service(answer: Answer) -> Iterator[str]:
-    """A plain service that answers so; its address."""
+def serving(add: Callable[[Any, grpc.Server], None], servicer: object) -> Iterator[str]:
+    """A plain grpcio server of a servicer, added as its generated code does; its address."""
     server = grpc.server(ThreadPoolExecutor(max_workers=8))
-    payment_pb2_grpc.add_PaymentServiceServicer_to_server(_Service(answer), server)
+    add(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
         yield f"127.0.0.1:{port}"
     finally:
         server.stop(None)
+
+
+def service(answer: Answer) -> AbstractContextManager[str]:
+    """A plain service that answers so; its address."""
+    return serving(payment_pb2_grpc.add_PaymentServiceServicer_to_server, _Service(answer))
 
 
 def end(

@@ -136,7 +136,8 @@ class _Run:
             request, metadata = request_of(call, self._answers)
         except NotSent:
             return ""
-        words = ["call", path_of(call.method), json_format.MessageToJson(request, indent=None)]
+        sent = json_format.MessageToJson(request, indent=None, preserving_proto_field_name=True)
+        words = ["call", path_of(call.method), sent]
         for key, value in metadata:
             # A report is read by many.
             words += ["-H", f"{key}: {'***' if _SECRET.search(key) else value}"]

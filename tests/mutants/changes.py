@@ -1183,7 +1183,7 @@ CHANGES: Final = (
         "client/doors.py",
         "            except NotTaken as problem:\n",
         "            except (NotTaken, OutcomeUnknown) as problem:\n",
-        "tests/cli/test_pay_from.py",
+        "tests/cli/test_pay_from_seed.py tests/cli/test_pay_from.py",
     ),
     Change(
         "bulk: what was on its way at Ctrl-C is forgotten",

@@ -170,7 +170,8 @@ def test_what_fails_beside_the_calls_is_an_object_too(
     assert run_paycli("pay", "--amount", "1", "--target", server.target).returncode in (3, 5)
     server.stop()
     lines = [json.loads(line)["message"] for line in server.stderr().splitlines()]
-    (words,) = (
+    # Each that is started in its place ends so, too.
+    words, *_ = (
         each for each in lines if each.startswith("the writer of the store, before it ended")
     )
     assert "Traceback" in words

@@ -27,7 +27,7 @@ CERTIFICATES: Final = "/run/secrets"
 _START_TIMEOUT_S: Final = 60.0
 _SUITE: Final = "bookworm"
 _SOURCES: Final = Path("/etc/apt/sources.list.d/debian.sources")
-_CONTEXT: Final = ("configs", "paycli", "proto")
+_CONTEXT: Final = ("configs", "docs", "paycli", "proto")
 _CONTEXT_FILES: Final = (
     ".dockerignore",
     "Containerfile",

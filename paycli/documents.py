@@ -165,6 +165,13 @@ class Node:
         assert isinstance(self.raw, yaml.ScalarNode)
         return _scalar(self.raw, exact=exact)
 
+    def truth(self, what: str) -> bool:
+        """A scalar that is true or false."""
+        value = self.typed()
+        if not isinstance(value, bool):
+            raise self.must_be(what, "true or false")
+        return value
+
     def shown(self) -> str:
         """The value in a few words, for a sentence about it."""
         text = str(self.typed())

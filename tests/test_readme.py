@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from paycli import errors
-from paycli.cli.app import COMMANDS, EXIT_BUG, EXIT_INTERRUPTED, load_command
-from paycli.cli.options import EXIT_CODES
+from paycli.cli.app import COMMANDS, EXIT_BUG, load_command
+from paycli.cli.options import EXIT_CODES, EXIT_INTERRUPTED
 from paycli.engine import simulator
 from paycli.errors import PaycliError, PaymentError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb

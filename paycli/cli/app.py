@@ -23,7 +23,6 @@ from paycli.cli.interrupts import end_as_process_1
 from paycli.errors import InputError, PaycliError
 
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
 _STDERR = 2
 _COMPLETING: Final = "_PAYCLI_COMPLETE"  # as Typer calls it
 _COMPLETION: Final = ("--install-completion", "--show-completion")
@@ -140,7 +139,7 @@ def main() -> None:
     end_as_process_1()
     _make_streams_safe()
     exit_code = run(sys.argv[1:])
-    if exit_code == EXIT_INTERRUPTED:
+    if exit_code == options.EXIT_INTERRUPTED:
         output.after_signal(is_shown=True)
     gc.freeze()  # spares the interpreter's end two searches for garbage in all that is loaded
     sys.exit(exit_code)
@@ -182,7 +181,7 @@ def run(arguments: list[str]) -> int:
         output.error(InputError(mistake), as_json=as_json)
         return InputError.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return EXIT_INTERRUPTED
+        return options.EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our stdout went away, as `head` does
         return 1
     except Exception as problem:  # noqa: BLE001 - the outermost edge: what reaches it is our bug

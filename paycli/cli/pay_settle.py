@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from paycli.client.orders import Reading
     from paycli.client.settling import Asked, Settled, Verdict
 
-_EXIT_INTERRUPTED: Final = 130
 _PAYMENT_ID: Final = re.compile("pay_[0-9a-f]{32}")
 _FILES: Final = (".csv", ".ndjson", ".jsonl", ".yaml", ".yml", ".gz")
 _ALARMING: Final = ("declined", "different", "rejected", "unknown")  # verdicts
@@ -91,7 +90,7 @@ def _settle(
             settling.run(asked.all(settling.idle), stop)
             code = settling.exit_code
         except KeyboardInterrupt:
-            code = _EXIT_INTERRUPTED
+            code = options.EXIT_INTERRUPTED
         except (BrokenPipeError, CheckFailed) as problem:
             # 1 would say that a payment failed.
             output.progress(f"Error: What was found cannot be written: {problem}")

@@ -185,7 +185,7 @@ def _follow_up(node: Node, above: list[FollowUp], charge: Charge) -> FollowUp:
     return FollowUp(
         action,
         _amount(fields["amount"], charge.currency) if "amount" in fields else None,
-        final="final" in fields and _is_true(fields["final"]),
+        final="final" in fields and fields["final"].truth("final"),
         reason=fields["reason"].text("reason") if "reason" in fields else "",
         expect_error=expect_error,
         key=_key(charge, f"{action} {expect_error and 'refused'}", len(alike) + 1),
@@ -232,13 +232,6 @@ def _amount(node: Node, currency: str) -> str:
         return decimal_from_minor(minor_from_decimal(written, currency), currency)
     except InvalidPayment as problem:
         raise node.error(problem.message) from problem
-
-
-def _is_true(node: Node) -> bool:
-    value = node.typed()
-    if not isinstance(value, bool):
-        raise node.must_be("final", "true or false")
-    return value
 
 
 def _key(charge: Charge, what: str, number: int) -> str:

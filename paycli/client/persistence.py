@@ -52,11 +52,7 @@ class Persistence:
                 return attempt()
             except PaycliError as problem:
                 unknown = problem if isinstance(problem, OutcomeUnknown) else unknown
-                call = problem.__cause__
-                may_help = isinstance(call, grpc.RpcError) and (
-                    isinstance(problem, NotTaken) or call.code() in RETRYABLE
-                )
-                asked_s = retry_after_s(call) if isinstance(call, grpc.RpcError) else 0.0
+                may_help, asked_s = _another_try(problem)
                 is_safe = unknown is None or has_key()
                 if not (self._retry_s and may_help and is_safe and patience.wait(asked_s)):
                     if unknown is not None and problem is not unknown:
@@ -72,3 +68,12 @@ class Persistence:
             except PaycliError:
                 return False
         return self._has_keys
+
+
+def _another_try(problem: PaycliError) -> tuple[bool, float]:
+    """Whether it may help, and after how many seconds the service wants to be asked again."""
+    call = problem.__cause__
+    if not isinstance(call, grpc.RpcError):
+        return False, 0.0
+    may_help = isinstance(problem, NotTaken) or call.code() in RETRYABLE
+    return may_help, retry_after_s(call)

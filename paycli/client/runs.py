@@ -69,12 +69,13 @@ class Result:
         """What is to be done with it yet; nothing after a problem."""
         if self.paid is None or not self.paid.succeeded or self.problems:
             return ()
-        return _then(self.entry)[len(self.done) :]
+        return self.left_undone
 
     @property
     def left_undone(self) -> tuple[FollowUp, ...]:
         """What was to be done with it and was not tried."""
-        return _then(self.entry)[len(self.done) :]
+        then = self.entry.then if isinstance(self.entry, FixturePayment) else ()
+        return then[len(self.done) :]
 
     def as_dict(self) -> dict[str, object]:
         """The JSON form, without the problems."""
@@ -95,10 +96,6 @@ class Result:
                 for each in self.left_undone
             ]
         return said
-
-
-def _then(entry: FixtureEntry) -> tuple[FollowUp, ...]:
-    return entry.then if isinstance(entry, FixturePayment) else ()
 
 
 class Unmet(CheckFailed):

@@ -127,7 +127,7 @@ def _read_calls(
         return read(scope.inner())
     count = fields["repeat"].parse("repeat", _count)
     calls = tuple(read(scope.inner(n=partial(str, n))) for n in range(1, count + 1))
-    is_parallel = "parallel" in fields and _is_true(fields["parallel"])
+    is_parallel = "parallel" in fields and fields["parallel"].truth("parallel")
     successes = None
     if "successes" in fields:
         if "expect_error" not in fields:
@@ -274,10 +274,3 @@ def _positive(written: str) -> float:
     if not _NUMBER.fullmatch(written) or not float(written):
         raise ValueError(f"'{written}' is no number above 0.")
     return float(written)
-
-
-def _is_true(node: Node) -> bool:
-    value = node.typed()
-    if not isinstance(value, bool):
-        raise node.must_be("parallel", "true or false")
-    return value

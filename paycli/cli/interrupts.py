@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -12,6 +13,10 @@ from typing import Final, NoReturn
 from paycli.cli import output
 
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_SOON_S: Final = 0.001
+_LOCKS: Final = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
+_WAITS: Final = threading.Condition.wait.__code__
 
 
 class Interrupts:
@@ -58,19 +63,47 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
         if signal.getsignal(number) is not signal.SIG_IGN  # nohup, or a shell's background job
     ]
     interrupts = Interrupts()
+    stood: tuple[FrameType, int] | None = None
 
-    def interrupt(number: int, _frame: FrameType | None) -> None:
+    def interrupt(number: int, frame: FrameType | None) -> None:
         output.after_signal(is_shown=number == signal.SIGINT)
         for each in endings:
             signal.signal(each, signal.SIG_IGN)
-        interrupts.arrive()
+        arrive(number, frame)
+
+    def arrive(_number: int, frame: FrameType | None) -> None:
+        nonlocal stood
+        before, stood = stood, None if frame is None else (frame, frame.f_lasti)
+        if frame is None or _may_end(frame, stands=stood == before):
+            stood = None
+            interrupts.arrive()
+        else:
+            signal.setitimer(signal.ITIMER_REAL, _SOON_S)
 
     before = {number: signal.signal(number, interrupt) for number in endings}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, arrive)
     try:
         yield interrupts
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _may_end(frame: FrameType, *, stands: bool) -> bool:
+    """Whether an exception right there leaves nothing half-done that closing a channel waits for.
+
+    A lock of grpc's that nobody gives back stops the thread that brings all answers, and a call
+    that is only half begun never ends.
+    """
+    code = frame.f_code
+    if code in _LOCKS:
+        return False
+    if code is _WAITS:  # from "gotit" on it takes its lock again, whatever happens
+        return "gotit" in frame.f_locals or "gotit" not in code.co_varnames
+    within: FrameType | None = frame
+    while within is not None and not within.f_globals.get("__name__", "").startswith("grpc."):
+        within = within.f_back
+    return within is None or stands  # where it stands still it waits for an answer
 
 
 def end_as_process_1() -> None:

@@ -125,10 +125,12 @@ def live_line() -> Iterator[Callable[[str], None]]:
             return
         room = os.get_terminal_size(sys.stderr.fileno()).columns
         shown = _shown(text)[: room - 1] if room else _shown(text)
+        signalled = _Cursor.after_signal
         with suppress(OSError):  # a terminal that is gone stops nothing
             print(f"\r{shown:{width}}", end="", file=sys.stderr, flush=True)  # noqa: T201 - the one place that prints
         width = len(shown)
-        _Cursor.in_line = True
+        # A signal that came meanwhile has ended the line.
+        _Cursor.in_line = signalled == _Cursor.after_signal
 
     try:
         yield draw

@@ -19,6 +19,7 @@ from tests.processes import rss_mb
 from tests.wire import Client, creation
 
 PAUSE_S = 1.5  # what was left is let go of by then
+ROUNDS = 3
 
 
 class Used(NamedTuple):
@@ -82,15 +83,23 @@ def test_nothing_grows(start_server: StartServer, seconds: float) -> None:
     listening.start()
     _load(server, seconds)  # fills what is kept for the next
     time.sleep(PAUSE_S)
-    before = used_by(server)
-    _load(server, seconds)
-    time.sleep(PAUSE_S)
-    after = used_by(server)
+    used = [used_by(server)]
+    # What leaks grows every time; what a busy machine fills late does not.
+    while len(used) < 2 or (_grew(*used[-2:]) and len(used) <= ROUNDS):
+        _load(server, seconds)
+        time.sleep(PAUSE_S)
+        used.append(used_by(server))
     server.stop()
     listening.join()
-    assert after.files <= before.files + 5
-    assert after.threads <= before.threads + 5
-    assert after.memory_mb <= before.memory_mb * 1.2 + 10
+    assert not _grew(*used[-2:]), used
+
+
+def _grew(before: Used, after: Used) -> bool:
+    return (
+        after.files > before.files + 5
+        or after.threads > before.threads + 5
+        or after.memory_mb > before.memory_mb * 1.2 + 10
+    )
 
 
 def _load(server: Server, seconds: float) -> None:

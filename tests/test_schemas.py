@@ -20,10 +20,10 @@ from paycli.client.fixture_payments import (
 from paycli.client.fixtures import FIXTURE_KEYS, Fixture
 from paycli.client.follow_ups import KEYS
 from paycli.errors import DocumentError
-from paycli.scenarios.expect import CODES, ERROR_KEYS
+from paycli.scenarios.expect import CODES, ERROR_KEYS, STREAM_KEYS
 from paycli.scenarios.matchers import LIST_MATCHERS, VALUE_MATCHERS
-from paycli.scenarios.steps import RETRY_KEYS, STEP_KEYS
-from paycli.scenarios.suite import SUITE_KEYS
+from paycli.scenarios.steps import RETRY_KEYS, STEP_KEYS, UNLESS_KEYS
+from paycli.scenarios.suite import SUITE_KEYS, SUITE_UNLESS_KEYS
 from tests.conftest import run_paycli
 
 ROOT = Path(__file__).parents[1]
@@ -112,10 +112,22 @@ def test_the_keys_of_suites_are_those_of_their_reader() -> None:
     assert set(SUITE_SCHEMA["properties"]) == set(SUITE_KEYS)
     assert set(step) == set(STEP_KEYS)
     assert set(step["retry_until"]["oneOf"][1]["properties"]) == set(RETRY_KEYS)
+    assert set(step["expect_stream"]["properties"]) == set(STREAM_KEYS)
+    assert set(step["skip_unless"]["properties"]) == set(UNLESS_KEYS)
+    of_all = SUITE_SCHEMA["properties"]["skip_unless"]["properties"]
+    assert set(of_all) == set(SUITE_UNLESS_KEYS)
     assert set(step["expect_error"]["properties"]) == set(ERROR_KEYS)
     assert set(step["expect_error"]["properties"]["code"]["enum"]) == set(CODES)
     page = (ROOT / "docs/suites.md").read_text()
-    for key in (*SUITE_KEYS, *STEP_KEYS, *VALUE_MATCHERS, *LIST_MATCHERS):
+    for key in (
+        *SUITE_KEYS,
+        *STEP_KEYS,
+        *STREAM_KEYS,
+        *UNLESS_KEYS,
+        *ERROR_KEYS,
+        *VALUE_MATCHERS,
+        *LIST_MATCHERS,
+    ):
         assert f"`{key}`" in page or f"{{{key}: " in page, key
     for path in sorted(ROOT.glob("configs/smoke/*.yaml")):
         assert Draft202012Validator(SUITE_SCHEMA).is_valid(yaml.safe_load(path.read_text()))

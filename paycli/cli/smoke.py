@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import completion, options, output
+from paycli.cli import completion, options, output, schemas
 from paycli.cli.file_schemas import shows_schema
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
+    from paycli.client.schema import Schema
     from paycli.scenarios.own_server import OwnServer
     from paycli.scenarios.record import Record, StepResult
     from paycli.scenarios.suite import Suite
+    from paycli.scenarios.target import Target
 
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
 
@@ -54,6 +56,8 @@ def smoke(
         str | None,
         typer.Option(metavar="URL", help="The store of the own server. Default: a temporary one."),
     ] = None,
+    roots: schemas.Protos = None,
+    descriptor_set: schemas.DescriptorSet = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write JUnit XML here, however the run ends.")
     ] = None,
@@ -80,16 +84,12 @@ def smoke(
     from functools import partial
 
     from paycli.scenarios.choice import choose
+    from paycli.scenarios.contracts import Contracts
     from paycli.scenarios.locate import suite_paths
     from paycli.scenarios.own_server import own_server
     from paycli.scenarios.record import Record
     from paycli.scenarios.suite import read_suite
 
-    if list_only:
-        _list(
-            choose([read_suite(path) for path in suites or suite_paths()], only or ()), as_json=json
-        )
-        return
     given = [name for name, value in (("--serve", serve), ("--store", store)) if value]
     if given and target is not None:
         raise InputError(
@@ -98,48 +98,84 @@ def smoke(
     if len(given) > 1:
         raise InputError("--store is for the payment engine; servicers of yours keep their own.")
     with termination_as_interrupt(), ExitStack() as stack:
+        own = own_server(store, serve or ()) if target is None else None
+        proven = _Proven(service, own, stack)
+        # An engine of ours tells of nothing that is not known here.
+        asks = proven.schema if target is not None or serve else None
+        contracts = Contracts(schemas.local_schema(roots, descriptor_set), asks)
+        if list_only:
+            found = [read_suite(path, contracts) for path in suites or suite_paths()]
+            _list(choose(found, only or ()), as_json=json)
+            return
         record = Record(partial(_report, as_json=json))
         address = "a server of its own" if target is None else target
         with _reports(record, junit, address):
             paths = suites or suite_paths()
             record.plan_suites(paths)
-            chosen = choose([read_suite(path) for path in paths], only or ())
+            chosen = choose([read_suite(path, contracts) for path in paths], only or ())
             how = {"strict": strict, "fail_fast": fail_fast}
-            own = own_server(store, serve or ()) if target is None else None
-            _run(chosen, record, service, stack, how, own)
+            _run(chosen, record, proven, how)
     _judge(record)
 
 
-def _run(
-    suites: Sequence[Suite],
-    record: Record,
-    service: Service,
-    stack: ExitStack,
-    how: dict[str, bool],
-    own: AbstractContextManager[OwnServer] | None,
-) -> None:
-    from paycli.client.access import ANYHOW
+class _Proven:
+    """What is put to the proof: called, and started if it is of our own, as soon as it is needed."""
+
+    def __init__(
+        self,
+        service: Service,
+        own: AbstractContextManager[OwnServer] | None,
+        stack: ExitStack,
+    ) -> None:
+        self._service = service
+        self._own = own
+        self._stack = stack
+        self._target: Target | None = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it goes with the run."""
+        return self._own is not None
+
+    def target(self) -> Target:
+        """Raises Unreachable, and CheckFailed for a server that does not start."""
+        if self._target is None:
+            self._target = self._begin()
+        return self._target
+
+    def schema(self) -> Schema:
+        """What its reflection tells. Raises RemoteError and Refused."""
+        from paycli.client.schema import schema_of_server
+
+        return schema_of_server(self.target().channel, self._service.timeout_s)
+
+    def _begin(self) -> Target:
+        from paycli.client.access import ANYHOW
+        from paycli.scenarios.target import Target
+
+        service, command = self._service, self._service.command
+        last_words: Callable[[], str] = str
+        if self._own is not None:
+            server = self._stack.enter_context(self._own)
+            last_words = server.last_words
+            command = _command  # of a server that is gone then: one of one's own will do
+            # How to get in elsewhere is of no use here.
+            service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
+        channel = self._stack.enter_context(service.connect())
+        return Target(channel, service.timeout_s, service.target, command, last_words)
+
+
+def _run(suites: Sequence[Suite], record: Record, proven: _Proven, how: dict[str, bool]) -> None:
     from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import run_suites
-    from paycli.scenarios.target import Target
 
     record.begin(
         [suite.result(step, Verdict.ERROR) for suite in suites for step in suite.all_steps]
     )
-    last_words: Callable[[], str] = str
-    command = service.command
-    if own is not None:
-        server = stack.enter_context(own)
-        last_words = server.last_words
-        command = _command  # of a server that is gone then: one of one's own will do
-        # How to get in elsewhere is of no use here.
-        service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
-    channel = stack.enter_context(service.connect())
-    target = Target(channel, service.timeout_s, service.target, command, last_words)
     try:
-        run_suites(suites, target, record, **how)
+        run_suites(suites, proven.target(), record, **how)
     except OutcomeUnknown as lost:
-        if own is not None:  # and what became of it is gone with it
+        if proven.is_own:  # and what became of it is gone with it
             raise KeyboardInterrupt from lost
         raise
 

@@ -1,8 +1,9 @@
-"""Calls by descriptor: any unary method of a known service, with requests as plain data."""
+"""Calls by descriptor: any method, with requests and responses as plain data."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -25,28 +26,17 @@ def service_names() -> list[str]:
 
 
 def find_method(name: str) -> MethodDescriptor:
-    """The unary method `package.Service/Method`. Raises ValueError."""
-    service_name, slash, method_name = name.rpartition("/")
-    if not slash:
-        raise ValueError(f"'{name}' is not a method; write package.Service/Method.")
-    try:
-        service = descriptor_pool.Default().FindServiceByName(service_name)
-    except KeyError:
-        raise ValueError(f"no known service is called '{service_name}'.") from None
-    method: MethodDescriptor | None = service.methods_by_name.get(method_name)
-    if method is None:
-        known = ", ".join(service.methods_by_name)
-        raise ValueError(f"{service_name} has no method '{method_name}'; it has {known}.")
-    if method.client_streaming or method.server_streaming:
-        raise ValueError(f"{name} is a streaming method; only unary methods can be called.")
-    return method
+    """A method of ours, `package.Service/Method`."""
+    return descriptor_pool.Default().FindMethodByName(name.replace("/", "."))
 
 
 def build_request(method: MethodDescriptor, fields: Mapping[str, Any]) -> message.Message:
     """The request message of plain data. Raises ValueError for fields that do not fit."""
     request = message_factory.GetMessageClass(method.input_type)()
     try:
-        return json_format.ParseDict(dict(fields), request)
+        return json_format.ParseDict(
+            dict(fields), request, descriptor_pool=method.input_type.file.pool
+        )
     except json_format.ParseError as problem:
         raise ValueError(" ".join(str(problem).split())) from problem
 
@@ -54,18 +44,56 @@ def build_request(method: MethodDescriptor, fields: Mapping[str, Any]) -> messag
 def call(
     channel: grpc.Channel,
     method: MethodDescriptor,
-    request: message.Message,
+    requests: Sequence[message.Message],
     timeout_s: float,
     metadata: tuple[tuple[str, str], ...] = (),
 ) -> dict[str, Any]:
-    """The response as plain data, every field present. Raises grpc.RpcError as the call does."""
-    response_class = message_factory.GetMessageClass(method.output_type)
-    invoke = channel.unary_unary(
-        f"/{method.containing_service.full_name}/{method.name}",
-        request_serializer=type(request).SerializeToString,
-        response_deserializer=response_class.FromString,
-    )
-    response = invoke(request, timeout=timeout_s, metadata=metadata)
+    """The one response as plain data, every field present. Raises grpc.RpcError as the call does."""
+    if method.client_streaming:
+        stream = channel.stream_unary(**_how(method))
+        return _plain(stream(iter(requests), timeout=timeout_s, metadata=metadata))
+    invoke = channel.unary_unary(**_how(method))
+    return _plain(invoke(requests[0], timeout=timeout_s, metadata=metadata))
+
+
+@contextmanager
+def streamed(
+    channel: grpc.Channel,
+    method: MethodDescriptor,
+    requests: Sequence[message.Message],
+    timeout_s: float,
+    metadata: tuple[tuple[str, str], ...] = (),
+) -> Iterator[Iterator[dict[str, Any]]]:
+    """The responses as they come; the call is cancelled where the block leaves it open.
+
+    They raise grpc.RpcError as the call does.
+    """
+    answers: Any
+    if method.client_streaming:
+        many = channel.stream_stream(**_how(method))
+        answers = many(iter(requests), timeout=timeout_s, metadata=metadata)
+    else:
+        one = channel.unary_stream(**_how(method))
+        answers = one(requests[0], timeout=timeout_s, metadata=metadata)
+    try:
+        yield map(_plain, answers)
+    finally:
+        answers.cancel()  # of no effect on one that has ended
+
+
+def _how(method: MethodDescriptor) -> dict[str, Any]:
+    return {
+        "method": f"/{method.containing_service.full_name}/{method.name}",
+        "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
+        "response_deserializer": message_factory.GetMessageClass(method.output_type).FromString,
+    }
+
+
+def _plain(response: message.Message) -> dict[str, Any]:
+    pool: Any = response.DESCRIPTOR.file.pool
     return json_format.MessageToDict(
-        response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+        response,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        descriptor_pool=pool,
     )

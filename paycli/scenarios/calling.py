@@ -11,15 +11,17 @@ import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
 
-from paycli.client.calls import build_request, call
+from paycli.client.calls import build_request, call, streamed
 from paycli.errors import OutcomeUnknown
 from paycli.scenarios.references import Late, fill
 from paycli.scenarios.steps import CallStep, is_metadata_text
 from paycli.scenarios.target import Target, check_alive, ended_with
 
 Answers = MutableMapping[str, dict[str, Any]]  # by step
+Metadata = tuple[tuple[str, str], ...]
 
 _AT_ONCE_MAX: Final = 64
+_PROBLEMS_MAX: Final = 20  # of the messages of one stream
 
 
 class NotSent(Exception):
@@ -65,36 +67,85 @@ def call_until(step: CallStep, target: Target, answers: Answers) -> list[str]:
 
 
 def _call(step: CallStep, target: Target, answers: Answers) -> list[str]:
-    request, metadata = request_of(step, answers)
+    requests, metadata = requests_of(step, answers)
+    answer = _stream if step.method.server_streaming else _answer
     started = time.perf_counter()
     try:
-        response = call(target.channel, step.method, request, target.timeout_s, metadata)
-    except grpc.RpcError as ended:
-        took_ms = (time.perf_counter() - started) * 1000
-        check_alive(target, ended)
-        if step.expect_error is None:
-            return [ended_with(ended, target)]
-        return [*step.expect_error.unmet(ended, answers), *_late(step, took_ms)]
+        problems = answer(step, target, requests, metadata, answers)
     except KeyboardInterrupt as interrupt:
+        sent = [
+            json_format.MessageToDict(each, preserving_proto_field_name=True) for each in requests
+        ]
         raise OutcomeUnknown(
             f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
-            f"Its request was {json_format.MessageToDict(request, preserving_proto_field_name=True)}."
+            f"Its request was {', '.join(map(str, sent))}."
         ) from interrupt
     except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
         return [f"the response cannot be shown as JSON: {problem}"]
-    took_ms = (time.perf_counter() - started) * 1000
+    return [*problems, *_late(step, (time.perf_counter() - started) * 1000)]
+
+
+def _answer(
+    step: CallStep,
+    target: Target,
+    requests: Sequence[Message],
+    metadata: Metadata,
+    answers: Answers,
+) -> list[str]:
+    try:
+        response = call(target.channel, step.method, requests, target.timeout_s, metadata)
+    except grpc.RpcError as ended:
+        return _ended(step, target, ended, answers)
     if step.expect_error is not None and not step.either:
         return [f"expected {step.expect_error.code}, but the call succeeded with {response}"]
     answers[step.name] = response
-    return [*step.expect.unmet("", response, answers), *_late(step, took_ms)]
+    return list(step.expect.unmet("", response, answers))
 
 
-def request_of(step: CallStep, answers: Answers) -> tuple[Message, tuple[tuple[str, str], ...]]:
+def _stream(
+    step: CallStep,
+    target: Target,
+    requests: Sequence[Message],
+    metadata: Metadata,
+    answers: Answers,
+) -> list[str]:
+    """Later steps know the last message."""
+    problems: list[str] = []
+    count = 0
+    try:
+        with streamed(
+            target.channel, step.method, requests, target.timeout_s, metadata
+        ) as messages:
+            for count, message in enumerate(messages, 1):
+                answers[step.name] = message
+                if len(problems) < _PROBLEMS_MAX:
+                    problems += step.stream.unmet_by(count, message, answers)
+                if count == step.stream.cancel_at:
+                    return problems
+    except grpc.RpcError as ended:
+        told = _ended(step, target, ended, answers)
+        after = f" after {count:,} message{'' if count == 1 else 's'}"
+        return [*problems, *(f"{each}{after}" for each in told)]
+    problems += step.stream.unmet_in_all(count, answers)
+    if step.expect_error is not None and not step.either:
+        problems.append(f"expected {step.expect_error.code}, but the stream ended without an error")
+    return problems
+
+
+def _ended(step: CallStep, target: Target, ended: grpc.RpcError, answers: Answers) -> list[str]:
+    """What is wrong with an error. Raises Gone."""
+    check_alive(target, ended)
+    if step.expect_error is None:
+        return [ended_with(ended, target)]
+    return list(step.expect_error.unmet(ended, answers))
+
+
+def requests_of(step: CallStep, answers: Answers) -> tuple[Sequence[Message], Metadata]:
     """What is sent, with answers filled in. Raises NotSent."""
     try:
         for reference in step.needs:
             reference.value(answers)
-        request = build_request(step.method, fill(step.request, answers))
+        requests = [build_request(step.method, fill(each, answers)) for each in step.requests]
         metadata = tuple(
             (key, value.fill(answers) if isinstance(value, Late) else value)
             for key, value in step.metadata.items()
@@ -104,7 +155,7 @@ def request_of(step: CallStep, answers: Answers) -> tuple[Message, tuple[tuple[s
     for key, value in metadata:
         if not is_metadata_text(value):
             raise NotSent(f"metadata {key} must be printable ASCII; '{value}' is not")
-    return request, metadata
+    return requests, metadata
 
 
 def _late(step: CallStep, took_ms: float) -> list[str]:

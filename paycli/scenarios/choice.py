@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from paycli.errors import InputError
-from paycli.scenarios.steps import FixtureStep, ManyStep, Step
+from paycli.scenarios.steps import Step, calls_of
 from paycli.scenarios.suite import Suite
 
 
@@ -38,7 +38,5 @@ def _has(suite: Suite, step: Step, word: str) -> bool:
 
 
 def _needs(step: Step) -> set[str]:
-    if isinstance(step, FixtureStep):
-        return set()
-    calls = step.calls if isinstance(step, ManyStep) else (step,)
-    return {reference.step for call in calls for reference in call.needs}
+    needs = {reference.step for call in calls_of(step) for reference in call.needs}
+    return needs | {step.unless.step} if step.unless.step else needs

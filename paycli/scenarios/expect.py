@@ -7,6 +7,7 @@ from typing import Final
 
 import grpc
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.rpc import error_details_pb2
 
 from paycli.documents import Node, nearest
 from paycli.scenarios.expectations import (
@@ -16,9 +17,12 @@ from paycli.scenarios.expectations import (
     Fields,
     Items,
     Pattern,
+    StreamExpectation,
 )
 from paycli.scenarios.matchers import (
     COMPARISONS,
+    count_of,
+    read_count,
     read_list_matcher,
     read_pattern,
     read_value_matcher,
@@ -36,7 +40,9 @@ from paycli.scenarios.wire_values import (
 
 # In JSON of any form other names may well be keys of data.
 _FREE_MATCHERS: Final = ("matches", *COMPARISONS)
-ERROR_KEYS: Final = ("code", "reason", "message")
+ERROR_KEYS: Final = ("code", "reason", "message", "metadata")
+STREAM_KEYS: Final = ("count", "messages", "each", "then")
+_METADATA: Final = error_details_pb2.ErrorInfo.DESCRIPTOR.fields_by_name["metadata"]
 CODES: Final = tuple(name for name in grpc.StatusCode.__members__ if name != "OK")
 
 
@@ -62,7 +68,38 @@ def read_expect_error(node: Node, scope: Scope) -> ErrorExpectation:
         code,
         scope.read(fields["reason"], "reason") if "reason" in fields else None,
         Pattern(read_pattern(fields["message"], "message", scope)) if "message" in fields else None,
+        _Reader(scope, False).field(fields["metadata"], _METADATA)
+        if "metadata" in fields
+        else None,
     )
+
+
+def read_expect_stream(node: Node, kind: Descriptor, scope: Scope) -> StreamExpectation:
+    """The messages that a stream must bring. Raises DocumentError."""
+    fields = node.fields("expect_stream", STREAM_KEYS)
+    then = fields["then"].parse("then", _then) if "then" in fields else "end"
+    first = [
+        read_expect(each, kind, scope)
+        for each in (fields["messages"].items("messages") if "messages" in fields else ())
+    ]
+    each = read_expect(fields["each"], kind, scope) if "each" in fields else None
+    if then == "end":
+        count: Expectation | None = Equal(len(first), None) if first else None
+        if "count" in fields:
+            count = read_count(fields["count"], "count", scope)
+        return StreamExpectation(first, each, count)
+    cancel_at = fields["count"].parse("count", count_of) if "count" in fields else len(first)
+    if cancel_at < max(1, len(first)):
+        raise node.error(
+            "a stream is cancelled after 'count' messages, at least those that are listed."
+        )
+    return StreamExpectation(first, each, None, cancel_at)
+
+
+def _then(written: str) -> str:
+    if written not in ("cancel", "end"):
+        raise ValueError(f"'{written}' is neither 'end' (of itself) nor 'cancel'.")
+    return written
 
 
 class _Reader:
@@ -71,13 +108,13 @@ class _Reader:
         self._is_exact = is_exact
 
     def message(self, node: Node, kind: Descriptor) -> Fields:
-        wanted = {field.name: self._field(value, field) for field, value in fields_of(node, kind)}
+        wanted = {field.name: self.field(value, field) for field, value in fields_of(node, kind)}
         if not self._is_exact:
             return Fields(wanted)
         unset = unset_fields(kind)
         return Fields(wanted, {name: unset[name] for name in unset if name not in wanted})
 
-    def _field(self, node: Node, field: FieldDescriptor) -> Expectation:
+    def field(self, node: Node, field: FieldDescriptor) -> Expectation:
         if node.is_null:
             return _unset(node, field)
         if is_map(field):

@@ -273,6 +273,7 @@ class ErrorExpectation:
     code: str
     reason: str | Late | None
     message: Pattern | None
+    metadata: Expectation | None = None
 
     def unmet(self, call: grpc.RpcError, answers: Answers) -> Iterator[str]:
         """One sentence for each part of the error that is not as expected."""
@@ -285,6 +286,38 @@ class ErrorExpectation:
             yield f"reason: expected {reason}, got {got}"
         if self.message is not None:
             yield from self.message.unmet("message", call.details() or "", answers)
+        if self.metadata is not None:
+            told = dict(info.metadata) if info is not None else {}
+            yield from self.metadata.unmet("metadata", told, answers)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamExpectation:
+    """The messages of a stream: the first ones by name, all of them alike, and how many there are.
+
+    With `cancel_at` the stream is cancelled after so many; without, it must end by itself.
+    """
+
+    first: Sequence[Expectation] = ()
+    each: Expectation | None = None
+    count: Expectation | None = None
+    cancel_at: int | None = None
+
+    def unmet_by(self, number: int, message: object, answers: Answers) -> Iterator[str]:
+        """One sentence for each thing that is not as expected of a message, counted from 1."""
+        where = f"message {number}"
+        if number <= len(self.first):
+            yield from self.first[number - 1].unmet(where, message, answers)
+        if self.each is not None:
+            yield from self.each.unmet(where, message, answers)
+
+    def unmet_in_all(self, count: int, answers: Answers) -> Iterator[str]:
+        """The same of a stream that ended by itself after so many."""
+        where, wanted = "number of messages", max(len(self.first), self.cancel_at or 0)
+        if count < wanted:
+            yield f"{where}: expected at least {wanted}, got {count}"
+        elif self.count is not None:
+            yield from self.count.unmet(where, count, answers)
 
 
 def _shown(value: object) -> str:

@@ -64,7 +64,7 @@ def read_value_matcher(node: Node, field: FieldDescriptor | None, scope: Scope, 
             case "not":
                 found.append(Not(read(inner), inner.shown()))
             case "length":
-                found.append(_length(inner, scope))
+                found.append(Length(read_count(inner, "length", scope)))
             case _:
                 found.append(_comparison(name, inner, field, scope))
     return All(found)
@@ -79,7 +79,7 @@ def read_list_matcher(node: Node, name: str, scope: Scope, read: _Read) -> All:
     for key, inner in fields.items():
         match key:
             case "length":
-                found.append(_length(inner, scope))
+                found.append(Length(read_count(inner, "length", scope)))
             case "contains":
                 found.append(Containing(read(inner), inner.shown()))
             case "each":
@@ -106,18 +106,20 @@ def read_pattern(node: Node, what: str, scope: Scope) -> str | Late:
     return text
 
 
-def _length(node: Node, scope: Scope) -> Length:
+def read_count(node: Node, what: str, scope: Scope) -> Expectation:
+    """How many there must be: a number, or comparisons. Raises DocumentError."""
     if node.is_scalar:
-        return Length(Equal(node.parse("length", _count), None))
-    fields = node.fields("length", COMPARISONS)
+        return Equal(node.parse(what, count_of), None)
+    fields = node.fields(what, COMPARISONS)
     if not fields:
-        raise node.must_be("length", "a number or a comparison, such as {gte: 1}")
-    return Length(All([_comparison(name, each, None, scope) for name, each in fields.items()]))
+        raise node.must_be(what, "a number or a comparison, such as {gte: 1}")
+    return All([_comparison(name, each, None, scope) for name, each in fields.items()])
 
 
-def _count(written: str) -> int:
+def count_of(written: str) -> int:
+    """A number of things. Raises ValueError."""
     if not re.fullmatch("[0-9]{1,9}", written):
-        raise ValueError(f"'{written}' is no number of items or characters.")
+        raise ValueError(f"'{written}' is no number of items, messages or characters.")
     return int(written)
 
 

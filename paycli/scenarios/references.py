@@ -63,6 +63,7 @@ class Scope:
     values: Mapping[str, Callable[[], str]] = field(default_factory=dict)
     saved: dict[str, Reference] = field(default_factory=dict)
     used: list[Reference] = field(default_factory=list)
+    steps: list[str] = field(default_factory=list)  # all of them, with or without a response
 
     def inner(self, **values: Callable[[], str]) -> Scope:
         """The same for a step of its own, with more values."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections import ChainMap
@@ -14,11 +15,11 @@ from google.protobuf import json_format
 
 from paycli.client.schema import path_of
 from paycli.errors import CheckFailed, OutcomeUnknown
-from paycli.scenarios.calling import Answers, NotSent, call_at_once, call_until, request_of
+from paycli.scenarios.calling import Answers, NotSent, call_at_once, call_until, requests_of
 from paycli.scenarios.paying import pay
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Reference
-from paycli.scenarios.steps import FixtureStep, ManyStep, Step
+from paycli.scenarios.steps import FixtureStep, ManyStep, Step, calls_of
 from paycli.scenarios.suite import Suite
 from paycli.scenarios.target import Gone, Target, missing
 
@@ -46,14 +47,16 @@ def run_suites(
     """
     try:
         for suite in suites:
-            lacks = missing(suite.requires, target) if suite.requires is not None else ""
+            lacks = suite.unknown
+            if suite.requires is not None and not lacks:
+                lacks = missing(suite.requires, target)
             if lacks and strict:
                 reason = f"not run: {lacks}, and --strict forbids skips"
                 _not_run(suite, suite.all_steps, Verdict.ERROR, reason, record)
             elif lacks:
                 _not_run(suite, suite.all_steps, Verdict.SKIPPED, lacks, record)
             else:
-                _Run(suite, target, record, fail_fast=fail_fast).run()
+                _Run(suite, target, record, strict=strict, fail_fast=fail_fast).run()
     except _FirstFailure as ended:
         record.finish(str(ended))
     except Gone as ended:
@@ -70,12 +73,17 @@ def _not_run(
 class _Run:
     """The run of one suite, and the answers so far."""
 
-    def __init__(self, suite: Suite, target: Target, record: Record, *, fail_fast: bool) -> None:
+    def __init__(
+        self, suite: Suite, target: Target, record: Record, *, strict: bool, fail_fast: bool
+    ) -> None:
         self._suite = suite
         self._target = target
         self._record = record
+        self._strict = strict
         self._fail_fast = fail_fast
         self._answers: dict[str, dict[str, Any]] = {}
+        self._verdicts: dict[str, Verdict] = {}
+        self._lacks: dict[str, str] = {}  # by service
 
     def run(self) -> None:
         """The setup, then the steps unless it failed, and the teardown whatever happened."""
@@ -101,7 +109,17 @@ class _Run:
                     self._passes(step)
 
     def _passes(self, step: Step) -> bool:
-        """Run it and note what came of it. Raises Gone, and OutcomeUnknown at an interrupt."""
+        """Run it and note what came of it. Raises Gone, and OutcomeUnknown at an interrupt.
+
+        One that is skipped passes, unless skips are forbidden.
+        """
+        skipped = self._why_skipped(step)
+        if skipped:
+            verdict = Verdict.ERROR if self._strict else Verdict.SKIPPED
+            self._verdicts[step.name] = verdict
+            reason = f"not run: {skipped}, and --strict forbids skips" if self._strict else skipped
+            self._record.add([self._suite.result(step, verdict, reason=reason)])
+            return not self._strict
         started = time.perf_counter()
         result = self._suite.result(step, Verdict.PASSED)
         gone: Gone | None = None
@@ -122,21 +140,43 @@ class _Run:
             reason = "; ".join(problems)
             result = replace(result, verdict=Verdict.FAILED, reason=reason, again=again)
         result = replace(result, duration_s=time.perf_counter() - started)
+        self._verdicts[step.name] = result.verdict
         self._record.add([result])
         if gone is not None:
             raise gone
         return result.verdict is Verdict.PASSED
 
+    def _why_skipped(self, step: Step) -> str:
+        """What a step is skipped for; "" if it is to run. Raises Gone and PaycliError."""
+        unless = step.unless
+        unset = next((each for each in unless.env if not os.environ.get(each)), None)
+        if unset is not None:
+            return f"the environment variable {unset} is not set"
+        if unless.step and self._verdicts.get(unless.step) is not Verdict.PASSED:
+            return f"'{unless.step}' did not pass"
+        needed = {reference.step for call in calls_of(step) for reference in call.needs}
+        for name in sorted(needed):
+            if self._verdicts.get(name) is Verdict.SKIPPED:
+                return f"'{name}' was skipped"
+        if not unless.service:
+            return ""
+        if unless.service not in self._lacks:
+            self._lacks[unless.service] = missing(unless.service, self._target)
+        return self._lacks[unless.service]
+
     def _again(self, step: Step) -> str:
         """The command line that makes the call of a step once more; of many, the first."""
         if isinstance(step, FixtureStep):
             return self._target.command("pay", str(step.fixture.path))
-        call = step.calls[0] if isinstance(step, ManyStep) else step
+        call = calls_of(step)[0]
         try:
-            request, metadata = request_of(call, self._answers)
+            requests, metadata = requests_of(call, self._answers)
         except NotSent:
             return ""
-        sent = json_format.MessageToJson(request, indent=None, preserving_proto_field_name=True)
+        sent = "".join(
+            json_format.MessageToJson(each, indent=None, preserving_proto_field_name=True)
+            for each in requests
+        )
         words = ["call", path_of(call.method), sent]
         for key, value in metadata:
             # A report is read by many.
@@ -148,7 +188,8 @@ class _Run:
             return pay(step, self._target)
         if isinstance(step, ManyStep):
             return self._many(step)
-        return call_until(step, self._target, self._answers)
+        (call,) = calls_of(step)
+        return call_until(call, self._target, self._answers)
 
     def _many(self, step: ManyStep) -> list[str]:
         each_with = [ChainMap[str, dict[str, Any]]({}, self._answers) for _ in step.calls]

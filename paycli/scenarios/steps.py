@@ -10,24 +10,28 @@ from typing import Final
 
 from google.protobuf.descriptor import MethodDescriptor
 
-from paycli.client.calls import build_request, find_method
+from paycli.client.calls import build_request
 from paycli.client.fixture_payments import Mistaken
 from paycli.client.fixtures import Fixture
-from paycli.documents import Node
+from paycli.documents import Node, nearest
 from paycli.errors import DocumentError
-from paycli.scenarios.expect import read_expect, read_expect_error
-from paycli.scenarios.expectations import ErrorExpectation, Fields
+from paycli.scenarios.contracts import Contracts
+from paycli.scenarios.expect import read_expect, read_expect_error, read_expect_stream
+from paycli.scenarios.expectations import ErrorExpectation, Fields, StreamExpectation
 from paycli.scenarios.references import Late, Reference, Scope
 from paycli.scenarios.requests import Request, read_request
 
 _EXPECTS: Final = ("expect", "expect_exactly", "expect_error")
+_STREAMS: Final = ("requests", "expect_stream")
 _MANY: Final = ("repeat", "parallel", "same", "successes")
-_ANY_KEYS: Final = ("name", "tags")
+_ANY_KEYS: Final = ("name", "tags", "skip_unless")
 _CALL_KEYS: Final = (
-    *("call", "request", "metadata", *_EXPECTS, "save", "within_ms", "retry_until", *_MANY),
+    *("call", "request", "metadata", *_EXPECTS, *_STREAMS),
+    *("save", "within_ms", "retry_until", *_MANY),
 )
 STEP_KEYS: Final = (*_ANY_KEYS, *_CALL_KEYS, "fixture")
 RETRY_KEYS: Final = ("timeout_s", "every_ms")
+UNLESS_KEYS: Final = ("service", "env", "step")
 _METADATA_KEY: Final = re.compile("[0-9a-z_.-]+")
 _NAME: Final = re.compile("[A-Za-z_][A-Za-z0-9_-]*")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
@@ -45,21 +49,37 @@ class RetryUntil:
 
 
 @dataclass(frozen=True, slots=True)
+class Unless:
+    """What a step is skipped for: a service that the target lacks, variables of the environment that are
+    not set, an earlier step that did not pass. "" is no condition.
+    """
+
+    service: str = ""
+    env: tuple[str, ...] = ()
+    step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallStep:
-    """One call and what must come of it: a response, or an error; with `either`, one of the two."""
+    """One call and what must come of it: a response, or an error; with `either`, one of the two.
+
+    It has one request, unless its method streams them.
+    """
 
     name: str
     where: str
     method: MethodDescriptor
-    request: Request = field(default_factory=dict)
+    requests: tuple[Request, ...] = ({},)
     metadata: Mapping[str, str | Late] = field(default_factory=dict)
     expect: Fields = field(default_factory=lambda: Fields({}))
     expect_error: ErrorExpectation | None = None
+    stream: StreamExpectation = field(default_factory=StreamExpectation)
     either: bool = False
     within_ms: float | None = None
     retry_until: RetryUntil | None = None
     needs: Sequence[Reference] = ()  # what earlier steps must have answered
     tags: frozenset[str] = frozenset()
+    unless: Unless = Unless()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +96,7 @@ class ManyStep:
     same: tuple[Reference, ...] = ()
     successes: int | None = None
     tags: frozenset[str] = frozenset()
+    unless: Unless = Unless()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +107,53 @@ class FixtureStep:
     where: str
     fixture: Fixture
     tags: frozenset[str] = frozenset()
+    unless: Unless = Unless()
 
 
-Step = CallStep | ManyStep | FixtureStep
+@dataclass(frozen=True, slots=True)
+class UnreadStep:
+    """A step of a suite that is skipped, since nobody knows the service that it requires."""
+
+    name: str
+    where: str
+    tags: frozenset[str] = frozenset()
+    unless: Unless = Unless()
 
 
-def read_step(node: Node, scope: Scope) -> Step:
-    """One step; `scope` is what it may refer to, and learns what it saves. Raises DocumentError."""
+Step = CallStep | ManyStep | FixtureStep | UnreadStep
+
+
+def calls_of(step: Step) -> tuple[CallStep, ...]:
+    """The calls that it is made of, if it is."""
+    if isinstance(step, ManyStep):
+        return step.calls
+    return (step,) if isinstance(step, CallStep) else ()
+
+
+def read_step(
+    node: Node, scope: Scope, contracts: Contracts, unless: Unless = Unless(), *, unread: bool
+) -> Step:
+    """One step; `scope` is what it may refer to, and learns what it saves. Raises DocumentError.
+
+    `unless` is what its suite says of that; an `unread` one is read as far as that goes without methods.
+    """
     fields = node.fields("a step", STEP_KEYS)
     if "name" not in fields:
         raise node.error("name is missing; say in a few words what the step shows.")
     name = fields["name"].parse("name", _step_name)
     where = f"{node.path}:{node.line}"
     tags = read_tags(fields["tags"]) if "tags" in fields else frozenset()
+    if "skip_unless" in fields:
+        unless = read_unless(fields["skip_unless"], UNLESS_KEYS, unless, scope)
+    scope.steps.append(name)
     if ("call" in fields) == ("fixture" in fields):
         raise node.error("a step has either 'call' or 'fixture'.")
+    if unread:
+        return UnreadStep(name, where, tags, unless)
     if "fixture" in fields:
-        return FixtureStep(name, where, _read_fixture(node, fields), tags)
-    step = _read_calls(fields, name, where, tags, scope)
+        return FixtureStep(name, where, _read_fixture(node, fields), tags, unless)
+    step = _read_calls(fields, contracts, name, where, tags, scope)
+    step = replace(step, unless=unless)
     if isinstance(step, CallStep):
         _learn(fields, step, scope)
         return step
@@ -117,10 +167,31 @@ def read_tags(node: Node) -> frozenset[str]:
     return frozenset(each.parse("tags", _tag) for each in node.items("tags"))
 
 
+def read_unless(
+    node: Node, known: Sequence[str], also: Unless, scope: Scope | None = None
+) -> Unless:
+    """When a step, or all of a suite, is skipped. Raises DocumentError."""
+    fields = node.fields("skip_unless", known)
+    if not fields:
+        raise node.must_be("skip_unless", f"a mapping with {', '.join(known)}")
+    found = {name: value.text(name) for name, value in fields.items()}
+    if scope is not None and "step" in found and found["step"] not in scope.steps:
+        hint = nearest(found["step"], scope.steps) if scope.steps else "there is none."
+        raise fields["step"].error(f"step names no earlier step; {hint}")
+    env = (*also.env, found["env"]) if "env" in found else also.env
+    return Unless(found.get("service", ""), env, found.get("step", ""))
+
+
 def _read_calls(
-    fields: Mapping[str, Node], name: str, where: str, tags: frozenset[str], scope: Scope
+    fields: Mapping[str, Node],
+    contracts: Contracts,
+    name: str,
+    where: str,
+    tags: frozenset[str],
+    scope: Scope,
 ) -> CallStep | ManyStep:
-    read = partial(_read_call, fields, name, where, tags)
+    method = fields["call"].parse("call", contracts.method)
+    read = partial(_read_call, fields, method, name, where, tags)
     if "repeat" not in fields:
         for each in fields.keys() & set(_MANY):
             raise fields[each].error(f"{each} is for a step with 'repeat'.")
@@ -139,16 +210,17 @@ def _read_calls(
 
 
 def _read_call(
-    fields: Mapping[str, Node], name: str, where: str, tags: frozenset[str], scope: Scope
+    fields: Mapping[str, Node],
+    method: MethodDescriptor,
+    name: str,
+    where: str,
+    tags: frozenset[str],
+    scope: Scope,
 ) -> CallStep:
-    method = fields["call"].parse("call", find_method)
     either = "successes" in fields
     if len(expects := [each for each in _EXPECTS if each in fields]) > 1 + either:
         raise fields[expects[1]].error(f"a step has {expects[0]} or {expects[1]}, not both.")
-    request: Request = {}
-    if "request" in fields:
-        request = read_request(fields["request"], method.input_type, scope)
-        _check_whole(fields["request"], method, request)
+    _check_kind(fields, method)
     metadata = fields["metadata"].fields("metadata") if "metadata" in fields else {}
     expect = Fields({})
     for key in ("expect", "expect_exactly"):
@@ -156,20 +228,55 @@ def _read_call(
             is_exact = key == "expect_exactly"
             expect = read_expect(fields[key], method.output_type, scope, is_exact=is_exact)
     error = read_expect_error(fields["expect_error"], scope) if "expect_error" in fields else None
+    stream = StreamExpectation()
+    if "expect_stream" in fields:
+        stream = read_expect_stream(fields["expect_stream"], method.output_type, scope)
+        if error is not None and (stream.first or stream.count or stream.cancel_at):
+            # gRPC raises the error as soon as it is there, whatever came before it.
+            raise fields["expect_stream"].error(
+                "a stream that ends with an error may lose its last messages; say 'each' alone."
+            )
     return CallStep(
         name,
         where,
         method,
-        request,
+        _read_requests(fields, method, scope),
         {key: _read_metadata(value, key, scope) for key, value in metadata.items()},
         expect,
         error,
+        stream,
         either,
         fields["within_ms"].parse("within_ms", _positive) if "within_ms" in fields else None,
         _retry_until(fields["retry_until"]) if "retry_until" in fields else None,
         tuple(scope.used),
         tags,
     )
+
+
+def _check_kind(fields: Mapping[str, Node], method: MethodDescriptor) -> None:
+    """Refuse what is not for methods of the kind. Raises DocumentError."""
+    if "requests" in fields and not method.client_streaming:
+        raise fields["requests"].error(f"{method.name} takes one request; write 'request'.")
+    if "requests" in fields and "request" in fields:
+        raise fields["requests"].error("a step has request or requests, not both.")
+    if "expect_stream" in fields and not method.server_streaming:
+        raise fields["expect_stream"].error(f"{method.name} gives one answer; write 'expect'.")
+    if method.server_streaming:
+        for key in fields.keys() & {"expect", "expect_exactly"}:
+            raise fields[key].error(f"{method.name} streams its answers; write 'expect_stream'.")
+
+
+def _read_requests(
+    fields: Mapping[str, Node], method: MethodDescriptor, scope: Scope
+) -> tuple[Request, ...]:
+    if "requests" in fields:
+        written = tuple(fields["requests"].items("requests"))
+    else:
+        written = (fields["request"],) if "request" in fields else ()
+    requests = tuple(read_request(each, method.input_type, scope) for each in written)
+    for node, request in zip(written, requests, strict=True):
+        _check_whole(node, method, request)
+    return requests if "requests" in fields else requests or ({},)
 
 
 def _learn(fields: Mapping[str, Node], step: CallStep, scope: Scope) -> None:

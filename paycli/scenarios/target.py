@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,8 @@ import grpc
 
 from paycli.client.calls import build_request, call, find_method
 from paycli.client.failures import error_info
-from paycli.errors import CheckFailed, Refused
+from paycli.client.reflection import Reflection
+from paycli.errors import CheckFailed, PaycliError, Refused
 
 _HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
 _REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
@@ -58,7 +60,19 @@ def check_alive(target: Target, ended: grpc.RpcError) -> None:
 
 
 def missing(service: str, target: Target) -> str:
-    """Why the target does not offer a service; "" if it does. Raises Gone and PaycliError."""
+    """Why the target does not offer a service; "" if it does. Raises Gone and PaycliError.
+
+    Servers with a health service of the plain kind know "" there and no more; reflection lists all.
+    """
+    lacks = _unknown_to_health(service, target)
+    if lacks:
+        with suppress(PaycliError):
+            if service in Reflection(target.channel, target.timeout_s).services():
+                return ""
+    return lacks
+
+
+def _unknown_to_health(service: str, target: Target) -> str:
     try:
         _check_health(target, service, target.timeout_s)
     except grpc.RpcError as ended:
@@ -75,7 +89,7 @@ def missing(service: str, target: Target) -> str:
 
 def _check_health(target: Target, service: str, timeout_s: float) -> None:
     method = find_method(_HEALTH_CHECK)
-    call(target.channel, method, build_request(method, {"service": service}), timeout_s)
+    call(target.channel, method, [build_request(method, {"service": service})], timeout_s)
 
 
 def ended_with(call: grpc.RpcError, target: Target) -> str:

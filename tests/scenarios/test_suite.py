@@ -11,6 +11,11 @@ from paycli.scenarios.locate import suite_paths
 from paycli.scenarios.suite import read_suite
 
 PAY = "call: payment.PaymentService/ProcessPayment"
+WATCH = "call: paycli.payments.v1.Payments/WatchEvents"
+
+
+def stream(expected: str) -> str:
+    return f"steps: [{{name: a, {WATCH}, expect_stream: {{{expected}}}}}]\n"
 
 
 @pytest.mark.parametrize(
@@ -26,7 +31,6 @@ PAY = "call: payment.PaymentService/ProcessPayment"
         ("steps: [{name: a, call: payment.PaymentService}]\n", "write package.Service/Method"),
         ("steps: [{name: a, call: no.Such/Thing}]\n", "no known service"),
         ("steps: [{name: a, call: payment.PaymentService/Pay}]\n", "it has ProcessPayment"),
-        ("steps: [{name: a, call: grpc.health.v1.Health/Watch}]\n", "streaming"),
         (f"steps: [{{name: a, {PAY}, request: {{amont: 1}}}}]\n", "has no field 'amont'"),
         (f"steps: [{{name: a, {PAY}, request: {{order_id: [1]}}}}]\n", "order_id"),
         (
@@ -55,6 +59,22 @@ PAY = "call: payment.PaymentService/ProcessPayment"
         ),
         (f"requires: payment.Paymnt\nsteps: [{{name: a, {PAY}}}]\n", "no known service"),
         ("steps: [{name: a, fixture: x, expect: {}}]\n", "has no 'expect'"),
+        (f"steps: [{{name: a, {WATCH}, expect: {{}}}}]\n", "write 'expect_stream'"),
+        (f"steps: [{{name: a, {WATCH}, requests: [{{}}]}}]\n", "write 'request'"),
+        (f"steps: [{{name: a, {PAY}, expect_stream: {{}}}}]\n", "write 'expect'"),
+        (stream("then: stop"), "neither 'end'"),
+        (stream("then: cancel"), "after 'count' messages"),
+        (stream("then: cancel, count: 1, messages: [{}, {}]"), "at least those that are listed"),
+        (stream("count: {gte: x}"), "s.yaml:1:"),
+        (stream("messages: [{sequense: 1}]"), "did you mean 'sequence'"),
+        (
+            stream("then: cancel, count: 1}, expect_error: {code: INTERNAL"),
+            "may lose its last messages",
+        ),
+        (f"steps: [{{name: a, {PAY}, skip_unless: {{}}}}]\n", "service, env, step"),
+        (f"steps: [{{name: a, {PAY}, skip_unless: {{step: a}}}}]\n", "no earlier step"),
+        (f"skip_unless: {{step: a}}\nsteps: [{{name: a, {PAY}}}]\n", "unknown key 'step'"),
+        ("steps: [{name: a, call: of.Somebody/Else}]\n", "name its protos with -I"),
     ],
 )
 def test_a_mistake_is_found_before_anything_is_sent(tmp_path: Path, text: str, said: str) -> None:

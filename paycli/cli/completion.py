@@ -53,13 +53,13 @@ def fixtures(incomplete: str) -> list[str]:
 def suites() -> list[str]:
     """Those of the project, and other files here."""
     from paycli.errors import InputError
-    from paycli.scenarios.locate import suite_paths
+    from paycli.scenarios.locate import suite_names, suite_paths
 
     try:
         found = suite_paths()
     except InputError:
         found = []
-    return _harmless(map(str, [*found, *sorted(Path().glob("*.yaml"))]))
+    return _harmless(map(str, [*suite_names(), *found, *sorted(Path().glob("*.yaml"))]))
 
 
 def tags(context: typer.Context) -> list[str]:

@@ -32,8 +32,8 @@ def smoke(
     suites: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[SUITE.yaml]...",
-            help="Default: those of configs/smoke.",
+            metavar="[SUITE]...",
+            help="Files, or names such as money. Default: those of configs/smoke.",
             autocompletion=completion.suites,
         ),
     ] = None,
@@ -104,13 +104,13 @@ def smoke(
         asks = proven.schema if target is not None or serve else None
         contracts = Contracts(schemas.local_schema(roots, descriptor_set), asks)
         if list_only:
-            found = [read_suite(path, contracts) for path in suites or suite_paths()]
+            found = [read_suite(path, contracts) for path in suite_paths(suites or ())]
             _list(choose(found, only or ()), as_json=json)
             return
         record = Record(partial(_report, as_json=json))
         address = "a server of its own" if target is None else target
         with _reports(record, junit, address):
-            paths = suites or suite_paths()
+            paths = suite_paths(suites or ())
             record.plan_suites(paths)
             chosen = choose([read_suite(path, contracts) for path in paths], only or ())
             how = {"strict": strict, "fail_fast": fail_fast}

@@ -76,7 +76,7 @@ def test_what_commands_share_stands_above_their_sections(tmp_path: Path, server:
 
 
 def test_smoke_keeps_to_its_own_server_unless_its_section_names_one(tmp_path: Path) -> None:
-    suite = Path("configs/smoke/01-seed.yaml").absolute()
+    suite = Path("configs/smoke/01-contract.yaml").absolute()
     file(tmp_path, "profiles: {default: {target: 'localhost:1', serve: {host: nowhere}}}")
     unruly = {"PAYCLI_HOST": "0.0.0.0", "PAYCLI_TOKENS": "none", "PAYCLI_TARGET": "localhost:1"}
     run = run_paycli("smoke", suite, cwd=tmp_path, env=unruly)
@@ -209,7 +209,7 @@ def test_of_tls_and_plaintext_the_nearer_one_holds(tmp_path: Path, server: Serve
     both = run_paycli(*pay, "--plaintext", "--ca", pem, cwd=tmp_path)
     assert both.returncode == 2
     # How to get in elsewhere is of no use to a server of one's own.
-    suite = Path(__file__).parents[2] / "configs/smoke/01-seed.yaml"
+    suite = Path(__file__).parents[2] / "configs/smoke/01-contract.yaml"
     smoke = run_paycli("smoke", suite, cwd=tmp_path)
     assert smoke.returncode == 0, smoke.stderr
 

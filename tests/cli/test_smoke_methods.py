@@ -122,3 +122,31 @@ def test_steps_are_skipped_with_the_reason(
     everything = f"skip_unless: {{env: NOT_THERE}}\n{SKIPS}"
     code, steps = smoke(server.target, tmp_path / "s.yaml", everything)
     assert (code, set(verdicts(steps).values())) == (1, {"skipped"})
+
+
+def test_suites_have_names(server: Server, tmp_path: Path) -> None:
+    def listed(*words: str) -> set[str]:
+        run = run_paycli("smoke", *words, "--list", cwd=tmp_path)
+        assert run.returncode == 0, run.stderr
+        return {line.partition(":")[0] for line in run.stdout.splitlines()}
+
+    assert listed("resilience", "money") == {"04-resilience", "02-money"}
+    own = tmp_path / "configs/smoke"
+    own.mkdir(parents=True)
+    (own / "money.yaml").write_text(f"steps: [{{name: mine, {PAY}}}]\n")
+    assert listed("money", "contract") == {"money", "01-contract"}
+    assert listed() == {"money"}
+    wrong = run_paycli("smoke", "mony", cwd=tmp_path)
+    assert wrong.returncode == 2
+    assert "did you mean 'money'?" in wrong.stderr
+    (tmp_path / "contract").write_text("steps: [{name: a, fixture: none}]\n")
+    assert "none" in run_paycli("smoke", "contract", cwd=tmp_path).stderr
+
+
+def test_every_currency_is_in_the_suite_of_money() -> None:
+    from paycli.payments.currencies import EXPONENTS
+    from paycli.scenarios.locate import suite_paths
+
+    text = suite_paths([Path("money")])[0].read_text()
+    for code in EXPONENTS:
+        assert text.count(f"currency_code: {code}, ") >= 3, code

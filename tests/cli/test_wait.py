@@ -42,7 +42,7 @@ def test_it_waits_for_a_server_that_starts(start_server: StartServer) -> None:
 
 @pytest.mark.parametrize(
     "command",
-    [("pay", "--amount", "1"), ("smoke", "configs/smoke/01-seed.yaml")],
+    [("pay", "--amount", "1"), ("smoke", "configs/smoke/01-contract.yaml")],
     ids=lambda it: it[0],
 )
 def test_who_sends_something_may_wait_for_it_too(

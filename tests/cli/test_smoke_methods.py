@@ -55,11 +55,7 @@ def test_all_four_kinds_by_reflection_and_by_protos(project: Path, tmp_path: Pat
             assert reason["fewer"] == "number of messages: expected 2, got 3"
             assert reason["more"] == "number of messages: expected at least 4, got 3"
             assert reason["unlike"] == "message 2.text: expected not m1, got 'm1'"
-            assert reason[
-                "aborts"
-            ] == "ended with ABORTED: in the middle, Zoë after 3 messages" or (
-                reason["aborts"] == "ended with ABORTED: in the middle after 3 messages"
-            )
+            assert "ended with ABORTED: in the middle after " in reason["aborts"]
             assert reason["does not"] == "expected ABORTED, but the stream ended without an error"
         talk = run_paycli("smoke", suite, "-k", "talk", "--target", target)
         assert talk.returncode == 0, talk.stdout

@@ -53,6 +53,8 @@ ARROWS = {
         "storage",
         "payments",
     },
+    # What pytest loads: beside the command, and without it.
+    "pytest": {"scenarios", "client", "generated"},
     "__main__": {"cli"},
     "__init__": set(),
 }

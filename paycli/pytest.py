@@ -173,7 +173,7 @@ class SuiteFile(pytest.File):
             if isinstance(problem.__cause__, KeyboardInterrupt):
                 raise problem.__cause__ from problem
             why = str(problem)
-        return {each.step: each for each in record.whole(why)}
+        return {each.step: each for each in record.whole(why, self.suite.name).results}
 
 
 class SuiteStep(pytest.Item):

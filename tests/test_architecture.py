@@ -26,8 +26,10 @@ ARROWS = {
     "long_documents": set(),
     "excerpts": set(),
     "placeholders": set(),
+    "report_files": set(),
     "rows": set(),
     "shipped": set(),
+    "workflow_commands": set(),
     "payments": set(),
     "storage": {"payments"},
     "engine": {"payments"},
@@ -35,7 +37,8 @@ ARROWS = {
     "host": set(),
     "chaos": {"host"},
     "client": {"payments", "generated"},
-    "scenarios": {"client", "payments", "generated"},
+    "pages": set(),
+    "scenarios": {"client", "pages", "payments", "generated"},
     "mcp": {"client", "payments"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
@@ -75,6 +78,7 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "hosting": {"app", "interceptors"},
         "processes": set(),
     },
+    "scenarios": {"reports": {"problems", "record"}},
 }
 BOTTOM = {
     "errors",
@@ -84,8 +88,10 @@ BOTTOM = {
     "long_documents",
     "excerpts",
     "placeholders",
+    "report_files",
     "rows",
     "shipped",
+    "workflow_commands",
 }
 
 # Third-party modules that only some folders may know.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,11 +20,12 @@ from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
 if TYPE_CHECKING:
     from paycli.client.schema import Schema
     from paycli.scenarios.own_server import OwnServer
-    from paycli.scenarios.record import Record, StepResult
+    from paycli.scenarios.record import Record, Run, StepResult
     from paycli.scenarios.suite import Suite
     from paycli.scenarios.target import Target
 
 _MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
+_ALARMS = ("failed", "error")
 
 
 @calls_service
@@ -60,6 +62,10 @@ def smoke(
     descriptor_set: schemas.DescriptorSet = None,
     junit: Annotated[
         Path | None, typer.Option(help="Write JUnit XML here, however the run ends.")
+    ] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Write a page for a browser, however the run ends."),
     ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="A service that the target lacks is an error.")
@@ -98,7 +104,7 @@ def smoke(
     if len(given) > 1:
         raise InputError("--store is for the payment engine; servicers of yours keep their own.")
     with termination_as_interrupt(), ExitStack() as stack:
-        own = own_server(store, serve or ()) if target is None else None
+        own = own_server(store, serve or (), log_calls=True) if target is None else None
         proven = _Proven(service, own, stack)
         # An engine of ours tells of nothing that is not known here.
         asks = proven.schema if target is not None or serve else None
@@ -109,7 +115,7 @@ def smoke(
             return
         record = Record(partial(_report, as_json=json))
         address = "a server of its own" if target is None else target
-        with _reports(record, junit, address):
+        with _reports(record, {"JUnit": junit, "HTML": report}, address):
             paths = suite_paths(suites or ())
             record.plan_suites(paths)
             chosen = choose([read_suite(path, contracts) for path in paths], only or ())
@@ -155,14 +161,15 @@ class _Proven:
 
         service, command = self._service, self._service.command
         last_words: Callable[[], str] = str
+        log_tail: Callable[[], Sequence[str]] = tuple
         if self._own is not None:
             server = self._stack.enter_context(self._own)
-            last_words = server.last_words
+            last_words, log_tail = server.last_words, server.log_tail
             command = _command  # of a server that is gone then: one of one's own will do
             # How to get in elsewhere is of no use here.
             service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
         channel = self._stack.enter_context(service.connect())
-        return Target(channel, service.timeout_s, service.target, command, last_words)
+        return Target(channel, service.timeout_s, service.target, command, last_words, log_tail)
 
 
 def _run(suites: Sequence[Suite], record: Record, proven: _Proven, how: dict[str, bool]) -> None:
@@ -197,12 +204,13 @@ def _list(suites: Sequence[Suite], *, as_json: bool) -> None:
 
 
 @contextmanager
-def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]:
-    """Leave the reports, however the run ends; before it, one that holds if even kill -9 ends it."""
-    from paycli.scenarios.junit import is_replaceable, write_junit
+def _reports(record: Record, files: Mapping[str, Path | None], address: str) -> Iterator[None]:
+    """Leave the reports, however the run ends; before it, ones that hold if even kill -9 ends it."""
+    from paycli.report_files import is_replaceable
 
-    if junit is not None and is_replaceable(junit):
-        write_junit(junit, record.whole("the run was killed"))
+    wanted = {what: path for what, path in files.items() if path is not None}
+    early = {what: path for what, path in wanted.items() if is_replaceable(path)}
+    _write(early, record.whole("the run was killed", address))
     why = "the run ended early"
     try:
         yield
@@ -219,12 +227,44 @@ def _reports(record: Record, junit: Path | None, address: str) -> Iterator[None]
         why = f"{type(problem).__name__}: {problem}"
         raise
     finally:
-        results = record.whole(why)
+        run = record.whole(why, address)
         try:
-            if junit is not None:
-                write_junit(junit, results)
+            _write(wanted, run)
         finally:
-            _summarize(record, results, address)
+            _tell_github(run)
+            _summarize(record, run)
+
+
+def _write(files: Mapping[str, Path], run: Run) -> None:
+    """All of them, even if one cannot be written. Raises InputError."""
+    from paycli.report_files import write_report
+    from paycli.scenarios.reports.junit import junit_report
+    from paycli.scenarios.reports.page import smoke_page
+
+    makers: dict[str, Callable[[Run], bytes]] = {
+        "JUnit": junit_report,
+        "HTML": lambda run: smoke_page(run).encode(),
+    }
+    problem: InputError | None = None
+    for what, path in files.items():
+        try:
+            write_report(path, what, makers[what](run))
+        except InputError as failure:
+            problem = problem or failure
+    if problem is not None:
+        raise problem
+
+
+def _tell_github(run: Run) -> None:
+    """The table of the run for the page of the workflow, where one runs."""
+    from paycli.scenarios.reports.github import summary
+
+    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
+        try:
+            with Path(path).open("a", encoding="utf-8", errors="replace") as stream:
+                stream.write(summary(run))
+        except OSError as problem:  # it says nothing of the run
+            output.progress(f"Cannot add to GITHUB_STEP_SUMMARY, {path}: {problem.strerror}.")
 
 
 def _judge(record: Record) -> None:
@@ -237,40 +277,56 @@ def _judge(record: Record) -> None:
 
 def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
     """A line for a step that ran, and one for all steps of a suite that did not."""
+    from paycli.scenarios.reports.text import step_lines
+
     if as_json:
         for result in results:
             _report_json(result)
-        return
-    first = results[0]
-    steps = first.step if len(results) == 1 else f"{len(results):,} steps"
-    duration = f"{first.duration_s * 1000:8.1f} ms"
-    line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
-    alarms = str(first.verdict) in ("failed", "error")
-    output.result(output.one_line(line), alarms=alarms)
-    if first.reason:
-        output.result(output.one_line(f"     {first.where}: {first.reason}"))
-    if first.again:
-        output.result(output.one_line(f"     again: {first.again}"))
+    else:
+        first = results[0]
+        steps = first.step if len(results) == 1 else f"{len(results):,} steps"
+        duration = f"{first.duration_s * 1000:8.1f} ms"
+        line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
+        output.result(output.one_line(line), alarms=first.verdict in _ALARMS)
+        for line in step_lines(first):
+            output.result(output.one_line(f"     {line}"))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _annotate(results, as_json=as_json)
+
+
+def _annotate(results: Sequence[StepResult], *, as_json: bool) -> None:
+    """What GitHub shows beside the steps; it reads stderr as well, where no JSON is."""
+    from paycli.scenarios.reports.github import annotation
+
+    say = output.progress if as_json else output.result
+    if results[0].verdict in _ALARMS:
+        say(annotation(results))
 
 
 def _report_json(result: StepResult) -> None:
+    from paycli.scenarios.problems import parts
+
+    began = result.started_s
     output.document(
         {
             "suite": result.suite,
             "step": result.step,
             "where": result.where,
             "verdict": result.verdict,
+            "began_ms": None if began is None else round(began * 1000, 3),
             "duration_ms": round(result.duration_s * 1000, 3),
             "reason": result.reason or None,
+            "problems": [parts(each) for each in result.problems],
             "again": result.again or None,
+            "log": list(result.log),
         }
     )
 
 
-def _summarize(record: Record, results: Sequence[StepResult], address: str) -> None:
-    verdicts = [str(result.verdict) for result in results]
+def _summarize(record: Record, run: Run) -> None:
+    verdicts = [str(result.verdict) for result in run.results]
     counts = [f"{verdicts.count(each)} {each}" for each in ("passed", "failed", "skipped")]
     if "error" in verdicts:
         what = "not run" if record.begun else "of the suites not run"
         counts.append(f"{verdicts.count('error')} {what}")
-    output.progress(f"{', '.join(counts)} against {address}.")
+    output.progress(f"{', '.join(counts)} against {run.target}.")

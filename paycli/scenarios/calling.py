@@ -59,10 +59,7 @@ def call_until(step: CallStep, target: Target, answers: Answers) -> list[str]:
         if not problems:
             return []
         if time.monotonic() + until.every_s > give_up:
-            return [
-                f"still so after {until.timeout_s:g} s and {tries} tries: {problems[0]}",
-                *problems[1:],
-            ]
+            return [f"still so after {until.timeout_s:g} s and {tries} tries", *problems]
         time.sleep(until.every_s)
 
 
@@ -124,8 +121,10 @@ def _stream(
                     return problems
     except grpc.RpcError as ended:
         told = _ended(step, target, ended, answers)
-        after = f" after {count:,} message{'' if count == 1 else 's'}"
-        return [*problems, *(f"{each}{after}" for each in told)]
+        if step.expect_error is None:
+            after = f" after {count:,} message{'' if count == 1 else 's'}"
+            told = [f"{each}{after}" for each in told]
+        return [*problems, *told]
     problems += step.stream.unmet_in_all(count, answers)
     if step.expect_error is not None and not step.either:
         problems.append(f"expected {step.expect_error.code}, but the stream ended without an error")

@@ -17,6 +17,7 @@ import grpc
 from google.protobuf.descriptor import FieldDescriptor
 
 from paycli.client.failures import error_info
+from paycli.scenarios.problems import Problem, Words
 from paycli.scenarios.references import Answers, Late
 from paycli.scenarios.wire_values import json_value
 
@@ -51,7 +52,7 @@ class Pattern:
             yield f"{where}: '{text}' is no regular expression: {problem}"
             return
         if not found:
-            yield f"{where}: expected to match '{text}', got {_shown(got)}"
+            yield Problem(where, Words(f"to match '{text}'"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,7 @@ class Equal:
                 yield f"{where}: nothing can equal this: {problem}"
                 return
         if wanted != got and (self.field is not None or not _same_number(wanted, got)):
-            yield f"{where}: expected {_shown(wanted)}, got {_shown(got)}"
+            yield Problem(where, wanted, got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class Fields:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not isinstance(got, Mapping):
-            yield f"{where}: expected a message, got {_shown(got)}"
+            yield Problem(where, Words("a message"), got)
             return
         for name, expectation in self.wanted.items():
             inner = f"{where}.{name}" if where else name
@@ -96,7 +97,7 @@ class Fields:
         for name, nothing in self.unset.items():
             if (value := got.get(name)) != nothing:
                 inner = f"{where}.{name}" if where else name
-                yield f"{inner}: expected not to be set, got {_shown(value)}"
+                yield Problem(inner, Words("not to be set"), value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,12 +108,17 @@ class Items:
 
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
-        if not isinstance(got, list) or len(got) != len(self.wanted):
-            count = len(self.wanted)
-            yield f"{where}: expected {count} item{'' if count == 1 else 's'}, got {_shown(got)}"
+        if not isinstance(got, list):
+            yield _other_count(where, self.wanted, got)
             return
-        for number, (expectation, item) in enumerate(zip(self.wanted, got, strict=True)):
-            yield from expectation.unmet(f"{where}[{number}]", item, answers)
+        is_whole = len(got) == len(self.wanted)
+        if not is_whole:
+            yield _other_count(where, self.wanted, got)
+        for number, (expectation, item) in enumerate(zip(self.wanted, got, strict=False)):
+            unmet = list(expectation.unmet(f"{where}[{number}]", item, answers))
+            yield from unmet
+            if unmet and not is_whole:  # behind it all are in another place
+                return
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +142,7 @@ class OneOf:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not any(_meets(each, got, answers) for each in self.choices):
-            yield f"{where}: expected one of {len(self.choices)}, got {_shown(got)}"
+            yield Problem(where, Words(f"one of {len(self.choices)}"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +155,7 @@ class Not:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if _meets(self.unwanted, got, answers):
-            yield f"{where}: expected not {self.written}, got {_shown(got)}"
+            yield Problem(where, Words(f"not {self.written}"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +177,7 @@ class Comparison:
             yield f"{where}: cannot be compared: {problem}"
             return
         if not is_met:
-            yield f"{where}: expected {self.operator} {wanted}, got {_shown(got)}"
+            yield Problem(where, Words(f"{self.operator} {wanted}"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +190,7 @@ class TextWithin:
         """See Expectation."""
         part = self.part if isinstance(self.part, str) else self.part.fill(answers)
         if not isinstance(got, str) or part not in got:
-            yield f"{where}: expected to contain {part!r}, got {_shown(got)}"
+            yield Problem(where, Words(f"to contain {part!r}"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +202,7 @@ class Length:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not isinstance(got, str | list):
-            yield f"{where}: expected a text or a list, got {_shown(got)}"
+            yield Problem(where, Words("a text or a list"), got)
             return
         yield from self.wanted.unmet(f"length of {where}", len(got), answers)
 
@@ -211,7 +217,7 @@ class Containing:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not isinstance(got, list) or not any(_meets(self.item, each, answers) for each in got):
-            yield f"{where}: expected an item that is {self.written}, got {_shown(got)}"
+            yield Problem(where, Words(f"an item that is {self.written}"), got)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +229,7 @@ class Each:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not isinstance(got, list):
-            yield f"{where}: expected a list, got {_shown(got)}"
+            yield Problem(where, Words("a list"), got)
             return
         for number, each in enumerate(got):
             yield from self.item.unmet(f"{where}[{number}]", each, answers)
@@ -238,7 +244,7 @@ class Unordered:
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
         if not isinstance(got, list) or len(got) != len(self.wanted):
-            yield from Items(self.wanted).unmet(where, got, answers)
+            yield _other_count(where, self.wanted, got)
             return
         fits = [
             [number for number, each in enumerate(got) if _meets(wanted, each, answers)]
@@ -247,7 +253,12 @@ class Unordered:
         taken: dict[int, int] = {}  # by item, whose it is
         for number in range(len(fits)):
             if not _place(number, fits, taken, set()):
-                yield f"{where}: expected item {number + 1} in any place, got {_shown(got)}"
+                yield Problem(where, Words(f"item {number + 1} in any place"), got)
+
+
+def _other_count(where: str, wanted: Sequence[Expectation], got: object) -> Problem:
+    count = len(wanted)
+    return Problem(where, Words(f"{count} item{'' if count == 1 else 's'}"), got)
 
 
 def _place(wanted: int, fits: list[list[int]], taken: dict[int, int], tried: set[int]) -> bool:
@@ -278,17 +289,18 @@ class ErrorExpectation:
     def unmet(self, call: grpc.RpcError, answers: Answers) -> Iterator[str]:
         """One sentence for each part of the error that is not as expected."""
         if call.code().name != self.code:
-            yield f"code: expected {self.code}, got {call.code().name}: {call.details()}"
+            got = Words(f"{call.code().name}: {call.details()}")
+            yield Problem("code", Words(self.code), got)
         info = error_info(call)
         reason = self.reason.fill(answers) if isinstance(self.reason, Late) else self.reason
-        got = info.reason if info is not None else None
-        if reason not in (None, got):
-            yield f"reason: expected {reason}, got {got}"
+        told = Words(info.reason) if info is not None else None
+        if reason is not None and reason != told:
+            yield Problem("reason", Words(reason), told)
         if self.message is not None:
             yield from self.message.unmet("message", call.details() or "", answers)
         if self.metadata is not None:
-            told = dict(info.metadata) if info is not None else {}
-            yield from self.metadata.unmet("metadata", told, answers)
+            metadata = dict(info.metadata) if info is not None else {}
+            yield from self.metadata.unmet("metadata", metadata, answers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,13 +327,9 @@ class StreamExpectation:
         """The same of a stream that ended by itself after so many."""
         where, wanted = "number of messages", max(len(self.first), self.cancel_at or 0)
         if count < wanted:
-            yield f"{where}: expected at least {wanted}, got {count}"
+            yield Problem(where, Words(f"at least {wanted}"), count)
         elif self.count is not None:
             yield from self.count.unmet(where, count, answers)
-
-
-def _shown(value: object) -> str:
-    return "nothing" if value is None else repr(value)
 
 
 def _same_number(wanted: object, got: object) -> bool:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,11 @@ _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 15.0
 _DYING_S: Final = 1.0  # its connections end a little before it does
 _POLL_S: Final = 0.01
+_TAIL_LINES: Final = 10
+_GATHERED_S: Final = 0.2  # it writes its lines many at once
+_PATIENCE: Final = 20
+_TAIL_LINE_MAX: Final = 1_000
+_TAIL_BYTES: Final = _TAIL_LINES * _TAIL_LINE_MAX
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -34,22 +40,24 @@ _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class OwnServer:
     """A running server: where it listens and its process id.
 
-    `last_words` says how it ended, with what it said at the end; "" while it runs.
+    `last_words` says how it ended, with what it said at the end; "" while it runs. `log_tail` are the
+    last lines that it said so far.
     """
 
     target: str
     pid: int
     last_words: Callable[[], str] = str
+    log_tail: Callable[[], Sequence[str]] = tuple
 
 
 @contextmanager
 def own_server(
-    store: Path | str | None = None, servicers: Sequence[str] = ()
+    store: Path | str | None = None, servicers: Sequence[str] = (), *, log_calls: bool = False
 ) -> Iterator[OwnServer]:
     """Start a server on a free port, with a temporary store unless one is named; always stop it.
 
     A store is a file, or a URL as `serve` takes it. With `servicers` (MODULE:SERVICER) it hosts those
-    instead of the payment engine. Raises StartError.
+    instead of the payment engine. With `log_calls` it says a line for each call. Raises StartError.
     """
     with ExitStack() as stack:
         with _endings_wait():
@@ -61,9 +69,12 @@ def own_server(
                     store if isinstance(store, str) else f"sqlite:///{store or folder / 'store.db'}"
                 )
                 arguments += ["--store", url]
+            if log_calls:
+                arguments.append("--log-calls")
             process = _start(arguments, log, stack)
         port = _wait_for_port(process, port_file, log)
-        yield OwnServer(f"localhost:{port}", process.pid, lambda: _last_words(process, log))
+        last_words = partial(_last_words, process, log)
+        yield OwnServer(f"localhost:{port}", process.pid, last_words, _Log(log).tail)
 
 
 @contextmanager
@@ -155,6 +166,24 @@ def _last_words(process: subprocess.Popen[bytes], log: Path) -> str:
 
 def _said(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace").strip()
+
+
+class _Log:
+    """What the server says, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._patience = _PATIENCE
+
+    def tail(self) -> list[str]:
+        """The last lines; of one that is too long, its end."""
+        if self._patience:  # a run in which all goes wrong has an end, too
+            self._patience -= 1
+            time.sleep(_GATHERED_S)
+        with self._path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = stream.read().decode("utf-8", "replace")
+        return [line[-_TAIL_LINE_MAX:] for line in tail.rstrip().splitlines()[-_TAIL_LINES:]]
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

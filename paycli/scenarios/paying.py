@@ -9,6 +9,7 @@ from paycli.client.fixture_payments import Expected, FixturePayment, Mistaken
 from paycli.client.payments import Payments
 from paycli.client.persistence import Persistence
 from paycli.errors import PaycliError
+from paycli.scenarios.problems import Problem, Words
 from paycli.scenarios.steps import FixtureStep
 from paycli.scenarios.target import Gone, Target, check_alive, ended_with
 
@@ -30,7 +31,8 @@ def pay(step: FixtureStep, target: Target) -> list[str]:
             continue
         payment.answered(paid)
         if not payment.expect.is_met(paid):
-            problems.append(f"{where}: expected {payment.expect}, got {Expected.of(paid)}")
+            wanted, got = Words(str(payment.expect)), Words(str(Expected.of(paid)))
+            problems.append(Problem(where, wanted, got))
         elif paid.succeeded:
             _follow_up(payment, paid, target, problems)
     return problems

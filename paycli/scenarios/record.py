@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 from itertools import groupby
 from pathlib import Path
@@ -21,9 +23,10 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
-    """A step, how it ended, how long it took, and why it did not pass.
+    """A step, how it ended, when it began in the run, how long it took, and why it did not pass.
 
-    `again` is the command line that makes its call once more, if it failed.
+    If it failed, `problems` are the parts of the reason, `again` is the command line that makes its call
+    once more, and `log` the last lines of the server's log. `started_s` is None for what never began.
     """
 
     suite: str
@@ -33,11 +36,39 @@ class StepResult:
     duration_s: float = 0.0
     reason: str = ""
     again: str = ""
+    problems: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    started_s: float | None = None
+
+    def failed(self, problems: Sequence[str], again: str, log: Sequence[str]) -> StepResult:
+        """The same step, with what is wrong about it."""
+        return replace(
+            self,
+            verdict=Verdict.FAILED,
+            reason="; ".join(problems),
+            again=again,
+            problems=tuple(problems),
+            log=tuple(log),
+        )
 
     @property
     def path(self) -> str:
         """The file of the suite, which tells suites of one name apart."""
         return self.where.rpartition(":")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run as reports show it: what was proved, from when on and for how long, and all results."""
+
+    target: str
+    started_at: datetime
+    duration_s: float
+    results: Sequence[StepResult]
+
+    def count(self, verdict: Verdict) -> int:
+        """How many steps ended so."""
+        return sum(result.verdict is verdict for result in self.results)
 
 
 class Record:
@@ -50,8 +81,14 @@ class Record:
         """
         self.results: list[StepResult] = []
         self.begun = False
+        self.started_at = datetime.now(UTC)
+        self._started = time.perf_counter()
         self._report = report
         self._planned = [StepResult("smoke", "the run as a whole", "smoke:1", Verdict.ERROR)]
+
+    def elapsed_s(self) -> float:
+        """Seconds since the run began."""
+        return time.perf_counter() - self._started
 
     def plan_suites(self, paths: Sequence[Path]) -> None:
         """The suites of the run, before they are read: each is an error as a whole."""
@@ -75,9 +112,10 @@ class Record:
         for _, steps in groupby(self._left(f"not run: {why}"), key=lambda result: result.path):
             self.add(list(steps))
 
-    def whole(self, why: str) -> list[StepResult]:
+    def whole(self, why: str, target: str) -> Run:
         """All results; what has none is an error, and `why` says what kept it from having one."""
-        return self.results + self._left(f"no result: {why}")
+        results = self.results + self._left(f"no result: {why}")
+        return Run(target, self.started_at, self.elapsed_s(), results)
 
     def _left(self, reason: str) -> list[StepResult]:
         there = Counter((each.where, each.step) for each in self.results)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -17,6 +16,7 @@ from paycli.client.schema import path_of
 from paycli.errors import CheckFailed, OutcomeUnknown
 from paycli.scenarios.calling import Answers, NotSent, call_at_once, call_until, requests_of
 from paycli.scenarios.paying import pay
+from paycli.scenarios.problems import Problem, Words, of_call
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Reference
 from paycli.scenarios.steps import FixtureStep, ManyStep, Step, calls_of
@@ -120,26 +120,26 @@ class _Run:
             reason = f"not run: {skipped}, and --strict forbids skips" if self._strict else skipped
             self._record.add([self._suite.result(step, verdict, reason=reason)])
             return not self._strict
-        started = time.perf_counter()
-        result = self._suite.result(step, Verdict.PASSED)
+        started_s = self._record.elapsed_s()
+        result = replace(self._suite.result(step, Verdict.PASSED), started_s=started_s)
         gone: Gone | None = None
         try:
             problems = self._problems(step)
         except Gone as ended:
             gone, problems = ended, [*ended.problems, str(ended)]
         except OutcomeUnknown as lost:
+            took_s = self._record.elapsed_s() - started_s
+            result = replace(result, verdict=Verdict.ERROR, reason=str(lost), duration_s=took_s)
             # That nobody reads on makes it no better known.
             with suppress(BrokenPipeError, CheckFailed):
-                self._record.add([replace(result, verdict=Verdict.ERROR, reason=str(lost))])
+                self._record.add([result])
             raise
         except NotSent as problem:
             problems = []
             result = replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
+        result = replace(result, duration_s=self._record.elapsed_s() - started_s)
         if problems:
-            again = self._again(step)
-            reason = "; ".join(problems)
-            result = replace(result, verdict=Verdict.FAILED, reason=reason, again=again)
-        result = replace(result, duration_s=time.perf_counter() - started)
+            result = result.failed(problems, self._again(step), self._target.log_tail())
         self._verdicts[step.name] = result.verdict
         self._record.add([result])
         if gone is not None:
@@ -198,7 +198,7 @@ class _Run:
         else:
             called = zip(step.calls, each_with, strict=True)
             problems = [call_until(call, self._target, answers) for call, answers in called]
-        told = [f"#{n}: {each}" for n, found in enumerate(problems, 1) for each in found]
+        told = [of_call(each, n) for n, found in enumerate(problems, 1) for each in found]
         answered = [each for each in each_with if step.name in each.maps[0]]
         if answered:
             self._answers[step.name] = answered[-1][step.name]
@@ -207,9 +207,8 @@ class _Run:
         for reference in step.same:
             values = {_value_of(reference, answers) for answers in answered}
             if len(values) > 1:
-                told.append(
-                    f"{reference.path}: expected the same from all, got {_listed(sorted(values))}"
-                )
+                got = Words(_listed(sorted(values)))
+                told.append(Problem(reference.path, Words("the same from all"), got))
         return told
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -29,7 +29,8 @@ _SIGN_OF_LIFE_S: Final = 5.0  # a target that is merely slow shows one in this t
 class Target:
     """The service under proof. `last_words` says why it is gone, if that is known.
 
-    `command` makes words of paycli a command line that calls it.
+    `command` makes words of paycli a command line that calls it; `log_tail` are its last log lines, if
+    they are at hand.
     """
 
     channel: grpc.Channel
@@ -37,6 +38,7 @@ class Target:
     address: str
     command: Callable[..., str]
     last_words: Callable[[], str] = str
+    log_tail: Callable[[], Sequence[str]] = tuple
 
 
 class Gone(Exception):

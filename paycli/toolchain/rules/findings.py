@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from paycli.toolchain.protos.excerpt import display_column, excerpt, source_lines
 from paycli.toolchain.rules.formats import Format
+from paycli.workflow_commands import error_command
 
 
 class Finding(NamedTuple):
@@ -89,15 +90,15 @@ def _counts(findings: Sequence[Finding]) -> dict[str, str]:
 
 def _github(findings: Sequence[Finding]) -> str:
     return "\n".join(
-        f"::error file={finding.path.as_posix().translate(_PROPERTY)},line={finding.line},"
-        f"col={finding.column},title={finding.rule}::{finding.message.translate(_DATA)}"
+        error_command(
+            finding.message,
+            file=finding.path.as_posix(),
+            line=finding.line,
+            col=finding.column,
+            title=finding.rule,
+        )
         for finding in findings
     )
-
-
-# What a workflow command cannot carry plainly: https://docs.github.com/actions, workflow commands.
-_DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
-_PROPERTY: Final = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
 
 
 _RENDERERS: Final[Mapping[Format, Callable[[Sequence[Finding]], str]]] = {

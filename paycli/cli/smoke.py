@@ -103,6 +103,8 @@ def smoke(
         )
     if len(given) > 1:
         raise InputError("--store is for the payment engine; servicers of yours keep their own.")
+    if report is not None and report == junit:
+        raise InputError(f"--junit and --report cannot both be {report}.")
     with termination_as_interrupt(), ExitStack() as stack:
         own = own_server(store, serve or (), log_calls=True) if target is None else None
         proven = _Proven(service, own, stack)

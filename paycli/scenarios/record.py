@@ -40,7 +40,7 @@ class StepResult:
     log: tuple[str, ...] = ()
     started_s: float | None = None
 
-    def failed(self, problems: Sequence[str], again: str, log: Sequence[str]) -> StepResult:
+    def failed(self, problems: Sequence[str], again: str) -> StepResult:
         """The same step, with what is wrong about it."""
         return replace(
             self,
@@ -48,7 +48,6 @@ class StepResult:
             reason="; ".join(problems),
             again=again,
             problems=tuple(problems),
-            log=tuple(log),
         )
 
     @property

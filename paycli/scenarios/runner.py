@@ -139,9 +139,15 @@ class _Run:
             result = replace(result, verdict=Verdict.ERROR, reason=f"not sent: {problem}")
         result = replace(result, duration_s=self._record.elapsed_s() - started_s)
         if problems:
-            result = result.failed(problems, self._again(step), self._target.log_tail())
+            result = result.failed(problems, self._again(step))
         self._verdicts[step.name] = result.verdict
-        self._record.add([result])
+        log: Sequence[str] = ()
+        try:
+            if problems:
+                log = self._target.log_tail()
+        finally:  # an interrupt while the log comes undoes no failure
+            result = replace(result, log=tuple(log))
+            self._record.add([result])
         if gone is not None:
             raise gone
         return result.verdict is Verdict.PASSED

@@ -79,9 +79,10 @@ def test_the_counts_add_up() -> None:
 
 
 def test_it_is_valid_and_says_when_and_what() -> None:
-    failed = StepResult("suite", "a", "s.yaml:3", Verdict.PASSED, 0.25, started_s=60.0).failed(
-        ["no answer", Problem("status", "FAILED", "SUCCESS")], "paycli call x", ["line 1", "line 2"]
-    )
+    log = ("line 1", "line 2")
+    failed = StepResult(
+        "suite", "a", "s.yaml:3", Verdict.PASSED, 0.25, log=log, started_s=60.0
+    ).failed(["no answer", Problem("status", "FAILED", "SUCCESS")], "paycli call x")
     root = report(failed, *(result(verdict, "why") for verdict in Verdict))
     check(root)
     assert root[0].get("timestamp") == "2026-01-02T03:05:05"

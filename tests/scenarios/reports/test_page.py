@@ -72,8 +72,9 @@ def test_no_text_is_more_than_text(tmp_path: Path, width: int) -> None:
     many = [
         Problem(f"{HOSTILE}[{n}]", "x" * 4_000_000, "x" * 3_999_999 + HOSTILE) for n in range(3)
     ]
-    step = StepResult(HOSTILE, HOSTILE, f"{HOSTILE}:1", Verdict.PASSED, 0.5, started_s=1.0)
-    failed = step.failed([*many, HOSTILE, *["y" * 4_000_000] * 30], HOSTILE, [HOSTILE] * 10)
+    log = (HOSTILE,) * 10
+    step = StepResult(HOSTILE, HOSTILE, f"{HOSTILE}:1", Verdict.PASSED, 0.5, log=log, started_s=1.0)
+    failed = step.failed([*many, HOSTILE, *["y" * 4_000_000] * 30], HOSTILE)
     left = StepResult(HOSTILE, HOSTILE, f"{HOSTILE}:1", Verdict.ERROR, 0, HOSTILE)
     report = tmp_path / "report.html"
     run = Run(HOSTILE, datetime.now(UTC), 1.0, [failed, left])

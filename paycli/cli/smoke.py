@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
@@ -15,17 +14,15 @@ from paycli.cli import completion, options, output, schemas
 from paycli.cli.file_schemas import shows_schema
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
+from paycli.cli.smoke_reports import show, show_mistake, summarize, tell_github, write_files
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
 
 if TYPE_CHECKING:
     from paycli.client.schema import Schema
     from paycli.scenarios.own_server import OwnServer
-    from paycli.scenarios.record import Record, Run, StepResult
+    from paycli.scenarios.record import Record
     from paycli.scenarios.suite import Suite
     from paycli.scenarios.target import Target
-
-_MARKS = {"passed": "PASS", "failed": "FAIL", "skipped": "SKIP", "error": "ERR "}
-_ALARMS = ("failed", "error")
 
 
 @calls_service
@@ -115,7 +112,7 @@ def smoke(
             found = [read_suite(path, contracts) for path in suite_paths(suites or ())]
             _list(choose(found, only or ()), as_json=json)
             return
-        record = Record(partial(_report, as_json=json))
+        record = Record(partial(show, as_json=json))
         address = "a server of its own" if target is None else target
         with _reports(record, {"JUnit": junit, "HTML": report}, address):
             paths = suite_paths(suites or ())
@@ -212,7 +209,7 @@ def _reports(record: Record, files: Mapping[str, Path | None], address: str) -> 
 
     wanted = {what: path for what, path in files.items() if path is not None}
     early = {what: path for what, path in wanted.items() if is_replaceable(path)}
-    _write(early, record.whole("the run was killed", address))
+    write_files(early, record.whole("the run was killed", address))
     why = "the run ended early"
     try:
         yield
@@ -221,6 +218,8 @@ def _reports(record: Record, files: Mapping[str, Path | None], address: str) -> 
         if record.begun:
             with suppress(BrokenPipeError, CheckFailed):  # the problem is what matters
                 record.finish(why)
+        else:
+            show_mistake(problem)
         raise
     except KeyboardInterrupt:
         why = "the run was interrupted"
@@ -231,42 +230,10 @@ def _reports(record: Record, files: Mapping[str, Path | None], address: str) -> 
     finally:
         run = record.whole(why, address)
         try:
-            _write(wanted, run)
+            write_files(wanted, run)
         finally:
-            _tell_github(run)
-            _summarize(record, run)
-
-
-def _write(files: Mapping[str, Path], run: Run) -> None:
-    """All of them, even if one cannot be written. Raises InputError."""
-    from paycli.report_files import write_report
-    from paycli.scenarios.reports.junit import junit_report
-    from paycli.scenarios.reports.page import smoke_page
-
-    makers: dict[str, Callable[[Run], bytes]] = {
-        "JUnit": junit_report,
-        "HTML": lambda run: smoke_page(run).encode(),
-    }
-    problem: InputError | None = None
-    for what, path in files.items():
-        try:
-            write_report(path, what, makers[what](run))
-        except InputError as failure:
-            problem = problem or failure
-    if problem is not None:
-        raise problem
-
-
-def _tell_github(run: Run) -> None:
-    """The table of the run for the page of the workflow, where one runs."""
-    from paycli.scenarios.reports.github import summary
-
-    if path := os.environ.get("GITHUB_STEP_SUMMARY"):
-        try:
-            with Path(path).open("a", encoding="utf-8", errors="replace") as stream:
-                stream.write(summary(run))
-        except OSError as problem:  # it says nothing of the run
-            output.progress(f"Cannot add to GITHUB_STEP_SUMMARY, {path}: {problem.strerror}.")
+            tell_github(run)
+            summarize(run, begun=record.begun)
 
 
 def _judge(record: Record) -> None:
@@ -275,60 +242,3 @@ def _judge(record: Record) -> None:
     if verdicts == {"skipped"}:
         raise CheckFailed("Nothing was proved: the target offers nothing that the suites require.")
     raise typer.Exit(1 if verdicts & {"failed", "error"} else 0)
-
-
-def _report(results: Sequence[StepResult], *, as_json: bool) -> None:
-    """A line for a step that ran, and one for all steps of a suite that did not."""
-    from paycli.scenarios.reports.text import step_lines
-
-    if as_json:
-        for result in results:
-            _report_json(result)
-    else:
-        first = results[0]
-        steps = first.step if len(results) == 1 else f"{len(results):,} steps"
-        duration = f"{first.duration_s * 1000:8.1f} ms"
-        line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
-        output.result(output.one_line(line), alarms=first.verdict in _ALARMS)
-        for line in step_lines(first):
-            output.result(output.one_line(f"     {line}"))
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _annotate(results, as_json=as_json)
-
-
-def _annotate(results: Sequence[StepResult], *, as_json: bool) -> None:
-    """What GitHub shows beside the steps; it reads stderr as well, where no JSON is."""
-    from paycli.scenarios.reports.github import annotation
-
-    say = output.progress if as_json else output.result
-    if results[0].verdict in _ALARMS:
-        say(annotation(results))
-
-
-def _report_json(result: StepResult) -> None:
-    from paycli.scenarios.problems import parts
-
-    began = result.started_s
-    output.document(
-        {
-            "suite": result.suite,
-            "step": result.step,
-            "where": result.where,
-            "verdict": result.verdict,
-            "began_ms": None if began is None else round(began * 1000, 3),
-            "duration_ms": round(result.duration_s * 1000, 3),
-            "reason": result.reason or None,
-            "problems": [parts(each) for each in result.problems],
-            "again": result.again or None,
-            "log": list(result.log),
-        }
-    )
-
-
-def _summarize(record: Record, run: Run) -> None:
-    verdicts = [str(result.verdict) for result in run.results]
-    counts = [f"{verdicts.count(each)} {each}" for each in ("passed", "failed", "skipped")]
-    if "error" in verdicts:
-        what = "not run" if record.begun else "of the suites not run"
-        counts.append(f"{verdicts.count('error')} {what}")
-    output.progress(f"{', '.join(counts)} against {run.target}.")

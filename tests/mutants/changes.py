@@ -502,7 +502,7 @@ CHANGES: Final = (
     Change(
         "smoke: no report before the end",
         "cli/smoke.py",
-        '    _write(early, record.whole("the run was killed", address))\n',
+        '    write_files(early, record.whole("the run was killed", address))\n',
         "    pass\n",
         "tests/cli/test_smoke.py tests/scenarios",
     ),

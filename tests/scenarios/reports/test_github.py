@@ -34,6 +34,13 @@ def test_what_failed_is_shown_beside_its_step(tmp_path: Path) -> None:
     assert not [each for each in shown.splitlines() if each.lstrip().startswith("::")]
 
 
+def test_a_mistake_is_shown_in_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text("steps:\n  - nam: x\n")
+    wrong = run_paycli("smoke", path, env={"GITHUB_ACTIONS": "true"})
+    assert f"::error file={path},line=2,title=paycli smoke::{path}:2:5: unknown key" in wrong.stderr
+
+
 def test_with_json_stdout_stays_json(tmp_path: Path) -> None:
     shown, said = run(tmp_path, "--json", GITHUB_ACTIONS="true")
     assert [json.loads(line)["verdict"] for line in shown.splitlines()] == ["passed", "failed"]

@@ -15,6 +15,7 @@ from paycli.scenarios.reports.differences import alike, cut, sides
 from paycli.scenarios.reports.timeline import PATTERNS, STYLE, lanes
 
 _PROBLEMS_MAX: Final = 20
+_LINKS_MAX: Final = 10
 _ROOM: Final = 600  # characters of each side of a problem
 _TEXT_MAX: Final = 4_000
 _NAME_MAX: Final = 300
@@ -25,6 +26,7 @@ _NAMES: Final = {
     Verdict.ERROR: ("E", "not run"),
 }
 _PAGE_STYLE: Final = """
+ul { margin: .5rem 0; padding-left: 1.25rem; }
 .verdict { white-space: nowrap; font-weight: 600; width: 6.5rem; }
 .verdict b {
   display: inline-block; width: 1.5em; margin-right: .4em; text-align: center; border-radius: 4px;
@@ -67,11 +69,28 @@ def smoke_page(run: Run) -> str:
             class_="soft",
         ),
         facts({**counts, "duration": f"{run.duration_s:.2f} s"}),
+        _wrong(run.results),
         element("h2", "When each step ran"),
         lanes(_by_suite(run.results)),
         element("h2", "What came of each step"),
         _table(run.results),
     )
+
+
+def _wrong(results: Sequence[StepResult]) -> Markup:
+    """Where to look first."""
+    wrong = [
+        element(
+            "li", element("a", cut(f"{each.suite}: {each.step}", _NAME_MAX), href=f"#step-{number}")
+        )
+        for number, each in enumerate(results, 1)
+        if each.verdict in (Verdict.FAILED, Verdict.ERROR)
+    ]
+    if not wrong:
+        return joined()
+    if (more := len(wrong) - _LINKS_MAX) > 0:
+        wrong[_LINKS_MAX:] = [element("li", f"and {more:,} more", class_="note")]
+    return joined(element("h2", "Not as expected"), element("ul", *wrong))
 
 
 def _by_suite(results: Sequence[StepResult]) -> Iterable[tuple[str, list[tuple[int, StepResult]]]]:

@@ -55,6 +55,13 @@ def test_it_says_what_the_json_of_the_run_says(tmp_path: Path, width: int, schem
                 f"{step['duration_ms']:.1f} ms",
             ]
             assert page.locator(f"svg a[href='#step-{number}'] rect").count() == 1
+        wrong = page.locator("li a")
+        assert wrong.all_inner_texts() == ["s: broken", "s: wrong", "s: after it"]
+        assert [each.get_attribute("href") for each in wrong.all()] == [
+            "#step-1",
+            "#step-3",
+            "#step-4",
+        ]
         detail = page.locator("#step-3 + tr")
         problems = detail.locator(".problem").all()
         for problem, said in zip(problems, steps[2]["problems"], strict=True):

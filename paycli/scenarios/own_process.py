@@ -1,0 +1,137 @@
+"""A process of one's own, which goes with us whatever happens.
+
+It has a terminal of its own, whose other end is held here and by nobody else: when this process ends,
+be it by kill -9, the kernel hangs the terminal up, and SIGHUP stops the other. Where the system has no
+terminal to give, only kill -9 leaves it behind.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import subprocess
+import tempfile
+import termios
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from paycli.errors import StartError
+
+_STOP_TIMEOUT_S: Final = 15.0
+_TAIL_LINES: Final = 10
+_GATHERED_S: Final = 0.2  # it writes its lines many at once
+_PATIENCE: Final = 20
+_TAIL_LINE_MAX: Final = 1_000
+_TAIL_BYTES: Final = _TAIL_LINES * _TAIL_LINE_MAX
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def endings_wait() -> Iterator[None]:
+    """Let no signal come between the birth of a process or a folder and our knowing of it."""
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDINGS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """It goes with the run. Raises StartError."""
+    try:
+        return tempfile.TemporaryDirectory(prefix="paycli-")
+    except OSError as problem:
+        raise StartError(
+            f"There is no folder for the server of this run: {problem.strerror}."
+        ) from problem
+
+
+def start(
+    words: Sequence[str], log: Path, stack: ExitStack, environment: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
+    """Start it in a session and group of its own; the stack stops it. What it says goes to the log.
+
+    Raises StartError.
+    """
+    terminal = _terminal(stack)
+
+    def begin() -> None:
+        # Leader of its own session by now: Ctrl-C is for us, who stop it in our own order.
+        if terminal is not None:
+            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup is for us, too
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
+
+    try:
+        with log.open("ab") as stream:
+            process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                env=environment,
+                preexec_fn=begin,
+            )
+    except OSError as problem:
+        raise StartError(f"{words[0]} cannot be started: {problem.strerror}.") from problem
+    finally:
+        if terminal is not None:
+            os.close(terminal)
+    stack.callback(_stop, process)
+    return process
+
+
+def _terminal(stack: ExitStack) -> int | None:
+    """The server's end of a terminal whose other end is held until the stack unwinds."""
+    try:
+        ours, theirs = os.openpty()
+    except OSError:  # a container without /dev/pts
+        return None
+    stack.callback(os.close, ours)
+    return theirs
+
+
+class Log:
+    """What the server says, in a file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._patience = _PATIENCE
+
+    def tail(self) -> list[str]:
+        """The last lines; of one that is too long, its end."""
+        if self._patience:  # a run in which all goes wrong has an end, too
+            self._patience -= 1
+            time.sleep(_GATHERED_S)
+        with self._path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            tail = stream.read().decode("utf-8", "replace")
+        return [line[-_TAIL_LINE_MAX:] for line in tail.rstrip().splitlines()[-_TAIL_LINES:]]
+
+
+def said(log: Path) -> str:
+    """All of it."""
+    return log.read_text(encoding="utf-8", errors="replace").strip()
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """At once (-9), with all that it has started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.terminate()
+        process.wait(_STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:  # a second Ctrl-C comes here at once
+        kill(process)

@@ -81,11 +81,28 @@ def smoke(
     ] = False,
     schema: Annotated[bool, shows_schema("suite")] = False,  # noqa: ARG001 - its callback did it
     list_only: Annotated[bool, typer.Option("--list", help="Show the steps; run none.")] = False,
+    crash: Annotated[
+        bool, typer.Option("--crash", help="Kill a server under load; it must keep its word.")
+    ] = False,
+    command: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'CMD {port}'",
+            help="What starts the server to crash. Default: our own.",
+        ),
+    ] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=1, max=10_000, help="How often to kill it. Default: 5.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="The chance of an earlier --crash, once more.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Prove that a service takes payments; by default, one of our own."""
     from functools import partial
 
+    from paycli.cli import smoke_crash
     from paycli.scenarios.choice import choose
     from paycli.scenarios.contracts import Contracts
     from paycli.scenarios.locate import suite_paths
@@ -102,7 +119,23 @@ def smoke(
         raise InputError("--store is for the payment engine; servicers of yours keep their own.")
     if report is not None and report == junit:
         raise InputError(f"--junit and --report cannot both be {report}.")
+    of_suites: dict[str, object] = {
+        "SUITE": suites,
+        "--serve": serve,
+        "--store": store,
+        "-I": roots,
+        "-k": only,
+    }
+    of_suites |= {"--descriptor-set": descriptor_set, "--fail-fast": fail_fast, "--list": list_only}
+    of_crash = {"--command": command is not None, "--rounds": rounds, "--seed": seed is not None}
+    smoke_crash.refuse(of_suites if crash else of_crash, is_crash=crash)
     with termination_as_interrupt(), ExitStack() as stack:
+        if crash:
+            record = Record(partial(show, as_json=json))
+            with _reports(record, {"JUnit": junit, "HTML": report}, command or "paycli serve"):
+                told = smoke_crash.Given(command, target, rounds or smoke_crash.ROUNDS, seed)
+                smoke_crash.prove(told, record, stack, as_json=json)
+            _judge(record)
         own = own_server(store, serve or (), log_calls=True) if target is None else None
         proven = _Proven(service, own, stack)
         # An engine of ours tells of nothing that is not known here.

@@ -60,7 +60,7 @@ def own_server(
             if log_calls:
                 arguments.append("--log-calls")
             process = start([*PAYCLI, *arguments], log, stack, own_environment())
-        port = _wait_for_port(process, port_file, log)
+        port = wait_for_port(process, port_file, log)
         last_words = partial(_last_words, process, log)
         yield OwnServer(f"localhost:{port}", process.pid, last_words, Log(log).tail)
 
@@ -71,7 +71,8 @@ def own_environment() -> dict[str, str]:
     return {**kept, "PAYCLI_CONFIG": os.devnull}
 
 
-def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
+def wait_for_port(process: subprocess.Popen[bytes], port_file: Path, log: Path) -> int:
+    """Where it listens, once it does. Raises StartError."""
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if port_file.exists():

@@ -64,6 +64,8 @@ def prove(given: Given, record: Record, stack: ExitStack, *, as_json: bool) -> N
             return record.finish("the server did not come up again")
         steps.tell(found)
         _say(found, steps.again, as_json=as_json)
+        if not found.acknowledged:
+            return record.finish("the server answers no payment")
     return None
 
 

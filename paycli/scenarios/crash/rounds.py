@@ -72,6 +72,7 @@ class Crash:
         self._seed = seed
         self._lock = threading.Lock()
         self._history = History()
+        self._last_problem = ""
         stack.callback(command.stop)
         command.start()
         self._proxy = _proxy(command.target, seed, folder, stack)
@@ -86,12 +87,16 @@ class Crash:
         earlier, answered, broken = list(history.sent), len(history.answers), len(history.broken)
         killed_after_s = self._load(number, chance.uniform(0.05, 1.0))
         acknowledged = len(history.answers) - answered
-        self._command.start()
         keys = list(history.sent)[len(earlier) :]
-        self._again(keys)
-        self._again([*keys, *chance.sample(earlier, min(len(earlier), _EARLIER))])
-        if not self._lacks:
-            self._audit(number, keys)
+        if acknowledged:
+            self._command.start()
+            self._again(keys)
+            self._again([*keys, *chance.sample(earlier, min(len(earlier), _EARLIER))])
+            if not self._lacks:
+                self._audit(number, keys)
+        else:
+            said = f"none of {len(keys):,} payments got an answer: {self._last_problem}"
+            history.broken.append(Broken(Check.ANSWERS, "", said))
         return Round(
             number,
             len(keys),
@@ -117,7 +122,8 @@ class Crash:
                     history.sent[charge.idempotency_key] = charge
                 try:
                     paid = send(channel, charge, _TIMEOUT_S)
-                except PaycliError:
+                except PaycliError as problem:
+                    self._last_problem = str(problem)
                     continue  # it is asked for again after the start
                 with self._lock:
                     history.heard(charge.idempotency_key, Answer(paid.payment_id, paid.status))

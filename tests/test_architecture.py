@@ -78,7 +78,11 @@ ROOMS: dict[str, dict[str, set[str]]] = {
         "hosting": {"app", "interceptors"},
         "processes": set(),
     },
-    "scenarios": {"reports": {"problems", "record"}},
+    "scenarios": {
+        "reports": {"problems", "record"},
+        "crash": {"own_process", "own_server", "target"},
+        "recording": {"contracts", "secret_names", "steps", "target", "wire_values"},
+    },
 }
 BOTTOM = {
     "errors",

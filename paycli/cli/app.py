@@ -44,7 +44,7 @@ COMMANDS: Final = {
     "mcp": "Offer payments to an agent as tools (Model Context Protocol, stdio); by default it only reads.",
     "convert": "Convert a message between JSON (or YAML), protobuf's text format and binary.",
     "proto": "Take our contracts along, for code in other languages.",
-    "smoke": "Prove that a service takes payments; by default, one of our own.",
+    "smoke": "Prove that a service takes payments; by default, one of our own. 'smoke record' and 'smoke import' write suites.",
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",
     "docs": "Show a page of the documentation, or which pages there are.",
@@ -54,9 +54,11 @@ COMMANDS: Final = {
 
 # Words that are commands where arguments of another kind stand: Python's module `token` has no servicer,
 # and a fixture called settle is ./settle. With the section of profiles that their settings come from.
-_WITHIN: Final = {
+WITHIN: Final = {
     ("serve", "token"): ("serve_token", ""),
     ("pay", "settle"): ("pay_settle", "pay"),
+    ("smoke", "record"): ("smoke_record", ""),
+    ("smoke", "import"): ("smoke_import", ""),
 }
 
 
@@ -75,7 +77,7 @@ class _Commands(CommandGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, command, rest = super().resolve_command(ctx, args)
-        if rest and (within := _WITHIN.get((str(name), rest[0]))):
+        if rest and (within := WITHIN.get((str(name), rest[0]))):
             return f"{name} {rest[0]}", load_command(*within), rest[1:]
         return name, command and load_command(str(command.name)), rest
 
@@ -240,7 +242,7 @@ def _is_secret(arguments: list[str], at: int) -> bool:
 
 def _command_line(arguments: list[str]) -> str:
     """The command that was meant, down to where nothing of that name is known."""
-    if tuple(arguments[:2]) in _WITHIN:
+    if tuple(arguments[:2]) in WITHIN:
         return " ".join(["paycli", *arguments[:2]])
     command, words = get_command(app), ["paycli"]
     for each in arguments:

@@ -23,6 +23,8 @@ _PAGES: Final = {  # of the documentation, for commands that have one
     "pay_settle": "bulk",
     "proxy": "chaos",
     "smoke": "suites",
+    "smoke_import": "suites",
+    "smoke_record": "suites",
 }
 _MARGINS: Final = 4
 

@@ -99,7 +99,7 @@ def smoke(
     ] = None,
     json: options.Json = False,
 ) -> None:
-    """Prove that a service takes payments; by default, one of our own."""
+    """Prove that a service takes payments; by default, one of our own. 'smoke record' and 'smoke import' write suites."""
     from functools import partial
 
     from paycli.cli import smoke_crash

@@ -8,8 +8,8 @@ status at all; so can a proxy on the way. What they say is shown; it proves noth
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import grpc
 from grpc import StatusCode
@@ -168,11 +168,16 @@ def _failure(
 
 def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     """The machine-readable reason (AIP-193) that came with the status, from whomever; if one did."""
+    return info_in(call.code(), call.trailing_metadata() or ())
+
+
+def info_in(code: StatusCode, trailing: Iterable[Any]) -> error_details_pb2.ErrorInfo | None:
+    """The same, in the trailing metadata that came with a status."""
     from google.protobuf.message import DecodeError  # start-up time: only failures need these
     from google.rpc import error_details_pb2
 
     info = error_details_pb2.ErrorInfo()
-    status = status_details(call)
+    status = _status_in(code, trailing)
     try:
         if status is not None and any(each.Unpack(info) for each in status.details):
             return info
@@ -183,17 +188,21 @@ def error_info(call: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
 
 def status_details(call: grpc.RpcError) -> status_pb2.Status | None:
     """The status with its details that came in the trailing metadata, if it is that of this end."""
+    return _status_in(call.code(), call.trailing_metadata() or ())
+
+
+def _status_in(code: StatusCode, trailing: Iterable[Any]) -> status_pb2.Status | None:
     from google.protobuf.message import DecodeError
     from google.rpc import status_pb2
 
-    for item in call.trailing_metadata() or ():
-        if item.key != STATUS_DETAILS or not isinstance(item.value, bytes):
+    for key, value in trailing:
+        if key != STATUS_DETAILS or not isinstance(value, bytes):
             continue
         try:
-            status = status_pb2.Status.FromString(item.value)
+            status = status_pb2.Status.FromString(value)
         except DecodeError:
             continue
         # Rewritten on the way, it speaks of another end than this one.
-        if status.code == call.code().value[0]:
+        if status.code == code.value[0]:
             return status
     return None

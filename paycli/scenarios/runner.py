@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections import ChainMap
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -19,12 +18,12 @@ from paycli.scenarios.paying import pay
 from paycli.scenarios.problems import Problem, Words, of_call
 from paycli.scenarios.record import Record, Verdict
 from paycli.scenarios.references import Reference
+from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.steps import FixtureStep, ManyStep, Step, calls_of
 from paycli.scenarios.suite import Suite
 from paycli.scenarios.target import Gone, Target, missing
 
 _LISTED_MAX: Final = 5
-_SECRET: Final = re.compile("auth|cookie|credential|password|secret|token")
 
 
 class _FirstFailure(Exception):
@@ -186,7 +185,7 @@ class _Run:
         words = ["call", path_of(call.method), sent]
         for key, value in metadata:
             # A report is read by many.
-            words += ["-H", f"{key}: {'***' if _SECRET.search(key) else value}"]
+            words += ["-H", f"{key}: {'***' if is_secret(key) else value}"]
         return self._target.command(*words)
 
     def _problems(self, step: Step) -> list[str]:

@@ -316,7 +316,7 @@ def _read_fixture(node: Node, fields: Mapping[str, Node]) -> Fixture:
 
 
 def _read_metadata(node: Node, key: str, scope: Scope) -> str | Late:
-    if not _METADATA_KEY.fullmatch(key) or key.startswith("grpc-") or key.endswith("-bin"):
+    if not is_metadata_key(key):
         raise node.error(
             f"metadata cannot have the key '{key}'; take small letters, digits and _ . - only, "
             "no 'grpc-' before and no '-bin' behind."
@@ -325,6 +325,13 @@ def _read_metadata(node: Node, key: str, scope: Scope) -> str | Late:
     if isinstance(value, str) and not is_metadata_text(value):
         raise node.error(f"metadata {key} must be printable ASCII, as gRPC's is; '{value}' is not.")
     return value
+
+
+def is_metadata_key(key: str) -> bool:
+    """Whether a step can send something by this name."""
+    return bool(_METADATA_KEY.fullmatch(key)) and not (
+        key.startswith("grpc-") or key.endswith("-bin")
+    )
 
 
 def is_metadata_text(value: str) -> bool:

@@ -17,7 +17,7 @@ from paycli.errors import CheckFailed, PaycliError, Refused
 _HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
 _REFUSALS: Final = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED)
 # What a call ends with when nobody is there any more, and a service says now and then by itself.
-_NO_ANSWER: Final = (
+NO_ANSWER: Final = (
     grpc.StatusCode.UNAVAILABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED,
     grpc.StatusCode.CANCELLED,
@@ -51,12 +51,12 @@ class Gone(Exception):
 
 def check_alive(target: Target, ended: grpc.RpcError) -> None:
     """Ask for a sign of life after a call that nobody answered. Raises Gone."""
-    if ended.code() not in _NO_ANSWER or error_info(ended) is not None:
+    if ended.code() not in NO_ANSWER or error_info(ended) is not None:
         return
     try:
         _check_health(target, "", max(target.timeout_s, _SIGN_OF_LIFE_S))
     except grpc.RpcError as problem:
-        if problem.code() in _NO_ANSWER:
+        if problem.code() in NO_ANSWER:
             why = target.last_words() or f"no service answers at {target.address} any more"
             raise Gone(why, [ended_with(ended, target)]) from problem
 

@@ -522,7 +522,7 @@ CHANGES: Final = (
     ),
     Change(
         "smoke: the server's last lines come before its call's",
-        "scenarios/own_server.py",
+        "scenarios/own_process.py",
         "            time.sleep(_GATHERED_S)\n",
         "            pass\n",
         "tests/scenarios/reports",
@@ -592,7 +592,7 @@ CHANGES: Final = (
     ),
     Change(
         "smoke: kill -9 leaves its server behind",
-        "scenarios/own_server.py",
+        "scenarios/own_process.py",
         "            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)\n",
         "            pass\n",
         "tests/cli/test_smoke.py tests/scenarios",

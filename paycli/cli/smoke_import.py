@@ -1,0 +1,59 @@
+"""`paycli smoke import`: a suite of grpcurl's command lines."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from paycli.cli import schemas, smoke_written
+from paycli.errors import CheckFailed, DocumentError
+
+_STDIN = Path("-")
+
+
+def smoke_import(
+    file: Annotated[
+        Path, typer.Argument(metavar="[FILE]", help="Its command lines; default: stdin.")
+    ] = _STDIN,
+    *,
+    roots: Annotated[
+        list[Path] | None,
+        typer.Option("-I", "--proto-path", help="Protos of other contracts than ours."),
+    ] = None,
+    descriptor_set: schemas.DescriptorSet = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="The suite. Default: stdout.")
+    ] = None,
+    force: smoke_written.Force = False,
+) -> None:
+    """Write a suite of grpcurl's command lines; each call has to succeed, until you say more."""
+    from paycli.client.forms import decoded
+    from paycli.scenarios.contracts import Contracts
+    from paycli.scenarios.recording.file import refuse_taken
+    from paycli.scenarios.recording.grpcurl import read_grpcurl
+    from paycli.scenarios.recording.suite import make_suite
+
+    if out is not None:
+        refuse_taken(out, force=force)
+    contracts = Contracts(schemas.local_schema(roots, descriptor_set))
+    name = "stdin" if file == _STDIN else str(file)
+    entries, addresses = read_grpcurl(decoded(_content(file), name), name, contracts)
+    made = make_suite(entries, time.time())
+    if not made.count:
+        first = made.left_out[0]
+        raise CheckFailed(f"No call can be in a suite. {first.path}: {first.why}.")
+    origin = f"Imported by 'paycli smoke import' from grpcurl's lines for {', '.join(addresses)}."
+    smoke_written.write(made, out, origin, force=force)
+
+
+def _content(file: Path) -> bytes:
+    if file == _STDIN:
+        return sys.stdin.buffer.read()
+    try:
+        return file.read_bytes()
+    except OSError as problem:
+        raise DocumentError(file, f"cannot be read: {problem.strerror}.") from problem

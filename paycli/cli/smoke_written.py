@@ -1,0 +1,33 @@
+"""Suites that `paycli smoke record` and `paycli smoke import` write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from paycli.cli import output
+
+if TYPE_CHECKING:
+    from paycli.scenarios.recording.suite import Made
+
+Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="The suite.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it is there.")]
+
+
+def write(made: Made, out: Path | None, origin: str, *, force: bool) -> None:
+    """Write it, to stdout without a file, and say so. Raises CheckFailed."""
+    from paycli.scenarios.recording import file
+    from paycli.scenarios.recording.text import suite_text
+
+    if out is None:
+        output.result(suite_text(made, origin).rstrip("\n"))
+    else:
+        file.write(out, suite_text(made, origin), force=force)
+    left_out = len(made.left_out)
+    said = f"; {output.counted(left_out, 'call')} left out, as it says" if left_out else ""
+    where = f" in {out}" if out is not None else ""
+    output.progress(f"{output.counted(made.count, 'step')}{where}{said}.")
+    if made.environment:
+        output.progress(f"It needs in its environment: {', '.join(made.environment)}.")

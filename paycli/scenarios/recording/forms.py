@@ -1,0 +1,129 @@
+"""What is another one each time: ids and times, told by their form or by the names of their fields."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"
+_UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_ULID: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
+_HEX: Final = "(?=[a-f]*[0-9])[0-9a-f]{16,}"
+_DIGITS: Final = "[0-9]{9,}"
+_MIXED: Final = "(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{10,}"
+# The first that fits is meant: a ULID is mixed, too.
+_TOKEN: Final = re.compile(
+    f"(?<![0-9A-Za-z])(?:(?P<time>{_TIME})|(?P<uuid>{_UUID})|(?P<ulid>{_ULID})"
+    f"|(?P<digits>{_DIGITS})|(?P<hex>{_HEX})|(?P<mixed>{_MIXED}))(?![0-9A-Za-z])"
+)
+_PATTERNS: Final = {
+    "time": "[0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?",
+    "uuid": "[0-9a-fA-F-]{36}",
+    "ulid": "[0-9A-Z]{26}",
+    "digits": "[0-9]+",
+    "mixed": "[0-9A-Za-z]+",
+}
+_CARD: Final = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9A-Za-z])")
+_EXACT_MAX: Final = 2.0**53
+_DAY_S: Final = 86_400
+_UNITS: Final = (1, 10**3, 10**6, 10**9)  # of a second: how often times are counted
+
+# By the last words of a field's name.
+_KEY: Final = re.compile(
+    "(^|_)(order|request|idempotency|deduplication|external|client_reference)_?(id|key|token)$"
+)
+_PARTY: Final = re.compile("(^|_)(customer|user|merchant|account|shop|tenant|client)_?id$")
+_HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transaction)$")
+_GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
+_COUNTED: Final = re.compile("(^|_)(id|sequence|seq)$")
+_ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
+
+ANY: Final = ".+"
+
+
+def is_key(field: str) -> bool:
+    """Whether a service knows calls by the values of the field, so that each run needs its own."""
+    return _KEY.search(_snake(field)) is not None
+
+
+def is_handle(field: str) -> bool:
+    """Whether the field of a request says which of a service's things is meant."""
+    name = _snake(field)
+    return bool(_HANDLE.search(name)) and not is_key(name) and not _PARTY.search(name)
+
+
+def is_page_token(field: str) -> bool:
+    """Whether the field of a response says where to go on."""
+    return _GO_ON.search(_snake(field)) is not None
+
+
+def is_new_by_name(field: str) -> bool:
+    """Whether the field of a response is another one each time, whatever it looks like."""
+    return is_page_token(field) or _COUNTED.search(_snake(field)) is not None
+
+
+def only_asks(method: str) -> bool:
+    """Whether a method of this name changes nothing."""
+    return _ASKS.match(method) is not None
+
+
+def has_id(text: str) -> bool:
+    """Whether an id stands in it, be it all of it or `payments/pay_…`."""
+    return any(found.lastgroup != "time" for found in _TOKEN.finditer(text))
+
+
+def is_new(text: str) -> bool:
+    """Whether an id or a time stands in it."""
+    return _TOKEN.search(text) is not None
+
+
+def pattern_within(text: str) -> str:
+    """A regular expression for the text with other ids and times in it."""
+    parts, end = [], 0
+    for found in _TOKEN.finditer(text):
+        parts += [quoted(text[end : found.start()]), _pattern(found)]
+        end = found.end()
+    return "".join((*parts, quoted(text[end:])))
+
+
+def _pattern(found: re.Match[str]) -> str:
+    return _PATTERNS.get(str(found.lastgroup)) or f"[0-9a-f]{{{len(found[0])}}}"
+
+
+def quoted(text: str) -> str:
+    """As re.escape, but without backslashes where none is needed."""
+    return re.sub(r"[][.^$*+?{}\\|()]", r"\\\g<0>", text)
+
+
+def stem(text: str) -> str:
+    """What stands before the part of a key that tells it from others: `order-` of order-4711."""
+    found = _TOKEN.search(text)
+    before = text[: found.start()] if found is not None else re.sub("[0-9]+$", "", text)
+    if not re.fullmatch("[A-Za-z0-9_.-]{0,40}", before):
+        return ""
+    return before if not before or before[-1] in "_.-" else f"{before}-"
+
+
+def is_near(number: int, now_s: float) -> bool:
+    """Whether it counts a time of about now, in seconds or parts of them."""
+    return any(abs(number / unit - now_s) < _DAY_S for unit in _UNITS)
+
+
+def has_card(text: str) -> bool:
+    """Whether the number of a payment card stands in it (ISO/IEC 7812)."""
+    return any(_luhn(re.sub("[ -]", "", found[0])) for found in _CARD.finditer(text))
+
+
+def is_card(value: object) -> bool:
+    """The same of a number in JSON of any form; that of a proto's double is an amount."""
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT_MAX
+    return is_whole and has_card(f"{value:.0f}")
+
+
+def _luhn(digits: str) -> bool:
+    doubled = (int(each) * (1 + n % 2) for n, each in enumerate(reversed(digits)))
+    return sum(each - 9 if each > 9 else each for each in doubled) % 10 == 0
+
+
+def _snake(field: str) -> str:
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", field).lower().replace("-", "_")

@@ -1,0 +1,169 @@
+"""Requests as a suite sends them: with keys of its own, what answers brought, and no secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from paycli.scenarios.recording.forms import has_card, has_id, is_card, is_handle, is_key, only_asks
+from paycli.scenarios.recording.known import Known, Source
+from paycli.scenarios.recording.seen import Data, Seen
+from paycli.scenarios.secret_names import is_secret
+from paycli.scenarios.steps import is_metadata_key, is_metadata_text
+from paycli.scenarios.wire_values import is_free, is_map, map_value, message_of
+
+# Of a connection, of a hop, or of a trace: other ones in each run.
+_NOT_THE_CALLS: Final = (
+    "user-agent",
+    "grpc-",
+    "traceparent",
+    "tracestate",
+    "baggage",
+    "b3",
+    "x-b3-",
+)
+WHOLE: Final = (
+    FieldDescriptor.CPPTYPE_INT32,
+    FieldDescriptor.CPPTYPE_INT64,
+    FieldDescriptor.CPPTYPE_UINT32,
+    FieldDescriptor.CPPTYPE_UINT64,
+)
+Visit = Callable[[str, str, bool], None]  # a text, its field, whether it is within what is secret
+
+
+class Unsayable(Exception):
+    """Why a request cannot stand in a suite."""
+
+
+def texts(data: Data) -> Iterator[tuple[str, str, bool]]:
+    """All texts and whole numbers within, each with its field, and whether that is a secret's."""
+    yield from _texts(data, "", within=False)
+
+
+def _texts(value: Any, of: str, *, within: bool) -> Iterator[tuple[str, str, bool]]:
+    if isinstance(value, dict):
+        for name, each in value.items():
+            yield from _texts(each, name, within=within or is_secret(name))
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each, of, within=within)
+    elif isinstance(value, str):
+        yield value, of, within
+
+
+def look_through(seen: Seen, known: Known) -> None:
+    """Learn which values are secret, and which are keys."""
+    for value, _, hides in (*texts(seen.request), *texts(seen.response or {})):
+        if value and (hides or has_card(value)):
+            known.secrets.add(value)
+    # Under the key of a call that was wrong nothing is known, and the key may be what was wrong.
+    is_wrong = seen.error is not None and seen.error[0] == "INVALID_ARGUMENT"
+    for value, of, hides in () if is_wrong else texts(seen.request):
+        if value and not hides and is_key(of) and not only_asks(seen.method.name):
+            known.keys.add(value)
+    for key, sent in seen.metadata:
+        if isinstance(sent, str) and is_secret(key):
+            known.secrets |= {sent, sent.rpartition(" ")[2]}
+        elif isinstance(sent, str) and is_key(key):
+            known.keys.add(sent)
+
+
+class Sent:
+    """The request and metadata of a call as a suite writes them. Raises Unsayable."""
+
+    def __init__(self, seen: Seen, known: Known) -> None:
+        self._known = known
+        self._seen = seen
+        self.is_about_this_run = False
+        self.request = self._message(seen.request, seen.method.input_type, hides=False)
+        self.metadata = dict(self._metadata())
+
+    def _message(self, data: Data, kind: Descriptor, *, hides: bool) -> Data:
+        found: Data = {}
+        for name, value in data.items():
+            field = kind.fields_by_name.get(name)
+            if field is None:
+                raise Unsayable(f"it has the extension {name}")
+            found[name] = self._field(value, field, hides=hides or is_secret(name))
+        return found
+
+    def _field(self, value: Any, field: FieldDescriptor, *, hides: bool) -> Any:
+        if is_map(field):
+            inner = map_value(field)
+            return {
+                self._map_key(key): self._one(each, inner, key, hides=hides or is_secret(key))
+                for key, each in value.items()
+            }
+        if field.is_repeated:
+            return [self._one(each, field, field.name, hides=hides) for each in value]
+        return self._one(value, field, field.name, hides=hides)
+
+    def _one(self, value: Any, field: FieldDescriptor, of: str, *, hides: bool) -> Any:
+        if (message := message_of(field)) is not None:
+            return self._message(value, message, hides=hides)
+        if is_free(field):
+            return self._free(value, of, hides=hides)
+        if isinstance(value, bool) or field.enum_type is not None:
+            return value
+        if field.cpp_type in WHOLE:
+            text = self._text(str(value), of, hides=hides)
+            return text if "${" in text else int(text)
+        return self._scalar(value, of, hides=hides)
+
+    def _scalar(self, value: Any, of: str, *, hides: bool) -> Any:
+        if isinstance(value, float | int) and not isinstance(value, bool):
+            return self._text(repr(value), of, hides=True) if hides else value
+        return self._text(value, of, hides=hides) if isinstance(value, str) else value
+
+    def _free(self, value: Any, of: str, *, hides: bool) -> Any:
+        if isinstance(value, dict):
+            return {
+                self._map_key(key): self._free(each, key, hides=hides or is_secret(key))
+                for key, each in value.items()
+            }
+        if isinstance(value, list):
+            return [self._free(each, of, hides=hides) for each in value]
+        return self._scalar(value, of, hides=hides or is_card(value))
+
+    def _map_key(self, key: str) -> str:
+        if self._known.parts(key, "") != [key] and key:
+            raise Unsayable("a key of a map in it is new each time, or a secret")
+        return key
+
+    def _text(self, value: str, of: str, *, hides: bool) -> str:
+        if not value:
+            return value
+        source = self._known.source(value, of)
+        if source is None and is_key(of) and value in self._known.keys:
+            source = self._known.key(value, of)
+        elif source is None and (hides or has_card(value)):
+            source = self._known.secret(value, of)
+        parts = self._known.parts(value, of) if source is None else [source]
+        return "".join(self._said(each, of) for each in parts)
+
+    def _said(self, part: str | Source, of: str) -> str:
+        if isinstance(part, Source):
+            self.is_about_this_run |= part.is_new
+            return part.refer()
+        if "${" in part:
+            raise Unsayable("its request has a '${', which suites fill in")
+        if self._seen.response is not None and is_handle(of) and has_id(part):
+            raise Unsayable(f"its {of} is of no call before it")
+        self._known.written.add(part)
+        return part
+
+    def _metadata(self) -> Iterator[tuple[str, str]]:
+        for key, value in self._seen.metadata:
+            if key.startswith(_NOT_THE_CALLS) or not isinstance(value, str):
+                continue
+            if not is_metadata_key(key) or not is_metadata_text(value) or not value:
+                continue
+            scheme, space, credentials = value.rpartition(" ")
+            if is_secret(key) and credentials:
+                came = self._known.is_brought(credentials)  # such as by a call that logs in
+                hidden = credentials if came else value
+                yield key, (scheme + space if came else "") + self._text(hidden, key, hides=True)
+            else:
+                yield key, self._text(value, key, hides=False)

@@ -1,0 +1,155 @@
+"""Calls that were seen, and those that no suite can make again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+import grpc
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.message import DecodeError
+
+from paycli.client.failures import info_in
+from paycli.errors import PaycliError
+from paycli.scenarios.contracts import Contracts
+from paycli.scenarios.target import NO_ANSWER
+
+Data = dict[str, Any]  # of a message, as protobuf's JSON has it, with the names of the proto
+Metadata = Sequence[tuple[str, str | bytes]]
+
+_OF_GRPC: Final = "/grpc."  # whoever asks whether a server lives, or what it offers, tests nothing
+_MESSAGE_BYTES_MAX: Final = 65_536  # nobody reads a suite with more
+_CALLS_MAX: Final = 10_000
+_DEPTH_MAX: Final = 24  # of what YAML takes, some is the suite's own
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A call: what was sent, and what came of it, a response or an error; neither if nobody looked."""
+
+    method: MethodDescriptor
+    metadata: Metadata
+    request: Data
+    response: Data | None = None
+    error: tuple[str, str] | None = None  # code and reason; the reason may be ""
+    within_ms: float | None = None
+    began: float = 0.0
+    ended: float = 0.0
+    """By a monotonic clock: of two calls at once the later answer may be that of the first."""
+
+
+class LeftOut(NamedTuple):
+    """A call that is in no suite: its method as a path, and why."""
+
+    path: str
+    why: str
+
+
+class Unfit(Exception):
+    """Why a call cannot be in a suite."""
+
+
+class Tape:
+    """Calls in the order in which they were answered."""
+
+    def __init__(
+        self, own_headers: Sequence[tuple[str, str]] = (), contracts: Contracts | None = None
+    ) -> None:
+        """`own_headers` take the place of those of callers, and are none of a suite's business."""
+        self._contracts = contracts or Contracts()
+        self._own = {key for key, _ in own_headers}
+        self.entries: list[Seen | LeftOut] = []
+        self.steps = 0
+        self.missed = 0
+
+    def hear(
+        self,
+        path: str,
+        metadata: Metadata,
+        requests: Sequence[bytes],
+        responses: Sequence[bytes],
+        code: grpc.StatusCode,
+        trailing: Metadata,
+        began: float,
+    ) -> None:
+        """Note a call that has ended; `responses` are those that came before its status."""
+        ended = time.monotonic()
+        if path.startswith(_OF_GRPC):
+            return
+        if len(self.entries) >= _CALLS_MAX:
+            self.missed += 1
+            return
+        try:
+            method = method_of(path, self._contracts)
+            request = _request(method, requests)
+            response, error = _end(method, responses, code, trailing)
+            sent = [(key, value) for key, value in metadata if key not in self._own]
+            seen = Seen(method, sent, request, response, error, began=began, ended=ended)
+            self.entries.append(seen)
+            self.steps += 1
+        except Unfit as unfit:
+            self.entries.append(LeftOut(path, str(unfit)))
+
+
+def method_of(path: str, contracts: Contracts) -> MethodDescriptor:
+    """The method of a path, if suites can call it. Raises Unfit."""
+    try:
+        method = contracts.method(path.removeprefix("/"))
+    except ValueError as problem:
+        raise Unfit("no suite can call it: nobody tells what its messages are") from problem
+    except PaycliError as problem:  # of a server that tells half of it
+        raise Unfit(f"no suite can call it: {problem}") from problem
+    # Suites know streams; what came of one would become 'requests' and 'expect_stream'.
+    if method.client_streaming or method.server_streaming:
+        raise Unfit("it is a stream")
+    return method
+
+
+def _request(method: MethodDescriptor, requests: Sequence[bytes]) -> Data:
+    if len(requests) != 1:
+        raise Unfit(f"it was sent {len(requests) or 'no'} requests")
+    return data_of(method.input_type, requests[0], "request")
+
+
+def _end(
+    method: MethodDescriptor,
+    responses: Sequence[bytes],
+    code: grpc.StatusCode,
+    trailing: Metadata,
+) -> tuple[Data | None, tuple[str, str] | None]:
+    if code is grpc.StatusCode.OK:
+        if len(responses) != 1:
+            raise Unfit(f"it was answered with {len(responses) or 'no'} responses")
+        return data_of(method.output_type, responses[0], "response"), None
+    info = info_in(code, trailing)
+    if info is None and code in NO_ANSWER:
+        raise Unfit(f"it ended with {code.name}, which another time it may not")
+    return None, (code.name, info.reason if info is not None else "")
+
+
+def data_of(kind: Descriptor, content: bytes, what: str) -> Data:
+    """A message as plain data. Raises Unfit for what no suite can say."""
+    if len(content) > _MESSAGE_BYTES_MAX:
+        raise Unfit(f"its {what} has {len(content):,} bytes")
+    try:
+        message = message_factory.GetMessageClass(kind).FromString(content)
+    except DecodeError as problem:
+        raise Unfit(f"its {what} is no {kind.full_name}") from problem
+    try:
+        pool: Any = kind.file.pool
+        found: Data = json_format.MessageToDict(
+            message, preserving_proto_field_name=True, descriptor_pool=pool
+        )
+    except (ValueError, TypeError, DecodeError, json_format.Error) as problem:
+        raise Unfit(f"its {what} cannot be shown as JSON") from problem
+    if _depth(found) > _DEPTH_MAX:
+        raise Unfit(f"its {what} is nested too deeply")
+    return found
+
+
+def _depth(value: Any) -> int:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + max(map(_depth, inner), default=0)

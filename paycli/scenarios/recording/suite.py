@@ -1,0 +1,120 @@
+"""A suite made of calls that were seen."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from paycli.client.schema import path_of
+from paycli.scenarios.recording.answers import Answered
+from paycli.scenarios.recording.known import Known, is_telling
+from paycli.scenarios.recording.requests import Sent, Unsayable, look_through, texts
+from paycli.scenarios.recording.seen import Data, LeftOut, Seen
+
+_AT_ONCE_MAX = 1000  # calls that may have been under way
+_NAMELESS = ("id", "name")  # what such a field holds is told by its message
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """Steps as plain data, with what is left out between them, and what they refer to."""
+
+    steps: Sequence[Data | LeftOut]
+    variables: dict[str, str]
+    environment: dict[str, str]
+
+    @property
+    def count(self) -> int:
+        """Of the steps."""
+        return len(self.steps) - len(self.left_out)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """The calls between them."""
+        return [each for each in self.steps if isinstance(each, LeftOut)]
+
+
+def make_suite(entries: Sequence[Seen | LeftOut], now_s: float) -> Made:
+    """What makes the same calls again; `now_s` is the time at which they were seen, since 1970."""
+    known = Known()
+    entries = [_clear(n, each, entries) for n, each in enumerate(entries)]
+    for each in entries:
+        if isinstance(each, Seen):
+            look_through(each, known)
+    counts: Counter[str] = Counter()
+    steps = [
+        each if isinstance(each, LeftOut) else _step(each, known, counts, now_s) for each in entries
+    ]
+    return _without_unused(steps, known)
+
+
+def _clear(number: int, call: Seen | LeftOut, entries: Sequence[Seen | LeftOut]) -> Seen | LeftOut:
+    """The call; but left out, if it was refused for one that was under way, and answered later."""
+    if isinstance(call, LeftOut) or call.error is None:
+        return call
+    about = {text for text, _, _ in texts(call.request) if is_telling(text)}
+    for other in entries[number + 1 : number + 1 + _AT_ONCE_MAX]:
+        if isinstance(other, LeftOut) or other.response is None or other.began >= call.ended:
+            continue
+        if about & {text for text, _, _ in texts(other.request)}:
+            return LeftOut(path_of(call.method), "it was refused while another call was under way")
+    return call
+
+
+def _without_unused(steps: list[Data | LeftOut], known: Known) -> Made:
+    """What is saved for a step that says less in the end, or was left out, is for nobody."""
+    used = set(re.findall(r"\$\{([^}]*)\}", json.dumps([e for e in steps if isinstance(e, dict)])))
+    for step in steps:
+        if isinstance(step, dict) and "save" in step:
+            step["save"] = {name: path for name, path in step["save"].items() if name in used}
+            if not step["save"]:
+                del step["save"]
+    variables = {name: each for name, each in known.variables.items() if name in used}
+    environment = {n: each for n, each in known.environment.items() if f"env:{n}" in used}
+    return Made(steps, variables, environment)
+
+
+def _step(seen: Seen, known: Known, counts: Counter[str], now_s: float) -> Data | LeftOut:
+    try:
+        sent = Sent(seen, known)
+    except Unsayable as unsayable:
+        return LeftOut(path_of(seen.method), str(unsayable))
+    counts[seen.method.name] += 1
+    step: Data = {
+        "name": f"{seen.method.name} {counts[seen.method.name]}",
+        "call": path_of(seen.method),
+    }
+    for key, value in (("request", sent.request), ("metadata", sent.metadata)):
+        if value:
+            step[key] = value
+    if seen.error is not None:
+        code, reason = seen.error
+        step["expect_error"] = {"code": code, **({"reason": reason} if reason else {})}
+    elif seen.response is not None:
+        kind = seen.method.output_type
+        answered = Answered(
+            seen.response,
+            kind,
+            known,
+            partial(_save, step, known, kind.name),
+            now_s,
+            is_about_this_run=sent.is_about_this_run,
+        )
+        if answered.expect:
+            step["expect_exactly" if answered.is_whole else "expect"] = answered.expect
+    if seen.within_ms is not None:
+        step["within_ms"] = seen.within_ms
+    return step
+
+
+def _save(step: Data, known: Known, kind: str, path: str) -> str:
+    """Let a step save a field of its response; what stands for it later."""
+    field = path.rpartition(".")[2]
+    message = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
+    name = known.name(message if field in _NAMELESS else field)
+    step.setdefault("save", {})[name] = path
+    return f"${{{name}}}"

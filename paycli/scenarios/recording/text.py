@@ -1,0 +1,93 @@
+"""The text of a suite, as a person would write it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, Final
+
+from paycli.scenarios.recording.seen import LeftOut
+from paycli.scenarios.recording.suite import Made
+
+_WIDTH: Final = 100
+_WHOLE_MAX: Final = 2.0**53
+_PLAIN: Final = re.compile("[A-Za-z][A-Za-z0-9_./-]*( [A-Za-z0-9][A-Za-z0-9_./-]*)*")
+_WORDS: Final = ("true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf")
+_ESCAPES: Final = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t"}
+
+
+def suite_text(made: Made, origin: str) -> str:
+    """YAML, with a sentence at its beginning that says where it came from."""
+    lines = [f"# {_comment(each)}" for each in (origin, *_needs(made))]
+    if made.variables:
+        lines += _entry("variables", made.variables, "")
+    lines.append("steps:")
+    for each in made.steps:
+        if isinstance(each, LeftOut):
+            lines.append(
+                f"  # not recorded: {_comment(each.path.lstrip('/'))}: {_comment(each.why)}"
+            )
+            continue
+        block = [line for key, value in each.items() for line in _entry(key, value, "    ")]
+        lines += [f"  - {block[0].lstrip()}", *block[1:]]
+    return "\n".join(lines) + "\n"
+
+
+def _needs(made: Made) -> Iterator[str]:
+    for name, of in made.environment.items():
+        yield f"Masked: {of}. Set it in the environment, as {name}, to run this."
+
+
+def _entry(key: str, value: Any, indent: str) -> list[str]:
+    """A key and its value: in a line if it is short, or else one below the other."""
+    flow = f"{indent}{_scalar(key)}: {_flow(value)}"
+    if len(flow) <= _WIDTH or not isinstance(value, dict | list) or not value:
+        return [flow]
+    inner = f"{indent}  "
+    lines = [f"{indent}{_scalar(key)}:"]
+    if isinstance(value, dict):
+        return lines + [line for each in value.items() for line in _entry(*each, inner)]
+    for each in value:
+        flow = f"{inner}- {_flow(each)}"
+        if len(flow) <= _WIDTH or not isinstance(each, dict) or not each:
+            lines.append(flow)
+            continue
+        block = [line for pair in each.items() for line in _entry(*pair, f"{inner}  ")]
+        lines += [f"{inner}- {block[0].lstrip()}", *block[1:]]
+    return lines
+
+
+def _flow(value: Any) -> str:
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_flow, value))}]"
+    return _scalar(value)
+
+
+def _scalar(value: object) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_MAX:
+        return str(int(value))
+    if not isinstance(value, str):
+        return repr(value)
+    if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:
+        return value
+    return f'"{"".join(map(_character, value))}"'
+
+
+def _character(one: str) -> str:
+    if one.isprintable():
+        return _ESCAPES.get(one, one)
+    return _ESCAPES.get(one) or (
+        f"\\u{ord(one):04x}" if ord(one) < 0x10000 else f"\\U{ord(one):08x}"
+    )
+
+
+def _comment(text: str) -> str:
+    """Text of somebody else cannot end the comment that it stands in."""
+    shown = "".join(each if each.isprintable() else "?" for each in text)
+    return shown if len(shown) <= 2 * _WIDTH else f"{shown[: 2 * _WIDTH]}…"

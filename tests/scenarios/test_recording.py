@@ -1,0 +1,156 @@
+"""Suites made of calls that were seen: whatever texts were in them, they are read, and hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from paycli.cli.schemas import local_schema
+from paycli.client.calls import find_method
+from paycli.scenarios.recording.forms import has_card, is_new, pattern_within, stem
+from paycli.scenarios.recording.seen import Seen
+from paycli.scenarios.recording.suite import make_suite
+from paycli.scenarios.recording.text import suite_text
+from paycli.scenarios.steps import CallStep
+from paycli.scenarios.suite import Suite, read_suite
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+CREATE = find_method("paycli.payments.v1.Payments/CreatePayment")
+NAME = f"payments/pay_{'0a' * 16}"
+
+
+def suite_of(folder: Path, *seen: Seen) -> tuple[Suite, str]:
+    text = suite_text(make_suite(seen, 1.8e9), "a\nb")
+    path = folder / "suite.yaml"
+    path.write_text(text, encoding="utf-8")
+    return read_suite(path), text
+
+
+def unmet(step: Any, response: dict[str, Any]) -> list[str]:
+    assert isinstance(step, CallStep)
+    full = {field.name: None for field in CREATE.output_type.fields} | {
+        "order_id": "",
+        "decline_reason": "",
+        "customer_id": "",
+        "state": "PAYMENT_STATE_UNSPECIFIED",
+        "capture_method": "CAPTURE_METHOD_UNSPECIFIED",
+        "version": "0",
+    }
+    return list(step.expect.unmet("", full | response, {}))
+
+
+@given(TEXTS, TEXTS, TEXTS)
+def test_texts_of_any_kind_hold(
+    tmp_path_factory: pytest.TempPathFactory, customer: str, reason: str, order: str
+) -> None:
+    request = {"customer_id": customer, "order_id": order}
+    response = {"name": NAME, "decline_reason": reason, **request}
+    assume("${" not in customer + order)
+    assume(not order or order not in reason + customer)  # what stands again is meant again
+    suite, _ = suite_of(tmp_path_factory.getbasetemp(), Seen(CREATE, (), request, response))
+    (step,) = suite.steps
+    sent: Any = step
+    assert not unmet(step, response | dict(sent.requests[0]))
+    assert unmet(step, response | dict(sent.requests[0]) | {"name": "payments/x"})
+    if order:
+        assert sent.requests[0]["order_id"] != order
+
+
+def test_what_stands_in_quotes_and_comments_cannot_become_yaml(tmp_path: Path) -> None:
+    odd = "a\"b\\ \u0085\u2028\ufeff\x00\t#: {[&*!|>'%@`\r\n- x: y"
+    suite, text = suite_of(tmp_path, Seen(CREATE, (("x-a", "b: {c"),), {"customer_id": odd}))
+    (step,) = suite.steps
+    sent: Any = step
+    assert sent.requests[0] == {"customer_id": odd}
+    assert sent.metadata == {"x-a": "b: {c"}
+    assert text.startswith("# a?b\nsteps:\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "pattern"),
+    [
+        (NAME, "payments/pay_[0-9a-f]{32}"),
+        ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "[0-9A-Z]{26}"),
+        ("ch_3Nw2x9Lk0qZt", "ch_[0-9A-Za-z]+"),
+        ("(no. 123456789)", r"\(no\. [0-9]+\)"),
+        ("at 2026-01-31T12:00:00.5Z", "at [0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?"),
+    ],
+)
+def test_ids_and_times_by_their_form(text: str, pattern: str) -> None:
+    assert (is_new(text), pattern_within(text)) == (True, pattern)
+
+
+@pytest.mark.parametrize(
+    "text", ["INSUFFICIENT_FUNDS", "EUR", "ada", "order-17", "sim_slow_500", "2026"]
+)
+def test_words_are_no_ids(text: str) -> None:
+    assert not is_new(text)
+
+
+def test_cards() -> None:
+    assert has_card("4111 1111-1111 1111")
+    assert has_card("paid by 378282246310005")
+    assert not has_card("4111111111111112")
+    assert not has_card("1735689600000")
+
+
+def test_the_stem_of_a_key() -> None:
+    assert [stem(each) for each in ("order-17", NAME, "books", "a b", "A1", "17")] == [
+        *("order-", "", "books-", "", "A-", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    "part", ["a-", "a ", "4-", "4 4", "aF0", "2026-01-01T", "a1", " ", "pay_", "'"]
+)
+def test_long_texts_take_no_time(tmp_path: Path, part: str) -> None:
+    text = part * (60_000 // len(part)) + "!"
+    request = {"customer_id": text, "order_id": f"o{text}"}
+    suite, _ = suite_of(tmp_path, Seen(CREATE, (), request, {"name": text, "order_id": text}))
+    assert len(suite.steps) == 1
+
+
+def test_a_long_recording_takes_no_time(tmp_path: Path) -> None:
+    calls = [
+        Seen(
+            CREATE,
+            (),
+            {"order_id": f"order-{n:032x}", "customer_id": f"c-{n % 7}"},
+            {"name": f"payments/pay_{n:032x}", "order_id": f"order-{n:032x}"},
+        )
+        for n in range(10_000)
+    ]
+    made = make_suite(calls, 1.8e9)
+    assert len(made.variables) == 10_000
+
+
+def test_secrets_of_any_type_are_masked(tmp_path: Path) -> None:
+    (tmp_path / "a.proto").write_text(
+        'syntax = "proto3"; package a; import "google/protobuf/struct.proto";\n'
+        "message M { google.protobuf.Struct free = 1; double pin = 2; int32 cvv = 3; int64 n = 4;\n"
+        "map<string, string> labels = 5; bytes secret = 6; Card card_number = 7; string page_token = 8; }\n"
+        "message Card { string a = 1; } service B { rpc C(M) returns (M); }"
+    )
+    schema = local_schema([tmp_path], None)
+    assert schema is not None
+    data = {
+        "free": {"card": 4111111111111111.0, "x": 1.5, "in": [{"password": "hunter2x"}]},
+        "pin": 1234.0,
+        "cvv": 987,
+        "n": "378282246310005",
+        "labels": {"api-key": "k3y", "a": "hunter2x again"},
+        "secret": "c2VjcmV0",
+        "card_number": {"a": "inside"},
+        "page_token": "next",
+    }
+    made = make_suite([Seen(schema.method("a.B/C"), (), data, data)], 1.8e9)
+    text = suite_text(made, "")
+    assert made.count == 1
+    secrets = ("4111", "hunter", "1234", "987", "3782", "k3y", "c2V", "inside")
+    assert not [each for each in secrets if each in text]
+    assert "x: 1.5" in text
+    assert "page_token: next" in text

@@ -134,6 +134,12 @@ def _call(folder: Path, _: int) -> None:
     _command_row("paycli call, by reflection / grpcio script", found, 1.60)
 
 
+def _smoke(folder: Path, _: int) -> None:
+    with own_server() as server:
+        found = processes.many_steps(folder, server.target, 1_000)
+    _command_row("paycli smoke, 1,000 steps / grpcio loop", found, 1.50)
+
+
 def _gen(folder: Path, _: int) -> None:
     for size, messages, cold, same, changed in (
         ("small", processes.SMALL, 1.70, 0.80, 0.90),
@@ -167,6 +173,7 @@ SUBJECTS = {
     "help": _help,
     "pay": _pay,
     "call": _call,
+    "smoke": _smoke,
     "gen": _gen,
     "lint": _lint,
     "breaking": _breaking,

@@ -44,6 +44,24 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
 """
 
 
+PLAIN_LOOP = """
+import sys
+import uuid
+import grpc
+sys.path.insert(0, sys.argv[2])
+import payment_pb2
+import payment_pb2_grpc
+with grpc.insecure_channel(sys.argv[1]) as channel:
+    stub = payment_pb2_grpc.PaymentServiceStub(channel)
+    for number in range({steps}):
+        request = payment_pb2.PaymentRequest(
+            order_id=str(uuid.uuid4()), amount=1.5, currency="EUR", user_id="ada"
+        )
+        assert stub.ProcessPayment(request).status == "SUCCESS"
+        print("ok", number)
+"""
+
+
 class Comparison(NamedTuple):
     """Median seconds of a subject and of its baseline, and the median of their ratios."""
 
@@ -93,7 +111,19 @@ def one_call(folder: Path, target: str) -> Comparison:
     return compare(ours, _plain_client(folder, target))
 
 
-def _plain_client(folder: Path, target: str) -> list[str]:
+def many_steps(folder: Path, target: str, steps: int) -> Comparison:
+    """A suite of so many steps against a loop over the same calls."""
+    call = "call: payment.PaymentService/ProcessPayment"
+    request = 'request: {order_id: "${uuid}", amount: 1.5, currency: EUR, user_id: ada}'
+    expect = 'expect: {status: SUCCESS, payment_id: {matches: "."}}'
+    suite = folder / "suite.yaml"
+    lines = (f"  - {{name: s{n}, {call}, {request}, {expect}}}\n" for n in range(steps))
+    suite.write_text(f"steps:\n{''.join(lines)}", encoding="utf-8")
+    ours = _paycli("smoke", str(suite), "--target", target)
+    return compare(ours, _plain_client(folder, target, PLAIN_LOOP.format(steps=steps)), rounds=5)
+
+
+def _plain_client(folder: Path, target: str, text: str = PLAIN_CLIENT) -> list[str]:
     root = Path(__file__).parents[2]
     flat = folder / "flat"
     flat.mkdir()
@@ -101,7 +131,7 @@ def _plain_client(folder: Path, target: str) -> list[str]:
     protoc += [f"--python_out={flat}", f"--grpc_python_out={flat}", "payment.proto"]
     subprocess.run(protoc, check=True)
     script = folder / "client.py"
-    script.write_text(PLAIN_CLIENT, encoding="utf-8")
+    script.write_text(text, encoding="utf-8")
     return [sys.executable, str(script), target, str(flat)]
 
 

@@ -7,6 +7,7 @@ get lost while the server lives, too. All chance comes from one seed.
 from __future__ import annotations
 
 import random
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -70,6 +71,7 @@ class Crash:
         """Started, with a proxy before it; the stack stops both. Raises StartError."""
         self._command = command
         self._seed = seed
+        self._run = secrets.token_hex(4)  # a store that lives on knows the payments of runs before
         self._lock = threading.Lock()
         self._history = History()
         self._last_problem = ""
@@ -117,7 +119,7 @@ class Crash:
         def pay(channel: grpc.Channel) -> None:
             payments = Payments(channel, _TIMEOUT_S)
             while not stop.is_set() and (n := next(numbers)) <= _SENT_MAX:
-                charge = charge_of(self._seed, number, n)
+                charge = charge_of(self._run, self._seed, number, n)
                 with self._lock:
                     history.sent[charge.idempotency_key] = charge
                 try:
@@ -184,7 +186,7 @@ class Crash:
             history.read(key, record)
 
     def _audit(self, number: int, keys: Sequence[str]) -> None:
-        history, customer = self._history, customer_of(self._seed, number)
+        history, customer = self._history, customer_of(self._run, number)
         with connect(self._command.target, _TIMEOUT_S) as channel:
             payments = Payments(channel, _PATIENCE_S)
             try:
@@ -212,22 +214,22 @@ class Crash:
                 pool.shutdown(wait=False, cancel_futures=True)
 
 
-def charge_of(seed: int, number: int, n: int) -> Charge:
-    """The payment `n` of a round: the same for the same seed."""
+def charge_of(run: str, seed: int, number: int, n: int) -> Charge:
+    """The payment `n` of a round; its amount is the same for the same seed."""
     chance = _chance(seed, number, n)
     currency, digits = chance.choice(_CURRENCIES)
-    key = f"crash-{seed}-{number}-{n}"
+    key = f"{customer_of(run, number)}-{n}"
     amount = chance.randrange(1, 1000 * 10**digits)
-    return Charge(key, amount, currency, customer_of(seed, number), key, key)
+    return Charge(key, amount, currency, customer_of(run, number), key, key)
 
 
 def _chance(*of: int) -> random.Random:
     return random.Random("/".join(map(str, of)))  # noqa: S311 - the same again is what it is for
 
 
-def customer_of(seed: int, number: int) -> str:
+def customer_of(run: str, number: int) -> str:
     """Who pays in a round."""
-    return f"crash-{seed}-{number}"
+    return f"crash-{run}-{number}"
 
 
 def _proxy(target: str, seed: int, folder: Path, stack: ExitStack) -> str:

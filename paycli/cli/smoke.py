@@ -95,7 +95,8 @@ def smoke(
         int | None, typer.Option(min=1, max=10_000, help="How often to kill it. Default: 5.")
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="The chance of an earlier --crash, once more.")
+        int | None,
+        typer.Option(min=0, max=10**9, help="The chance of an earlier --crash, once more."),
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -7,12 +7,12 @@ terminal to give, only kill -9 leaves it behind.
 
 from __future__ import annotations
 
-import fcntl
 import os
+import shutil
 import signal
 import subprocess
+import sys
 import tempfile
-import termios
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
@@ -28,6 +28,19 @@ _PATIENCE: Final = 20
 _TAIL_LINE_MAX: Final = 1_000
 _TAIL_BYTES: Final = _TAIL_LINES * _TAIL_LINE_MAX
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# It leads a session of its own by now: Ctrl-C is for us, who stop it in our own order, and so is nohup.
+_BEGIN: Final = """
+import fcntl, os, signal, sys, termios
+terminal, words = int(sys.argv[1]), sys.argv[2:]
+if terminal >= 0:
+    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
+    os.close(terminal)
+for number in (signal.SIGHUP, signal.SIGPIPE):
+    signal.signal(number, signal.SIG_DFL)
+signal.pthread_sigmask(signal.SIG_SETMASK, ())
+os.execvp(words[0], words)
+"""
 
 
 @contextmanager
@@ -57,28 +70,25 @@ def start(
 
     Raises StartError.
     """
+    if shutil.which(words[0]) is None:
+        raise StartError(f"{words[0]} cannot be started: there is no such command.")
     terminal = _terminal(stack)
-
-    def begin() -> None:
-        # Leader of its own session by now: Ctrl-C is for us, who stop it in our own order.
-        if terminal is not None:
-            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup is for us, too
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDINGS)
-
+    # No preexec_fn: a fork that runs Python beside the threads of grpc aborts now and then.
+    begin = [sys.executable, "-I", "-S", "-c", _BEGIN, str(-1 if terminal is None else terminal)]
     try:
         with log.open("ab") as stream:
             process = subprocess.Popen(
-                words,
+                [*begin, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 env=environment,
-                preexec_fn=begin,
+                pass_fds=() if terminal is None else (terminal,),
             )
-    except OSError as problem:
-        raise StartError(f"{words[0]} cannot be started: {problem.strerror}.") from problem
+    except (OSError, ValueError) as problem:  # a NUL in a word
+        why = problem.strerror if isinstance(problem, OSError) else str(problem)
+        raise StartError(f"{words[0]} cannot be started: {why}.") from problem
     finally:
         if terminal is not None:
             os.close(terminal)

@@ -593,8 +593,8 @@ CHANGES: Final = (
     Change(
         "smoke: kill -9 leaves its server behind",
         "scenarios/own_process.py",
-        "            fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)\n",
-        "            pass\n",
+        "    fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)\n",
+        "    pass\n",
         "tests/cli/test_smoke.py tests/scenarios",
     ),
     Change(

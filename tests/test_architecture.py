@@ -39,6 +39,7 @@ ARROWS = {
     "client": {"payments", "generated"},
     "pages": set(),
     "scenarios": {"client", "pages", "payments", "generated"},
+    "load": {"client", "generated"},
     "mcp": {"client", "payments"},
     "toolchain": set(),
     # A check-up looks at what every other part needs, so it stands above them, below the command.
@@ -52,6 +53,7 @@ ARROWS = {
         "servicers",
         "host",
         "client",
+        "load",
         "mcp",
         "storage",
         "payments",
@@ -101,8 +103,9 @@ BOTTOM = {
 # Third-party modules that only some folders may know.
 ONLY_IN = {
     "typer": {"cli"},
-    "grpc": {"servicers", "host", "chaos", "client", "mcp", "scenarios"},
+    "grpc": {"servicers", "host", "chaos", "client", "load", "mcp", "scenarios"},
     "grpc_tools": {"toolchain"},
+    "hpack": {"load"},
     "apsw": {"storage"},
     "sqlite3": set(),
     "asyncpg": {"storage"},

@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "convert": "Convert a message between JSON (or YAML), protobuf's text format and binary.",
     "proto": "Take our contracts along, for code in other languages.",
     "smoke": "Prove that a service takes payments; by default, one of our own. 'smoke record' and 'smoke import' write suites.",
+    "bench": "Measure a service under load; by default, one of our own.",
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",
     "docs": "Show a page of the documentation, or which pages there are.",

@@ -37,6 +37,7 @@ SECTIONS: Final = (
     "mcp",
     "convert",
     "smoke",
+    "bench",
     "wait",
     "db",
     "doctor",

@@ -14,8 +14,9 @@ from statistics import median
 from typing import NamedTuple
 
 from paycli.generated import payment_pb2
+from paycli.load.frames import Answer, connected
 from tests.bench import ids
-from tests.bench.frames import Answer, answers_a_second, connected
+from tests.bench.frames import answers_a_second
 
 TIMES = 4
 DEADLINE_S = 1.0
@@ -26,7 +27,7 @@ IN_FLIGHT = 64
 
 _PATH = "/payment.PaymentService/ProcessPayment"
 _TICK_S = 0.002
-_REFUSED = {8: "RESOURCE_EXHAUSTED", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED", -1: "none"}
+_REFUSED = {8: "RESOURCE_EXHAUSTED", 1: "CANCELLED", 4: "DEADLINE_EXCEEDED"}
 
 
 class Overload(NamedTuple):

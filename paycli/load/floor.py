@@ -1,0 +1,88 @@
+"""This machine's floor: a servicer that does nothing, and the disk's own fsync."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from statistics import median
+from typing import Final
+
+from paycli.errors import StartError
+from paycli.load.result import Baseline, Slice, Spread
+
+_FSYNC_BYTES: Final = 4096
+
+
+@contextmanager
+def echo_server(answer_bytes: int) -> Iterator[str]:
+    """The target of a bare echo in a process of its own. Raises StartError."""
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "paycli.load.echo", str(answer_bytes)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        port = process.stdout.readline().strip()
+        if not port:
+            raise StartError("The echo of --baseline did not start.")
+        yield f"127.0.0.1:{int(port)}"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def fsyncs_a_second(seconds: float) -> float:
+    """How often a page can be written and be safe, one after another, where temporary files are."""
+    with tempfile.NamedTemporaryFile(prefix="paycli-") as file:
+        page, count = bytes(_FSYNC_BYTES), 0
+        begin = time.monotonic()
+        while (took := time.monotonic() - begin) < seconds or not count:
+            file.write(page)
+            file.flush()
+            os.fsync(file.fileno())
+            count += 1
+            file.seek(0)
+        return count / max(took, 1e-9)
+
+
+def baseline_of(slices: Sequence[Slice]) -> Baseline | None:
+    """The ratios of each slice to the floor right after it; None if no slice has one."""
+    floors = [
+        (each.rate, each.echo_rate, each.fsync_rate)
+        for each in slices
+        if each.echo_rate and each.fsync_rate
+    ]
+    if not floors:
+        return None
+    return Baseline(
+        spread_of([echo for _, echo, _ in floors]),
+        spread_of([fsync for _, _, fsync in floors]),
+        spread_of([rate / echo for rate, echo, _ in floors]),
+        spread_of([rate / fsync for rate, _, fsync in floors]),
+    )
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    """Of at least one value."""
+    return Spread(min(values), median(values), max(values))
+
+
+def machine() -> dict[str, object]:
+    """What it was measured on."""
+    return {
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "cpus": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "python": platform.python_version(),
+    }

@@ -1,0 +1,40 @@
+"""What is sent when nobody says more, and which methods are known to move money."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from paycli.placeholders import UUID
+
+PROCESS: Final = "payment.PaymentService/ProcessPayment"
+BATCH: Final = "paycli.payments.v1.PaymentService/BatchCreatePayments"
+_CUSTOMER: Final = "bench"
+_V1: Final = "paycli.payments.v1.PaymentService"
+_MOVES_MONEY: Final = {
+    PROCESS,
+    BATCH,
+    *(f"{_V1}/{each}Payment" for each in ("Create", "Capture", "Refund", "Void")),
+}
+
+ONE: Final[object] = {
+    "order_id": UUID,
+    "amount": 12.34,
+    "currency": "EUR",
+    "user_id": _CUSTOMER,
+}
+
+
+def moves_money(path: str) -> bool:
+    """Whether calls of a method (`package.Service/Method`) are payments, or undo some."""
+    return path in _MOVES_MONEY
+
+
+def batch_of(payments: int) -> object:
+    """A request of BatchCreatePayments with so many new payments."""
+    one = {
+        "request_id": UUID,
+        "order_id": UUID,
+        "customer_id": _CUSTOMER,
+        "amount": {"currency_code": "EUR", "units": 12, "nanos": 340_000_000},
+    }
+    return {"requests": [one] * payments}

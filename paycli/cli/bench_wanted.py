@@ -67,7 +67,7 @@ class Wanted(NamedTuple):
 
     def _method(self, channel: grpc.Channel, service: Service) -> MethodDescriptor:
         if self.batch:
-            batches = payments_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+            batches = payments_pb2.DESCRIPTOR.services_by_name["Payments"]
             return batches.methods_by_name["BatchCreatePayments"]
         if not self.method:
             seed = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]

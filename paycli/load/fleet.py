@@ -30,14 +30,24 @@ class Fleet:
         self._processes = processes
         self._said: queue.Queue[tuple[int, dict[str, Any]]] = queue.Queue()
         self.stop = stop
-        for number, each in enumerate(processes):
-            threading.Thread(target=self._listen, args=(number, each), daemon=True).start()
+        self._listeners = [
+            threading.Thread(target=self._listen, args=each, daemon=True)
+            for each in enumerate(processes)
+        ]
+        for each in self._listeners:
+            each.start()
 
     def _listen(self, number: int, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self._said.put((number, json.loads(line)))
+        with process.stdout as lines:
+            for line in lines:
+                self._said.put((number, json.loads(line)))
         self._said.put((number, {"gone": True}))
+
+    def join(self) -> None:
+        """Wait until all that was said is heard, once they have ended."""
+        for each in self._listeners:
+            each.join()
 
     def begin(self, plan: Plan) -> None:
         """Tell each its part of the plan. Raises StartError."""
@@ -119,8 +129,10 @@ def _parts(turn: Turn, count: int) -> list[Turn]:
 @contextmanager
 def fleet_of(count: int, stop: threading.Event) -> Iterator[Fleet]:
     """So many generators, which end with the block. Raises StartError."""
-    with ExitStack() as stack:
-        yield Fleet([_start(stack) for _ in range(count)], stop)
+    with ExitStack() as after, ExitStack() as stack:
+        fleet = Fleet([_start(stack) for _ in range(count)], stop)
+        after.callback(fleet.join)
+        yield fleet
 
 
 def _start(stack: ExitStack) -> subprocess.Popen[bytes]:

@@ -7,9 +7,9 @@ from typing import Final
 from paycli.placeholders import UUID
 
 PROCESS: Final = "payment.PaymentService/ProcessPayment"
-BATCH: Final = "paycli.payments.v1.PaymentService/BatchCreatePayments"
+BATCH: Final = "paycli.payments.v1.Payments/BatchCreatePayments"
 _CUSTOMER: Final = "bench"
-_V1: Final = "paycli.payments.v1.PaymentService"
+_V1: Final = "paycli.payments.v1.Payments"
 _MOVES_MONEY: Final = {
     PROCESS,
     BATCH,

@@ -12,10 +12,8 @@ from paycli.cli.service import Service
 from paycli.client.forms import documents_of
 from paycli.client.schema import Schema, path_of, schema_of_server
 from paycli.errors import InputError
-from paycli.generated import payment_pb2
-from paycli.generated.paycli.payments.v1 import payments_pb2
 from paycli.load.frames import MESSAGE_MAX
-from paycli.load.methods import ONE, batch_of
+from paycli.load.methods import ONE, batch_method, batch_of, payment_method
 from paycli.load.plan import Plan, plan_of
 from paycli.load.result import Config
 
@@ -67,11 +65,9 @@ class Wanted(NamedTuple):
 
     def _method(self, channel: grpc.Channel, service: Service) -> MethodDescriptor:
         if self.batch:
-            batches = payments_pb2.DESCRIPTOR.services_by_name["Payments"]
-            return batches.methods_by_name["BatchCreatePayments"]
+            return batch_method()
         if not self.method:
-            seed = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]
-            return seed.methods_by_name["ProcessPayment"]
+            return payment_method()
         schema = self._local() or schema_of_server(channel, service.timeout_s)
         return schema.method(self.method)
 

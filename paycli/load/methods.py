@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from google.protobuf.descriptor import MethodDescriptor
+
+from paycli.generated import payment_pb2
+from paycli.generated.paycli.payments.v1 import payments_pb2
 from paycli.placeholders import UUID
 
 PROCESS: Final = "payment.PaymentService/ProcessPayment"
@@ -38,3 +42,15 @@ def batch_of(payments: int) -> object:
         "amount": {"currency_code": "EUR", "units": 12, "nanos": 340_000_000},
     }
     return {"requests": [one] * payments}
+
+
+def payment_method() -> MethodDescriptor:
+    """ProcessPayment of the seed contract."""
+    service = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"]
+    return service.methods_by_name["ProcessPayment"]
+
+
+def batch_method() -> MethodDescriptor:
+    """BatchCreatePayments."""
+    service = payments_pb2.DESCRIPTOR.services_by_name["Payments"]
+    return service.methods_by_name["BatchCreatePayments"]

@@ -15,7 +15,7 @@ import pytest
 from tests.conftest import Server, run_paycli
 
 SHORT = ("--duration", "0.6", "--warm-up", "0.1", "--concurrency", "4")
-BALANCE = ("--method", "GetBalance", '{account: "customer:${n}", currency: EUR}')
+LIST = ("--method", "ListPayments", '{order_id: "o-${n}"}')
 
 
 def test_a_server_of_our_own_is_paid() -> None:
@@ -41,8 +41,8 @@ def test_a_target_is_told_that_it_is_paid(server: Server) -> None:
 
 
 def test_any_method_with_a_template(server: Server) -> None:
-    ran = run_paycli("bench", "--target", server.target, *SHORT, *BALANCE, "--json")
-    assert ran.stderr.startswith("Calls of paycli.payments.v1.Payments/GetBalance")
+    ran = run_paycli("bench", "--target", server.target, *SHORT, *LIST, "--json")
+    assert ran.stderr.startswith("Calls of paycli.payments.v1.Payments/ListPayments")
     told = json.loads(ran.stdout)
     assert told["statuses"] == {"OK": told["calls"]}
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from paycli.cli import output
+from paycli.errors import InputError
 from paycli.load.compare import compare
 from paycli.load.methods import moves_money
 from paycli.load.result import Baseline, Config, Result, Spread
@@ -55,13 +56,16 @@ def shown(result: Result, earlier: Mapping[str, Any] | None, *, as_json: bool) -
     document = result.as_dict()
     verdict = None
     if earlier is not None and not result.is_interrupted:
-        verdict = compare(document, earlier)
+        try:
+            verdict = compare(document, earlier)
+        except InputError as problem:  # the run itself is told of all the same
+            output.progress(f"Not compared: {problem}")
     if as_json:
         output.document({**document, "comparison": verdict and verdict.as_dict()})
         return
     output.result("\n".join(_lines(result)))
     if verdict is not None:
-        output.result(f"{'compared':12}{verdict}", alarms=False)
+        output.result(f"{'compared':12}{verdict}")
 
 
 def _lines(result: Result) -> Iterator[str]:

@@ -18,6 +18,7 @@ from paycli.errors import DocumentError, InputError
 from paycli.load.result import FORMAT
 
 _SAME: Final = ("method", "concurrency", "rate", "processes", "payments_per_call", "loader")
+_MAY_BE_NULL: Final = ("p50_ms", "echo_rate")
 _LEAST: Final = 3  # slices, for a spread that says anything
 _SMALLEST: Final = 0.03  # a difference below this is nobody's concern
 
@@ -65,10 +66,19 @@ def read_earlier(path: Path) -> dict[str, Any]:
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DocumentError(path, f"this is no result of 'paycli bench --json' ({FORMAT}).")
     slices, config = document.get("slices"), document.get("config")
-    fit = isinstance(slices, list) and all(isinstance(each, dict) for each in slices)
+    fit = isinstance(slices, list) and all(map(_is_slice, slices))
     if not fit or not isinstance(config, dict):
         raise DocumentError(path, "this result lacks its config or its slices.")
     return document
+
+
+def _is_slice(value: object) -> bool:
+    numbers = (int, float)
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("rate"), numbers)
+        and all(isinstance(value.get(name), (*numbers, None.__class__)) for name in _MAY_BE_NULL)
+    )
 
 
 def refuse_other_load(config: Mapping[str, Any], earlier: Mapping[str, Any], path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.load.results import CONFIG, result_of
 
 STEADY = [1000.0, 1010, 990, 1005, 995]
 FAST = [1500.0, 1510, 1490, 1505, 1495]
+ODD = '{"format": "paycli-bench/1", "config": {}, "slices": [{"rate": "x"}]}'
 NOISY = [500.0, 1500, 700, 2200, 1000]
 
 
@@ -55,7 +56,7 @@ def test_another_load_is_refused(tmp_path: Path) -> None:
         refuse_other_load(result_of(STEADY).as_dict()["config"], earlier, tmp_path)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "paycli-bench/2"}', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format": "paycli-bench/2"}', "null", ODD])
 def test_a_file_that_is_no_result_is_told_of(tmp_path: Path, text: str) -> None:
     (tmp_path / "it.json").write_text(text)
     with pytest.raises(DocumentError, match=r"it\.json"):

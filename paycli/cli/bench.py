@@ -153,12 +153,13 @@ def bench(
         if target is not None:
             output.progress(warning_of(config))
         stop = threading.Event()
-        with interrupts.held(stop.set), progress_of(config) as show:
-            run = Run(stop, show, with_baseline=baseline)
-            if growth:
-                result = grown(channel, plan, config, run, growth, show.stored)
-            else:
-                result = run(plan, config)
+        with interrupts.held(stop.set):
+            with progress_of(config) as show:
+                run = Run(stop, show, with_baseline=baseline)
+                if growth:
+                    result = grown(channel, plan, config, run, growth, show.stored)
+                else:
+                    result = run(plan, config)
             shown(result, earlier, as_json=json)
     _judge(result, thresholds)
 

@@ -13,7 +13,7 @@ _TOP: Final = 18
 _BOTTOM: Final = 20
 _UNITS: Final = 1000  # across
 _EDGE_PERCENT: Final = 6.0  # a text there would leave the page
-_TICKS: Final = 4
+_TICKS: Final = 5
 _LOOKS: Final = (("var(--accent)", None), ("var(--second)", "7 4"), ("var(--idle)", "2 4"))
 LINES_MAX: Final = len(_LOOKS)
 STYLE: Final = """
@@ -85,7 +85,8 @@ def _rows(up: Axis) -> list[Markup]:
     for value, shown in up.marks.items():
         y = _TOP + _PLOT - up.scale.percent(value) * _PLOT / 100
         marks.append(element("line", x1=0, x2="100%", y1=f"{y:.1f}", y2=f"{y:.1f}", class_="grid"))
-        marks.append(element("text", shown, x=0, y=f"{y - 4:.1f}"))
+        if value > up.scale.first:  # lines run over what stands at the bottom
+            marks.append(element("text", shown, x=0, y=f"{y - 4:.1f}"))
     return marks
 
 

@@ -11,24 +11,33 @@ from paycli.pages.bench_page import bench_page
 from tests.browsers import SCHEMES, assert_fits, opened
 
 HOSTILE = "<script>document.title = 'taken'</script>\u202e\x00" + "w" * 4_000_000
+SPREAD = {"min": 0.5, "median": 0.75, "max": 1234.5}
 DOCUMENT: dict[str, Any] = {
-    "method": "payment.PaymentService/ProcessPayment",
-    "target": "localhost:50051",
-    "version": "0.1.0",
+    "format": "paycli-bench/1",
     "started_at": "2026-01-31T12:00:00Z",
-    "load": "500 calls a second",
-    "duration_s": 10.0,
-    "calls": 5_000,
-    "rate_per_s": 498.75,
-    "errors": {"UNAVAILABLE": 9, "DEADLINE_EXCEEDED": 3},
-    "latency_ms": {
-        "mean": 1.9,
-        "max": 31.25,
-        "percentiles": {"0": 0.4, "50": 1.5, "90": 2.75, "99": 9.5, "99.9": 22.0, "99.99": 30.5, "100": 31.25},
+    "is_interrupted": True,
+    "config": {
+        "target": "localhost:50051", "is_own_server": False, "rate": 500.0, "concurrency": None,
+        "method": "payment.PaymentService/ProcessPayment", "payments_per_call": 1, "why_grpcio": "TLS",
     },
-    "seconds": [{"at_s": n, "calls": 480 + n * 7 % 40, "errors": n % 5} for n in range(10)],
-    "baseline": {"name": "echo", "latency_ms": {"percentiles": {"50": 1.0, "90": 2.0, "99": 5.0}}},
-    "ratios": {"rate": 0.75, "50 %": 1.5},
+    "seconds": 10.0,
+    "calls": 5_012, "ok": 5_000, "errors": 12,
+    "statuses": {"OK": 5_000, "UNAVAILABLE": 9, "DEADLINE_EXCEEDED": 3},
+    "rate": 498.75,
+    "latency_ms": {"p50": 1.5, "p90": 2.75, "p99": 9.5, "p99.9": 22.0, "max": 31.25, "mean": 1.9},
+    "histogram": [
+        {"up_to_ms": 0.4, "count": 500}, {"up_to_ms": 1.5, "count": 2_000}, {"up_to_ms": 2.75, "count": 2_000},
+        {"up_to_ms": 9.5, "count": 450}, {"up_to_ms": 22.0, "count": 45}, {"up_to_ms": 31.25, "count": 5},
+    ],
+    "slices": [
+        {"at_s": n, "seconds": 1.0, "ok": 500, "errors": n % 5, "rate": 480 + n * 7 % 40,
+         "p50_ms": 1.5, "p99_ms": 9.0 + n if n != 4 else None}
+        for n in range(10)
+    ],
+    "generators": {"cpu_shares": [0.5, 0.25], "late_p99_ms": 0.75, "is_limit": True, "why": "no processor left"},
+    "baseline": dict.fromkeys(("echo_rate", "fsync_rate", "rate_to_echo", "rate_to_fsync"), SPREAD),
+    "growth": [{"stored": 1_000_000, "rate": 450.0, "p99_ms": 10.0, "ratio": 0.9}],
+    "machine": {"processors": 2},
 }  # fmt: skip
 
 
@@ -41,29 +50,57 @@ def test_it_says_what_the_document_says(tmp_path: Path, width: int, scheme: str)
         assert_fits(page)
         names, values = (page.locator(tag).all_inner_texts() for tag in ("dt", "dd"))
         assert dict(zip(names, values, strict=True)) == {
-            "calls": "5,000", "errors": "12", "calls a second": "498.8", "duration": "10.0 s",
-            "mean": "1.900 ms", "longest": "31.250 ms",
+            "calls": "5,012", "errors": "12", "succeeded a second": "498.8", "duration": "10.0 s",
+            "half within": "1.500 ms", "99 % within": "9.500 ms",
         }  # fmt: skip
         rows = [each.locator("td").all_inner_texts() for each in page.locator("tbody tr").all()]
-        assert ["50 %", "1.500 ms", "1.000 ms", "1.50"] in rows
-        assert ["99.99 %", "30.500 ms", "", ""] in rows
-        assert rows[-4:] == [
-            ["rate", "0.75"], ["50 %", "1.50"], ["UNAVAILABLE", "9"], ["DEADLINE_EXCEEDED", "3"],
+        assert rows[:6] == [
+            [name, f"{value:.3f} ms"] for name, value in DOCUMENT["latency_ms"].items()
+        ]
+        assert ["calls / calls of an echo", "0.5", "0.75", "1.23e+03"] in rows
+        assert ["1,000,000", "450.0", "10.000 ms", "0.90"] in rows
+        assert rows[-7:] == [
+            ["OK", "5,000"], ["UNAVAILABLE", "9"], ["DEADLINE_EXCEEDED", "3"], ["process 1", "50%"],
+            ["process 2", "25%"], ["99 % of calls sent late by up to", "0.750 ms"], ["processors", "2"],
         ]  # fmt: skip
         curves = page.locator("polyline").evaluate_all("all => all.map(each => each.points.length)")
-        assert curves == [6, 3, 10, 10]
+        assert curves == [6, 10, 10, 10, 9]
+        warnings = page.locator(".warning").all_inner_texts()
+        assert [each.split(":")[0].split(";")[0] for each in warnings] == [
+            "The run was interrupted",
+            "The generators were the limit",
+            "Sent with grpcio, which costs more",
+        ]
+
+
+def test_the_curve_has_each_nine_where_its_mark_is(tmp_path: Path) -> None:
+    report = tmp_path / "bench.html"
+    counts = ((1.0, 90), (2.0, 9), (4.0, 1))
+    buckets = [{"up_to_ms": took, "count": count} for took, count in counts]
+    report.write_text(bench_page({"histogram": buckets}), encoding="utf-8")
+    with opened(report) as page:
+        # Above 90 % it is 2 ms, above 99 % 4 ms; of 1,000 across and 200 down.
+        assert (
+            page.locator("polyline").get_attribute("points") == "0.0,150.0 500.0,100.0 1000.0,0.0"
+        )
+        assert page.get_by_text("90 %", exact=True).get_attribute("x") == "50.00%"
 
 
 @pytest.mark.parametrize(
     "document",
     [
         {},
-        {"calls": 0, "errors": {}, "latency_ms": {"mean": None, "percentiles": {}}, "seconds": []},
-        {"calls": 1, "latency_ms": {"percentiles": {"50": 0, "90": 0.0}}, "seconds": [{"at_s": 0}] * 2},
-        {"method": HOSTILE, "errors": {HOSTILE: 1}, "ratios": {HOSTILE: None}, "baseline": {"name": HOSTILE}},
+        {"calls": 0, "latency_ms": {"p50": None}, "histogram": [], "slices": [], "baseline": None},
+        {"histogram": [{"up_to_ms": 0.0, "count": 1}], "slices": DOCUMENT["slices"][:1]},
+        {
+            "config": {"method": HOSTILE, "target": HOSTILE, "why_grpcio": HOSTILE},
+            "statuses": {HOSTILE: 1},
+            "machine": {HOSTILE: HOSTILE},
+            "generators": {"is_limit": True, "why": HOSTILE},
+        },
     ],
-    ids=["nothing", "no call", "no time", "hostile"],
-)  # fmt: skip
+    ids=["nothing", "no call", "one call", "hostile"],
+)
 def test_little_or_odd_is_a_page_too(tmp_path: Path, document: dict[str, Any]) -> None:
     report = tmp_path / "bench.html"
     report.write_text(bench_page(document), encoding="utf-8")

@@ -18,8 +18,9 @@ _TEXT_MAX: Final = 300
 _STEP: Final = 0.005  # nines between two points of the curve: what is closer is not seen
 _PAGE_STYLE: Final = """
 td:first-child, th:first-child { padding-left: 0; }
+td:first-child { min-width: 5.5rem; }
 table { max-width: 44rem; }
-td.number.text { white-space: normal; }
+th.number, td.number.text { white-space: normal; }
 .warning { border-left: 3px solid var(--odd); padding-left: .75rem; }
 """
 _RATIOS: Final = {
@@ -160,7 +161,7 @@ def _chart(
 def _baseline(document: _Document) -> list[Markup]:
     baseline = _part(document, "baseline")
     rows = [
-        (name, *(_shown(spread.get(each), "{:,.3g}" if "_to_" in key else "{:,.0f}") for each in ("min", "median", "max")))
+        (name, *(_shown(spread.get(each), "{:,.3f}" if "_to_" in key else "{:,.0f}") for each in ("min", "median", "max")))
         for key, name in _RATIOS.items()
         if (spread := _part(baseline, key))
     ]  # fmt: skip
@@ -177,7 +178,7 @@ def _growth(document: _Document) -> list[Markup]:
         )
         for each in document.get("growth") or ()
     ]
-    head = ("payments stored", "calls a second", "99 % within", "ratio to the first")
+    head = ("stored", "calls a second", "99 % within", "ratio to the first")
     return _table("As the store grows", head, rows)
 
 
@@ -203,9 +204,9 @@ def _table(
 ) -> list[Markup]:
     if not rows:
         return []
-    header = _row("th", head, side)
+    header = [element("thead", _row("th", head, side))] if any(head) else []
     body = [_row("td", cells, side) for cells in rows]
-    table = element("table", element("thead", header), element("tbody", *body))
+    table = element("table", *header, element("tbody", *body))
     return [element("h2", title), table] if title else [table]
 
 

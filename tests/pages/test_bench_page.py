@@ -57,7 +57,7 @@ def test_it_says_what_the_document_says(tmp_path: Path, width: int, scheme: str)
         assert rows[:6] == [
             [name, f"{value:.3f} ms"] for name, value in DOCUMENT["latency_ms"].items()
         ]
-        assert ["calls / calls of an echo", "0.5", "0.75", "1.23e+03"] in rows
+        assert ["calls / calls of an echo", "0.500", "0.750", "1,234.500"] in rows
         assert ["1,000,000", "450.0", "10.000 ms", "0.90"] in rows
         assert rows[-7:] == [
             ["OK", "5,000"], ["UNAVAILABLE", "9"], ["DEADLINE_EXCEEDED", "3"], ["process 1", "50%"],

@@ -16,11 +16,13 @@ from paycli.pages.skeleton import facts, page
 
 _TEXT_MAX: Final = 300
 _STEP: Final = 0.005  # nines between two points of the curve: what is closer is not seen
+_MARKS_MAX: Final = 6
 _PAGE_STYLE: Final = """
 td:first-child, th:first-child { padding-left: 0; }
 td:first-child { min-width: 5.5rem; }
 table { max-width: 44rem; }
 th.number, td.number.text { white-space: normal; }
+th.number { overflow-wrap: normal; }
 .warning { border-left: 3px solid var(--odd); padding-left: .75rem; }
 """
 _RATIOS: Final = {
@@ -95,7 +97,8 @@ def _latency(document: _Document) -> list[Markup]:
     if not curve:
         return [element("p", "No call succeeded.", class_="note")]
     last = max(1.0, curve[-1][0])
-    marks = {float(nines): f"{100 - 100 / 10**nines:.12g} %" for nines in range(int(last) + 1)}
+    marked = range(0, int(last) + 1, 1 + int(last / _MARKS_MAX))
+    marks = {float(nines): f"{100 - 100 / 10**nines:.12g} %" for nines in marked}
     up = round_axis(max(took for _, took in curve), lambda took: f"{took:g} ms")
     title = "So many of all calls took no longer"
     chart = line_chart(title, {"calls that succeeded": curve}, Axis(Scale(0.0, last), marks), up)

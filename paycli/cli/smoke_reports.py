@@ -59,7 +59,7 @@ def show(results: Sequence[StepResult], *, as_json: bool) -> None:
     else:
         first = results[0]
         steps = first.step if len(results) == 1 else f"{len(results):,} steps"
-        duration = f"{first.duration_s * 1000:8.1f} ms"
+        duration = f"{first.duration_ms:8.1f} ms"
         line = f"{_MARKS[first.verdict]} {duration}  {first.suite}: {steps}"
         output.result(output.one_line(line), alarms=first.verdict in _ALARMS)
         for line in step_lines(first):
@@ -89,15 +89,14 @@ def _is_on_github() -> bool:
 def _report_json(result: StepResult) -> None:
     from paycli.scenarios.problems import parts
 
-    began = result.started_s
     output.document(
         {
             "suite": result.suite,
             "step": result.step,
             "where": result.where,
             "verdict": result.verdict,
-            "began_ms": None if began is None else round(began * 1000, 3),
-            "duration_ms": round(result.duration_s * 1000, 3),
+            "began_ms": result.began_ms,
+            "duration_ms": result.duration_ms,
             "reason": result.reason or None,
             "problems": [parts(each) for each in result.problems],
             "again": result.again or None,

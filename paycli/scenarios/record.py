@@ -51,6 +51,16 @@ class StepResult:
         )
 
     @property
+    def began_ms(self) -> float | None:
+        """When it began, as every report rounds it."""
+        return None if self.started_s is None else round(self.started_s * 1000, 3)
+
+    @property
+    def duration_ms(self) -> float:
+        """How long it took, as every report rounds it."""
+        return round(self.duration_s * 1000, 3)
+
+    @property
     def path(self) -> str:
         """The file of the suite, which tells suites of one name apart."""
         return self.where.rpartition(":")[0]

@@ -43,7 +43,7 @@ def summary(run: Run) -> str:
         shown = sorted(shown, key=lambda each: each.verdict not in wrong)[:_ROWS_MAX]
     rows = [
         f"| {_MARKS[each.verdict]} | {_cell(f'{each.suite}: {each.step}')} "
-        f"| {each.duration_s * 1000:.1f} ms | {_cell(each.reason)} |"
+        f"| {each.duration_ms:.1f} ms | {_cell(each.reason)} |"
         for each in shown
     ]
     more = len(run.results) - len(shown)

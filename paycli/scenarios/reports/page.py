@@ -115,8 +115,8 @@ def _table(results: Sequence[StepResult]) -> Markup:
 def _rows(number: int, result: StepResult) -> Markup:
     letter, word = _NAMES[result.verdict]
     detail = _detail(result)
-    began = "" if result.started_s is None else f"{result.started_s:.3f} s"
-    took = "" if result.started_s is None else f"{result.duration_s * 1000:.1f} ms"
+    began = "" if result.began_ms is None else f"{result.began_ms / 1000:.3f} s"
+    took = "" if result.began_ms is None else f"{result.duration_ms:.1f} ms"
     row = element(
         "tr",
         element("td", element("b", letter, title=word), element("span", word), class_="verdict"),

@@ -93,7 +93,7 @@ def _bar(number: int, step: StepResult, scale: Scale) -> Markup:
     assert step.started_s is not None
     begin = scale.percent(step.started_s)
     width = max(scale.percent(step.started_s + step.duration_s) - begin, 0.15)
-    told = f"{step.step[:200]}: {step.verdict}, {step.duration_s * 1000:.1f} ms"
+    told = f"{step.step[:200]}: {step.verdict}, {step.duration_ms:.1f} ms"
     rect = element(
         "rect",
         element("title", told),

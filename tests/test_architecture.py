@@ -45,6 +45,7 @@ ARROWS = {
     # A check-up looks at what every other part needs, so it stands above them, below the command.
     "doctor": {"toolchain", "client", "storage"},
     "cli": {
+        "pages",
         "chaos",
         "doctor",
         "scenarios",

@@ -118,6 +118,9 @@ def bench(
             help="The rate with N, 10 N and 100 N payments stored, in a server of our own.",
         ),
     ] = 0,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Write a page for a browser.")
+    ] = None,
     json: options.Json = False,
 ) -> None:
     """Measure a service under load; by default, one of our own."""
@@ -161,7 +164,16 @@ def bench(
                 else:
                     result = run(plan, config)
             shown(result, earlier, as_json=json)
+    if report is not None:
+        _draw(result, report)
     _judge(result, thresholds)
+
+
+def _draw(result: Result, path: Path) -> None:
+    from paycli.pages.bench_page import bench_page
+    from paycli.report_files import write_report
+
+    write_report(path, "HTML", bench_page(result.as_dict()).encode())
 
 
 def _reached(service: Service, target: str | None, stack: ExitStack) -> Service:

@@ -144,3 +144,12 @@ def test_ctrl_c_ends_it_with_what_it_saw(server: Server) -> None:
     assert told["is_interrupted"]
     assert told["ok"] > 0
     assert told["seconds"] < 30
+
+
+def test_its_page(tmp_path: Path) -> None:
+    page = tmp_path / "pages" / "bench.html"
+    run = run_paycli("bench", "--duration", "0.5", "--warm-up", "0", "--report", page)
+    assert run.returncode == 0, run.stderr
+    text = page.read_text()
+    assert "<svg" in text
+    assert "payment.PaymentService/ProcessPayment" in text

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
 from typing import Final
 
@@ -76,9 +77,34 @@ def spread_of(values: Sequence[float]) -> Spread:
     return Spread(min(values), median(values), max(values))
 
 
-def machine() -> dict[str, object]:
-    """What it was measured on."""
+class Processors:
+    """How busy all processors of this machine are from now on, where the system tells."""
+
+    def __init__(self) -> None:
+        self._before = _ticks()
+
+    def busy(self) -> float | None:
+        """The share of their time that was used, by whomever."""
+        before, now = self._before, _ticks()
+        if before is None or now is None or now[1] <= before[1]:
+            return None
+        return 1 - (now[0] - before[0]) / (now[1] - before[1])
+
+
+def _ticks() -> tuple[int, int] | None:
+    """Idle and all, since the machine began (proc(5), /proc/stat)."""
+    try:
+        first, _, _ = Path("/proc/stat").read_text(encoding="ascii").partition("\n")
+    except OSError:
+        return None
+    ticks = [int(each) for each in first.split()[1:9]]  # what follows are parts of these
+    return ticks[3] + ticks[4], sum(ticks)
+
+
+def machine(busy: float | None) -> dict[str, object]:
+    """What it was measured on, and how busy that was."""
     return {
+        "busy": busy,
         "system": platform.system(),
         "release": platform.release(),
         "architecture": platform.machine(),

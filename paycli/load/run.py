@@ -13,7 +13,7 @@ from functools import partial
 from typing import Final
 
 from paycli.load.fleet import Fleet, fleet_of
-from paycli.load.floor import baseline_of, echo_server, fsyncs_a_second, machine
+from paycli.load.floor import Processors, baseline_of, echo_server, fsyncs_a_second, machine
 from paycli.load.histogram import Histogram, merged
 from paycli.load.observed import Observed
 from paycli.load.plan import Plan, Turn
@@ -25,6 +25,7 @@ _SLICES_MAX: Final = 60
 _SLICE_S: Final = 1.0
 _SLICES_LEAST: Final = 5
 _BUSY: Final = 0.9  # of a processor: from there on the generator may be what is measured
+_FULL: Final = 0.95  # of all processors of the machine
 _LATE_US: Final = 10_000
 _FSYNC_S: Final = 0.2
 
@@ -41,13 +42,15 @@ class Run:
         """Load as configured. Raises Unreachable and StartError."""
         with fleet_of(config.processes, self.stop) as fleet:
             fleet.begin(plan)
+            processors = Processors()
             started_at = datetime.now(UTC).isoformat(timespec="seconds")
             if self.with_baseline:
                 turns = _beside_floor(fleet, config, self.show)
             else:
                 seen = _turn(fleet, config, config.duration_s, config.warm_up_s, self.show)
                 turns = [(seen, None, None)]
-            return _result(config, started_at, turns, is_interrupted=self.stop.is_set())
+            busy = processors.busy()
+            return _result(config, started_at, turns, busy, is_interrupted=self.stop.is_set())
 
 
 _Turns = list[tuple[Observed, float | None, float | None]]
@@ -104,7 +107,9 @@ def _rate(seen: Observed) -> float:
     return sum(each.ok for each in seen.bins) / seen.seconds if seen.seconds else 0.0
 
 
-def _result(config: Config, started_at: str, turns: _Turns, *, is_interrupted: bool) -> Result:
+def _result(
+    config: Config, started_at: str, turns: _Turns, busy: float | None, *, is_interrupted: bool
+) -> Result:
     slices: list[Slice] = []
     before_s = 0.0
     for seen, echo, fsync in turns:
@@ -123,8 +128,8 @@ def _result(config: Config, started_at: str, turns: _Turns, *, is_interrupted: b
         rate=ok / before_s if before_s else 0.0,
         latencies=merged(each.latencies for seen, _, _ in turns for each in seen.bins),
         slices=slices,
-        generators=generators_of([seen for seen, _, _ in turns]),
-        machine=machine(),
+        generators=generators_of([seen for seen, _, _ in turns], busy),
+        machine=machine(busy),
         baseline=baseline_of(slices),
     )
 
@@ -146,8 +151,8 @@ def _slices(
     return found
 
 
-def generators_of(turns: list[Observed]) -> Generators:
-    """Whether it was they who were measured, by the most that any turn showed."""
+def generators_of(turns: list[Observed], machine_busy: float | None) -> Generators:
+    """Whether it was they who were measured, by the most that any turn showed, or the whole machine."""
     shares = [max(each) for each in zip(*(seen.cpu_shares for seen in turns), strict=False)]
     late: Histogram = merged(seen.late for seen in turns)
     late_us = late.percentile(99)
@@ -157,4 +162,9 @@ def generators_of(turns: list[Observed]) -> Generators:
         why = f"a generator used {busy:.0%} of a processor; more --processes may show more"
     elif late_us is not None and late_us > _LATE_US:
         why = f"1% of calls were sent {late_us / 1000:.0f} ms late or more; more --processes, or less --rate"
+    elif machine_busy is not None and machine_busy > _FULL:
+        why = (
+            f"this machine's processors were {machine_busy:.0%} busy, and the generators used "
+            f"{sum(shares):.1f} of them; a service on another machine may show more"
+        )
     return Generators(shares, ms(late_us), bool(why), why)

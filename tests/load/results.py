@@ -54,6 +54,6 @@ def result_of(
         latencies,
         slices,
         Generators([0.1], None, False, ""),
-        machine(),
+        machine(0.5),
         Baseline(spread, spread, spread, spread) if echoes else None,
     )

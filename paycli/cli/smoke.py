@@ -92,11 +92,14 @@ def smoke(
         ),
     ] = None,
     rounds: Annotated[
-        int | None, typer.Option(min=1, max=10_000, help="How often to kill it. Default: 5.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=10_000, help="How often to kill it. Default: 5."),
     ] = None,
     seed: Annotated[
         int | None,
-        typer.Option(min=0, max=10**9, help="The chance of an earlier --crash, once more."),
+        typer.Option(
+            metavar="N", min=0, max=10**9, help="The chance of an earlier --crash, once more."
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:

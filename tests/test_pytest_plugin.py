@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.test_smoke import servers_of
 from tests.conftest import Server
 
 PAY = "call: payment.PaymentService/ProcessPayment"
@@ -44,12 +45,6 @@ def run_pytest(folder: Path, *words: str) -> tuple[int, str]:
     return run.returncode, run.stdout + run.stderr
 
 
-def servers_below(folder: Path) -> str:
-    return subprocess.run(
-        ["pgrep", "-f", f"serve .*{folder}"], capture_output=True, text=True, check=False
-    ).stdout
-
-
 def test_a_service_and_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     (tmp_path / "test_it.py").write_text(TESTS)
@@ -62,7 +57,7 @@ def test_a_service_and_suites(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "shop.suite.yaml:6: status: expected 'FAILED', got 'SUCCESS'" in told
     assert "again: paycli call payment.PaymentService/ProcessPayment" in told
     assert "Traceback" not in told
-    assert not servers_below(tmp_path)
+    assert not servers_of(tmp_path)
     assert not list(tmp_path.glob("paycli-*"))
     code, told = run_pytest(tmp_path, "-k", "hope", "-q")
     assert (code, "1 failed, 4 deselected" in told) == (1, True), told

@@ -139,7 +139,7 @@ def bench(
     wanted = Wanted(method, batch, data, roots, descriptor_set)
     wanted.refuse_unfit()
     with termination_as_interrupt() as interrupts, ExitStack() as stack:
-        service = _reached(service, target, stack)
+        service, service_pid = _reached(service, target, stack)
         channel = stack.enter_context(service.connect())
         planned, plan = wanted.planned(channel, service)
         config = replace(
@@ -158,7 +158,7 @@ def bench(
         stop = threading.Event()
         with interrupts.held(stop.set):
             with progress_of(config) as show:
-                run = Run(stop, show, with_baseline=baseline)
+                run = Run(stop, show, baseline, service_pid)
                 if growth:
                     result = grown(channel, plan, config, run, growth, show.stored)
                 else:
@@ -176,15 +176,15 @@ def _draw(result: Result, path: Path) -> None:
     write_report(path, "HTML", bench_page(result.as_dict()).encode())
 
 
-def _reached(service: Service, target: str | None, stack: ExitStack) -> Service:
-    """Where the load goes: only where somebody said just now, or to a server of our own."""
+def _reached(service: Service, target: str | None, stack: ExitStack) -> tuple[Service, int | None]:
+    """Where the load goes: only where somebody said just now, or to a server of our own and its process."""
     if target is not None:
-        return service
+        return service, None
     from paycli.client.access import ANYHOW
     from paycli.scenarios.own_server import own_server
 
     server = stack.enter_context(own_server())
-    return service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
+    return service._replace(target=server.target, access=ANYHOW, wait_s=0.0), server.pid
 
 
 def _refuse_nonsense(context: typer.Context) -> None:

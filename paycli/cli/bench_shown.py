@@ -85,6 +85,9 @@ def _lines(result: Result) -> Iterator[str]:
     for each in result.growth:
         p99 = "-" if each.p99_ms is None else f"{each.p99_ms:,.1f} ms"
         yield f"{each.stored:>11,} stored: {each.rate:,.1f} calls/s, {each.ratio:.2f} of the first, p99 {p99}"
+    if (used := result.machine.get("service_processors")) is not None:
+        shares = sum(result.generators.cpu_shares)
+        yield f"{'processors':12}{used:.2f} by the service, {shares:.2f} by the generators"
     if result.generators.is_limit:
         yield f"Limit: {result.generators.why}."
 

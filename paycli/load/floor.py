@@ -78,10 +78,13 @@ def spread_of(values: Sequence[float]) -> Spread:
 
 
 class Processors:
-    """How busy all processors of this machine are from now on, where the system tells."""
+    """How busy the processors of this machine are from now on, where the system tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, service_pid: int | None = None) -> None:
+        """`service_pid` is the process of the service, if it is of our own."""
         self._before = _ticks()
+        self._pid = service_pid
+        self._began, self._used_before_s = time.monotonic(), _used_s(service_pid)
 
     def busy(self) -> float | None:
         """The share of their time that was used, by whomever."""
@@ -89,6 +92,28 @@ class Processors:
         if before is None or now is None or now[1] <= before[1]:
             return None
         return 1 - (now[0] - before[0]) / (now[1] - before[1])
+
+    def service(self) -> float | None:
+        """How many of them the service used, with the processes that it started itself."""
+        used_s = _used_s(self._pid)
+        if used_s is None or self._used_before_s is None:
+            return None
+        return max(0.0, used_s - self._used_before_s) / (time.monotonic() - self._began)
+
+
+def _used_s(pid: int | None) -> float | None:
+    """Processor seconds of a process and its children (proc(5), /proc/PID/stat)."""
+    if pid is None:
+        return None
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        tasks = Path(f"/proc/{pid}/task").glob("*/children")
+        children = [int(each) for task in tasks for each in task.read_text().split()]
+    except OSError:
+        return None
+    user, system = stat.rpartition(")")[2].split()[11:13]
+    own_s = (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return own_s + sum(_used_s(each) or 0.0 for each in children)
 
 
 def _ticks() -> tuple[int, int] | None:
@@ -101,10 +126,11 @@ def _ticks() -> tuple[int, int] | None:
     return ticks[3] + ticks[4], sum(ticks)
 
 
-def machine(busy: float | None) -> dict[str, object]:
+def machine(processors: Processors) -> dict[str, object]:
     """What it was measured on, and how busy that was."""
     return {
-        "busy": busy,
+        "busy": processors.busy(),
+        "service_processors": processors.service(),
         "system": platform.system(),
         "release": platform.release(),
         "architecture": platform.machine(),

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from paycli.load.fleet import Fleet, fleet_of
 from paycli.load.floor import Processors, baseline_of, echo_server, fsyncs_a_second, machine
@@ -37,20 +37,21 @@ class Run:
     stop: threading.Event
     show: Show
     with_baseline: bool = False
+    service_pid: int | None = None
 
     def __call__(self, plan: Plan, config: Config) -> Result:
         """Load as configured. Raises Unreachable and StartError."""
         with fleet_of(config.processes, self.stop) as fleet:
             fleet.begin(plan)
-            processors = Processors()
+            processors = Processors(self.service_pid)
             started_at = datetime.now(UTC).isoformat(timespec="seconds")
             if self.with_baseline:
                 turns = _beside_floor(fleet, config, self.show)
             else:
                 seen = _turn(fleet, config, config.duration_s, config.warm_up_s, self.show)
                 turns = [(seen, None, None)]
-            busy = processors.busy()
-            return _result(config, started_at, turns, busy, is_interrupted=self.stop.is_set())
+            on = machine(processors)
+            return _result(config, started_at, turns, on, is_interrupted=self.stop.is_set())
 
 
 _Turns = list[tuple[Observed, float | None, float | None]]
@@ -108,7 +109,7 @@ def _rate(seen: Observed) -> float:
 
 
 def _result(
-    config: Config, started_at: str, turns: _Turns, busy: float | None, *, is_interrupted: bool
+    config: Config, started_at: str, turns: _Turns, on: dict[str, Any], *, is_interrupted: bool
 ) -> Result:
     slices: list[Slice] = []
     before_s = 0.0
@@ -128,8 +129,8 @@ def _result(
         rate=ok / before_s if before_s else 0.0,
         latencies=merged(each.latencies for seen, _, _ in turns for each in seen.bins),
         slices=slices,
-        generators=generators_of([seen for seen, _, _ in turns], busy),
-        machine=machine(busy),
+        generators=generators_of([seen for seen, _, _ in turns], on["busy"]),
+        machine=on,
         baseline=baseline_of(slices),
     )
 

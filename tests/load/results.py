@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
-from paycli.load.floor import machine
+from paycli.load.floor import Processors, machine
 from paycli.load.histogram import Histogram
 from paycli.load.result import Baseline, Config, Generators, Result, Slice, Spread
 
@@ -54,6 +54,6 @@ def result_of(
         latencies,
         slices,
         Generators([0.1], None, False, ""),
-        machine(0.5),
+        machine(Processors()),
         Baseline(spread, spread, spread, spread) if echoes else None,
     )

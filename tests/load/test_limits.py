@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from paycli.load.floor import Processors
@@ -38,7 +40,9 @@ def test_it_says_what_else_was(share: float, late_us: int, busy: float | None, s
 
 
 def test_processors_are_busy_in_part() -> None:
-    processors = Processors()
+    processors = Processors(os.getpid())
     sum(range(3_000_000))
-    busy = processors.busy()
+    busy, own = processors.busy(), processors.service()
     assert busy is None or 0 < busy <= 1
+    assert own is None or own > 0
+    assert Processors().service() is None

@@ -25,7 +25,7 @@ DescriptorSet = Annotated[
 ]
 Protos = Annotated[
     list[Path] | None,
-    typer.Option("-I", "--proto-path", help="Protos to go by. Default: the server's reflection."),
+    typer.Option("-I", "--proto-path", help="Protos to go by, before all else."),
 ]
 
 

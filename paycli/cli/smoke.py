@@ -32,7 +32,7 @@ def smoke(
         list[Path] | None,
         typer.Argument(
             metavar="[SUITE]...",
-            help="Files, or names such as money. Default: those of configs/smoke.",
+            help="Files, or names such as money. Default: all in configs/smoke, else ours.",
             autocompletion=completion.suites,
         ),
     ] = None,

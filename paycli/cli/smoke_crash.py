@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.addresses import is_loopback
 from paycli.cli import output
-from paycli.errors import InputError, StartError, Unreachable
+from paycli.errors import CheckFailed, InputError, StartError, Unreachable
 
 if TYPE_CHECKING:
     from paycli.scenarios.crash.history import Check
@@ -59,7 +59,7 @@ def prove(given: Given, record: Record, stack: ExitStack, *, as_json: bool) -> N
     for number in rounds:
         try:
             found = crash.round(number)
-        except (StartError, Unreachable) as problem:
+        except (StartError, Unreachable, CheckFailed) as problem:
             steps.fail(number, Check.ANSWERS, [str(problem)], command.last_lines())
             return record.finish("the server did not come up again")
         steps.tell(found)

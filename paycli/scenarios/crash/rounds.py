@@ -21,6 +21,7 @@ import grpc
 
 from paycli.client.channel import connect
 from paycli.client.charges import Charge, send
+from paycli.client.health import wait_until_serving
 from paycli.client.payments import SERVICE, Payments, Wanted
 from paycli.errors import OutcomeUnknown, PaycliError, RemoteError, Retry
 from paycli.scenarios.crash.command import Command
@@ -82,7 +83,7 @@ class Crash:
             self._lacks = missing(SERVICE, Target(channel, _TIMEOUT_S, command.target, str))
 
     def round(self, number: int) -> Round:
-        """Raises StartError when the server does not come up again, Unreachable if it then goes."""
+        """Raises StartError when the server does not come up again, Unreachable and CheckFailed if it then goes."""
         began = time.monotonic()
         chance = _chance(self._seed, number)
         history = self._history
@@ -133,6 +134,8 @@ class Crash:
                 if not self._lacks:
                     self._read(payments, charge.idempotency_key)
 
+        # It waits between its tries to reach a server that was gone.
+        wait_until_serving(self._proxy, "", _PATIENCE_S)
         with ExitStack() as stack:
             channels = [
                 stack.enter_context(connect(target, _TIMEOUT_S))

@@ -180,11 +180,10 @@ def _reached(service: Service, target: str | None, stack: ExitStack) -> tuple[Se
     """Where the load goes: only where somebody said just now, or to a server of our own and its process."""
     if target is not None:
         return service, None
-    from paycli.client.access import ANYHOW
     from paycli.scenarios.own_server import own_server
 
     server = stack.enter_context(own_server())
-    return service._replace(target=server.target, access=ANYHOW, wait_s=0.0), server.pid
+    return service.of_own(server.target), server.pid
 
 
 def _refuse_nonsense(context: typer.Context) -> None:

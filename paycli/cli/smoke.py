@@ -133,10 +133,11 @@ def smoke(
     of_suites |= {"--descriptor-set": descriptor_set, "--fail-fast": fail_fast, "--list": list_only}
     of_crash = {"--command": command is not None, "--rounds": rounds, "--seed": seed is not None}
     smoke_crash.refuse(of_suites if crash else of_crash, is_crash=crash)
+    record = Record(partial(show, as_json=json))
+    files = {"JUnit": junit, "HTML": report}
     with termination_as_interrupt(), ExitStack() as stack:
         if crash:
-            record = Record(partial(show, as_json=json))
-            with _reports(record, {"JUnit": junit, "HTML": report}, command or "paycli serve"):
+            with _reports(record, files, command or "paycli serve"):
                 told = smoke_crash.Given(command, target, rounds or smoke_crash.ROUNDS, seed)
                 smoke_crash.prove(told, record, stack, as_json=json)
             _judge(record)
@@ -149,9 +150,8 @@ def smoke(
             found = [read_suite(path, contracts) for path in suite_paths(suites or ())]
             _list(choose(found, only or ()), as_json=json)
             return
-        record = Record(partial(show, as_json=json))
         address = "a server of its own" if target is None else target
-        with _reports(record, {"JUnit": junit, "HTML": report}, address):
+        with _reports(record, files, address):
             paths = suite_paths(suites or ())
             record.plan_suites(paths)
             chosen = choose([read_suite(path, contracts) for path in paths], only or ())
@@ -192,7 +192,6 @@ class _Proven:
         return schema_of_server(self.target().channel, self._service.timeout_s)
 
     def _begin(self) -> Target:
-        from paycli.client.access import ANYHOW
         from paycli.scenarios.target import Target
 
         service, command = self._service, self._service.command
@@ -202,8 +201,7 @@ class _Proven:
             server = self._stack.enter_context(self._own)
             last_words, log_tail = server.last_words, server.log_tail
             command = _command  # of a server that is gone then: one of one's own will do
-            # How to get in elsewhere is of no use here.
-            service = service._replace(target=server.target, access=ANYHOW, wait_s=0.0)
+            service = service.of_own(server.target)
         channel = self._stack.enter_context(service.connect())
         return Target(channel, service.timeout_s, service.target, command, last_words, log_tail)
 

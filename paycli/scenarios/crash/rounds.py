@@ -24,6 +24,7 @@ from paycli.client.charges import Charge, send
 from paycli.client.health import wait_until_serving
 from paycli.client.payments import SERVICE, Payments, Wanted
 from paycli.errors import OutcomeUnknown, PaycliError, RemoteError, Retry
+from paycli.payments.currencies import EXPONENTS
 from paycli.scenarios.crash.command import Command
 from paycli.scenarios.crash.history import Answer, Broken, Check, History
 from paycli.scenarios.own_process import endings_wait, start
@@ -38,7 +39,7 @@ _PATIENCE_S: Final = 15.0  # of all that is asked for again after a start
 _PAUSE_S: Final = 0.05
 _EARLIER: Final = 500  # payments of rounds before that are asked for, too
 _DROPPED: Final = 0.02
-_CURRENCIES: Final = (("EUR", 2), ("JPY", 0), ("KWD", 3), ("CLF", 4))
+_CURRENCIES: Final = ("EUR", "JPY", "KWD", "CLF")  # of 2, 0, 3 and 4 digits
 _OF_V1: Final = (Check.READS, Check.LIST, Check.BOOKS)
 
 
@@ -49,7 +50,6 @@ class Round(NamedTuple):
     sent: int
     acknowledged: int
     killed_after_s: float
-    duration_s: float
     broken: Sequence[Broken]
     lacks: str
     log: Sequence[str]
@@ -84,7 +84,6 @@ class Crash:
 
     def round(self, number: int) -> Round:
         """Raises StartError when the server does not come up again, Unreachable and CheckFailed if it then goes."""
-        began = time.monotonic()
         chance = _chance(self._seed, number)
         history = self._history
         earlier, answered, broken = list(history.sent), len(history.answers), len(history.broken)
@@ -105,7 +104,6 @@ class Crash:
             len(keys),
             acknowledged,
             killed_after_s,
-            time.monotonic() - began,
             history.broken[broken:],
             self._lacks,
             self._command.last_lines() if len(history.broken) > broken else (),
@@ -220,9 +218,9 @@ class Crash:
 def charge_of(run: str, seed: int, number: int, n: int) -> Charge:
     """The payment `n` of a round; its amount is the same for the same seed."""
     chance = _chance(seed, number, n)
-    currency, digits = chance.choice(_CURRENCIES)
+    currency = chance.choice(_CURRENCIES)
     key = f"{customer_of(run, number)}-{n}"
-    amount = chance.randrange(1, 1000 * 10**digits)
+    amount = chance.randrange(1, 1000 * 10 ** EXPONENTS[currency])
     return Charge(key, amount, currency, customer_of(run, number), key, key)
 
 

@@ -15,6 +15,7 @@ from paycli.cli import output
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _SOON_S: Final = 0.001
+_TRIES: Final = 20  # calls that follow each other fast never stand still
 _LOCKS: Final = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
 _WAITS: Final = threading.Condition.wait.__code__
 
@@ -64,6 +65,7 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
     ]
     interrupts = Interrupts()
     stood: tuple[FrameType, int] | None = None
+    tries = 0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         output.after_signal(is_shown=number == signal.SIGINT)
@@ -72,9 +74,10 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
         arrive(number, frame)
 
     def arrive(_number: int, frame: FrameType | None) -> None:
-        nonlocal stood
+        nonlocal stood, tries
         before, stood = stood, None if frame is None else (frame, frame.f_lasti)
-        if frame is None or _may_end(frame, stands=stood == before):
+        tries += 1
+        if frame is None or _may_end(frame, stands=stood == before or tries > _TRIES):
             stood = None
             interrupts.arrive()
         else:

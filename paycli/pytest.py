@@ -138,34 +138,35 @@ class SuiteFile(pytest.File):
         from paycli.errors import PaycliError
         from paycli.scenarios.contracts import Contracts
         from paycli.scenarios.suite import read_suite
+        from paycli.scenarios.target import told_by
 
-        proven = self.config.stash[_PROVEN]
-        asks = self._reflected if self.config.getoption("paycli_target") else None
+        asks = (
+            (lambda: told_by(self._proven.target))
+            if self.config.getoption("paycli_target")
+            else None
+        )
         try:
             self.suite = read_suite(_shown(self.path), Contracts(None, asks))
         except PaycliError as problem:
             raise self.CollectError(str(problem)) from problem
-        self._proven = proven
         for step in self.suite.all_steps:
             found: SuiteStep = SuiteStep.from_parent(self, name=step.name)
             found.take(step)
             yield found
 
-    def _reflected(self) -> Any:
-        from paycli.client.schema import schema_of_server
-
-        target = self.config.stash[_PROVEN].target
-        return schema_of_server(target.channel, target.timeout_s)
+    @property
+    def _proven(self) -> _Proven:
+        return self.config.stash[_PROVEN]
 
     @cached_property
     def results(self) -> Mapping[str, StepResult]:
         """What came of each step, by its name."""
         from paycli.errors import PaycliError
-        from paycli.scenarios.record import Record, Verdict
+        from paycli.scenarios.record import Record
         from paycli.scenarios.runner import run_suites
 
         record = Record(lambda _: None)
-        record.begin([self.suite.result(each, Verdict.ERROR) for each in self.suite.all_steps])
+        record.begin(self.suite.planned)
         why = "the run ended early"
         try:
             run_suites([self.suite], self._proven.target, record)

@@ -187,9 +187,9 @@ class _Proven:
 
     def schema(self) -> Schema:
         """What its reflection tells. Raises RemoteError and Refused."""
-        from paycli.client.schema import schema_of_server
+        from paycli.scenarios.target import told_by
 
-        return schema_of_server(self.target().channel, self._service.timeout_s)
+        return told_by(self.target())
 
     def _begin(self) -> Target:
         from paycli.scenarios.target import Target
@@ -207,12 +207,9 @@ class _Proven:
 
 
 def _run(suites: Sequence[Suite], record: Record, proven: _Proven, how: dict[str, bool]) -> None:
-    from paycli.scenarios.record import Verdict
     from paycli.scenarios.runner import run_suites
 
-    record.begin(
-        [suite.result(step, Verdict.ERROR) for suite in suites for step in suite.all_steps]
-    )
+    record.begin([each for suite in suites for each in suite.planned])
     try:
         run_suites(suites, proven.target(), record, **how)
     except OutcomeUnknown as lost:

@@ -15,6 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 from grpc_health.v1 import health_pb2 as _health
 
+from paycli.client.schema import path_of
 from paycli.generated import payment_pb2 as _seed
 from paycli.generated.paycli.payments.v1 import payments_pb2 as _payments
 
@@ -83,7 +84,7 @@ def streamed(
 
 def _how(method: MethodDescriptor) -> dict[str, Any]:
     return {
-        "method": f"/{method.containing_service.full_name}/{method.name}",
+        "method": f"/{path_of(method)}",
         "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
         "response_deserializer": message_factory.GetMessageClass(method.output_type).FromString,
     }

@@ -57,6 +57,11 @@ class Suite:
         """In the order in which they run."""
         return (*self.setup, *self.steps, *self.teardown)
 
+    @property
+    def planned(self) -> list[StepResult]:
+        """All steps, as errors until they ran."""
+        return [self.result(step, Verdict.ERROR) for step in self.all_steps]
+
     def result(
         self, step: Step, verdict: Verdict, duration_s: float = 0.0, reason: str = ""
     ) -> StepResult:

@@ -12,6 +12,7 @@ import grpc
 from paycli.client.calls import build_request, call, find_method
 from paycli.client.failures import error_info
 from paycli.client.reflection import Reflection
+from paycli.client.schema import Schema, schema_of_server
 from paycli.errors import CheckFailed, PaycliError, Refused
 
 _HEALTH_CHECK: Final = "grpc.health.v1.Health/Check"
@@ -59,6 +60,11 @@ def check_alive(target: Target, ended: grpc.RpcError) -> None:
         if problem.code() in NO_ANSWER:
             why = target.last_words() or f"no service answers at {target.address} any more"
             raise Gone(why, [ended_with(ended, target)]) from problem
+
+
+def told_by(target: Target) -> Schema:
+    """What its reflection tells. Raises RemoteError, NotTaken and Refused."""
+    return schema_of_server(target.channel, target.timeout_s)
 
 
 def missing(service: str, target: Target) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,8 +15,9 @@ from paycli.cli import output
 
 _ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-_SOON_S: Final = 0.001
-_TRIES: Final = 20  # calls that follow each other fast never stand still
+# Before the next call waits for its answer: one after the other would always be met in the same place.
+_SOON_S: Final = 5e-5
+_STANDS_S: Final = 0.001
 _LOCKS: Final = (threading.Condition.__enter__.__code__, threading.Condition.__exit__.__code__)
 _WAITS: Final = threading.Condition.wait.__code__
 
@@ -64,8 +66,8 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
         if signal.getsignal(number) is not signal.SIG_IGN  # nohup, or a shell's background job
     ]
     interrupts = Interrupts()
-    stood: tuple[FrameType, int] | None = None
-    tries = 0
+    place: tuple[FrameType, int] | None = None
+    since = 0.0
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         output.after_signal(is_shown=number == signal.SIGINT)
@@ -74,11 +76,12 @@ def termination_as_interrupt() -> Iterator[Interrupts]:
         arrive(number, frame)
 
     def arrive(_number: int, frame: FrameType | None) -> None:
-        nonlocal stood, tries
-        before, stood = stood, None if frame is None else (frame, frame.f_lasti)
-        tries += 1
-        if frame is None or _may_end(frame, stands=stood == before or tries > _TRIES):
-            stood = None
+        nonlocal place, since
+        now, here = time.monotonic(), None if frame is None else (frame, frame.f_lasti)
+        if here != place:
+            place, since = here, now
+        if frame is None or _may_end(frame, stands=now - since > _STANDS_S):
+            place = None
             interrupts.arrive()
         else:
             signal.setitimer(signal.ITIMER_REAL, _SOON_S)

@@ -6,7 +6,7 @@ twice in one batch behaves as in two. A command that is refused changes nothing 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -117,17 +117,31 @@ class Batch:
     moved: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
-def apply(commands: Sequence[Command], stored: Stored, next_seq: int) -> Batch:
-    """Carry out the commands on `stored` (which is used up); entries count up from `next_seq`."""
+def apply(commands: Sequence[Command], stored: Stored, seqs: Sequence[int]) -> Batch:
+    """Carry out the commands on `stored` (which is used up); entries take their numbers from `seqs`.
+
+    These rise, and are as many as the commands: each writes one entry at most.
+    """
     batch = Batch()
     for command in commands:
         try:
-            outcome = _outcome(command, stored, batch, next_seq + len(batch.entries))
+            outcome = _outcome(command, stored, batch, seqs[len(batch.entries)])
         except PaymentError as refusal:
             outcome = refusal
         batch.outcomes.append(outcome)
     _sum_up(batch, stored)
     return batch
+
+
+def changes_of(commands: Sequence[Command], stored: Stored) -> Iterator[Change]:
+    """The changes that a batch may carry out: those asked for, and those on record."""
+    for command in commands:
+        asked = command.operation if isinstance(command, Declined | Intend) else command
+        if isinstance(asked, Change):
+            yield asked
+    for intent in stored.intents.values():
+        if isinstance(intent.operation, Change):
+            yield intent.operation
 
 
 def _outcome(command: Command, stored: Stored, batch: Batch, seq: int) -> Outcome:

@@ -36,6 +36,10 @@ def make(
     )
 
 
+def seqs(first: int) -> range:
+    return range(first, first + 100)
+
+
 changes = st.builds(
     Change,
     request_key=st.integers(0, 30).map(str),
@@ -66,7 +70,7 @@ def test_every_history_keeps_the_books(
     outcomes = []
     bounds = [0, *sorted(cuts), len(everything)]
     for start, end in pairwise(bounds):
-        batch = apply(everything[start:end], stored, len(entries) + 1)
+        batch = apply(everything[start:end], stored, seqs(len(entries) + 1))
         entries += batch.entries
         outcomes += batch.outcomes
     assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
@@ -85,7 +89,7 @@ def test_every_history_keeps_the_books(
         assert own == list(range(1, payment.version + 1))
         still_open = payment.authorized - payment.captured - payment.voided
         assert balances[HOLD + payment.payment_id] == still_open
-    whole = apply(everything, Stored(), 1)
+    whole = apply(everything, Stored(), seqs(1))
     assert [_told(each) for each in whole.outcomes] == [_told(each) for each in outcomes]
 
 
@@ -144,8 +148,8 @@ def test_a_refund_gives_nothing_back_from_the_authorization() -> None:
 
 def test_a_replay_answers_what_was_answered_then() -> None:
     stored = Stored()
-    first = apply([make()], stored, 1).outcomes[0]
-    apply([Change("k", "pay_1", Action.CAPTURE, 5)], stored, 2)
+    first = apply([make()], stored, seqs(1)).outcomes[0]
+    apply([Change("k", "pay_1", Action.CAPTURE, 5)], stored, seqs(2))
     again = apply([make(payment_id="pay_other")], stored, 3)
     assert isinstance(first, Receipt)
     assert again.outcomes == [first._replace(replayed=True)]
@@ -153,20 +157,22 @@ def test_a_replay_answers_what_was_answered_then() -> None:
 
 
 def test_a_reused_key_names_what_differs() -> None:
-    reused = apply([make(amount=100), make(amount=101)], Stored(), 1).outcomes[1]
+    reused = apply([make(amount=100), make(amount=101)], Stored(), seqs(1)).outcomes[1]
     assert isinstance(reused, KeyReused)
     assert reused.metadata == {"firstPaymentId": "pay_1", "differingFields": "amount"}
 
 
 def test_one_key_means_one_operation_across_methods() -> None:
     change = Change(make().request_key, "pay_1", Action.VOID, 5)
-    outcome = apply([make(), change], Stored(), 1).outcomes[1]
+    outcome = apply([make(), change], Stored(), seqs(1)).outcomes[1]
     assert isinstance(outcome, KeyReused)
 
 
 def test_a_refusal_leaves_its_neighbours_unharmed() -> None:
     unknown = Change("k", "pay_9", Action.VOID, 5)
-    batch = apply([make("a", payment_id="a"), unknown, make("b", payment_id="b")], Stored(), 1)
+    batch = apply(
+        [make("a", payment_id="a"), unknown, make("b", payment_id="b")], Stored(), seqs(1)
+    )
     assert [type(outcome) for outcome in batch.outcomes] == [Receipt, PaymentNotFound, Receipt]
     assert [entry.seq for entry in batch.entries] == [1, 2]
 

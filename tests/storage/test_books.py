@@ -19,10 +19,10 @@ from paycli.payments.commands import Change, Command, Create, Declined, Intend
 from paycli.payments.money import MINOR_UNITS_MAX
 from paycli.payments.payment import CaptureMethod
 from paycli.payments.states import Action
+from paycli.storage.intents import sealed_row_of
 from paycli.storage.records import Verified
 from paycli.storage.schema import migrations
 from paycli.storage.sqlite.file import APPLICATION_ID, SqliteFile
-from paycli.storage.sqlite.intents import sealed_row_of
 from paycli.storage.sqlite.writer import SqliteWriter
 from paycli.storage.stores import (
     backup_store,

@@ -14,6 +14,7 @@ import apsw
 
 from paycli.payments.payment import Entry, Kind, Payment, State
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
+from paycli.storage.intents import IntentRow, is_whole
 
 PAYMENT_COLUMNS: Final = ", ".join(f"payment.{name}" for name in Payment._fields)
 ENTRY_COLUMNS: Final = ", ".join(f"entry.{name}" for name in Entry._fields)
@@ -70,6 +71,12 @@ def last_seq(connection: apsw.Connection) -> int:
     """How far the journal goes."""
     seq: int = connection.execute("SELECT coalesce(max(seq), 0) FROM entry").get
     return seq
+
+
+def all_intents(connection: apsw.Connection) -> list[tuple[IntentRow, bool]]:
+    """All rows, and whether each is as it was recorded."""
+    rows = ((IntentRow(*row), seal) for *row, seal in connection.execute("SELECT * FROM intent"))
+    return [(row, is_whole(row, seal)) for row, seal in rows]
 
 
 def open_intents(connection: apsw.Connection, now_us: int, limit: int) -> list[str]:

@@ -29,7 +29,6 @@ from paycli.storage.sqlite.file import (
     open_existing,
     schema_version,
 )
-from paycli.storage.sqlite.intents import all_intents
 
 _SLICE: Final = 50_000
 _CURRENCIES: Final = json.dumps(sorted(EXPONENTS))
@@ -196,7 +195,7 @@ def _check_balances(connection: apsw.Connection) -> None:
 
 def _check_intents(connection: apsw.Connection) -> int:
     """I6 of what the processor is being asked: recorded by paycli, and not answered yet."""
-    intents = all_intents(connection)
+    intents = reads.all_intents(connection)
     for row, whole in intents:
         asked = f"The open question to the processor about payment {row.payment_id} breaks I6"
         if not whole:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import apsw
 
 from paycli.errors import PaymentError, StateForbids, StoreUnavailable
-from paycli.payments.batch import Batch, Outcome, Stored, apply
-from paycli.payments.commands import Change, Command, Declined, Intend
+from paycli.payments.batch import Batch, Outcome, Stored, apply, changes_of
+from paycli.payments.commands import Command
 from paycli.payments.payment import Entry, Payment
-from paycli.payments.seals import seal
 from paycli.storage.failures import CommitFailed, CommitRefused
+from paycli.storage.intents import IntentRow, intent_of, seal_of, sealed_row_of
+from paycli.storage.rows import counters_of, sealed_entries
 from paycli.storage.sqlite import reads
-from paycli.storage.sqlite.intents import (
-    IntentRow,
-    all_intents,
-    intent_of,
-    seal_of,
-    sealed_row_of,
-)
 
 # S608 sees built SQL; it is built from our own column names only.
 _INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
@@ -110,7 +104,7 @@ class SqliteWriter:
         connection.execute("BEGIN IMMEDIATE")
         try:
             seq = reads.last_seq(connection)
-            batch = apply(commands, self._load(commands), seq + 1)
+            batch = apply(commands, self._load(commands), range(seq + 1, seq + 1 + len(commands)))
             self._save(batch)
             connection.execute("COMMIT")
         except apsw.ConstraintError:
@@ -128,7 +122,7 @@ class SqliteWriter:
         for *row, _ in self._connection.execute(_FIND_INTENTS, (keys,)):
             intent = intent_of(IntentRow(*row))
             stored.intents[intent.operation.request_key] = intent
-        if changes := [each.payment_id for each in _changes(commands, stored)]:
+        if changes := [each.payment_id for each in changes_of(commands, stored)]:
             changed = json.dumps(changes)
             for row in self._connection.execute(_FIND_PAYMENTS, (changed,)):
                 stored.payments[row[0]] = Payment(*row)
@@ -139,25 +133,14 @@ class SqliteWriter:
         connection = self._connection
         if batch.entries:
             connection.executemany(_INSERT_PAYMENT, batch.created.values())
-            connection.executemany(_UPDATE_PAYMENT, map(_update, batch.changed.values()))
-            connection.executemany(_INSERT_ENTRY, _sealed(batch))
+            connection.executemany(_UPDATE_PAYMENT, map(counters_of, batch.changed.values()))
+            connection.executemany(_INSERT_ENTRY, sealed_entries(batch))
             moved = sorted(batch.moved.items())  # neighbours in the table one after another
             connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
         if batch.intents:
             connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
             recorded = (intent for intent in batch.intents.values() if intent is not None)
             connection.executemany(_INSERT_INTENT, map(sealed_row_of, recorded))
-
-
-def _changes(commands: Sequence[Command], stored: Stored) -> Iterator[Change]:
-    """The changes that a batch may carry out: those asked for, and those on record."""
-    for command in commands:
-        asked = command.operation if isinstance(command, Declined | Intend) else command
-        if isinstance(asked, Change):
-            yield asked
-    for intent in stored.intents.values():
-        if isinstance(intent.operation, Change):
-            yield intent.operation
 
 
 def free_claims(connection: apsw.Connection) -> None:
@@ -167,7 +150,7 @@ def free_claims(connection: apsw.Connection) -> None:
     itself. Its seal stays broken for `verify` to find.
     """
     with connection:
-        for row, whole in all_intents(connection):
+        for row, whole in reads.all_intents(connection):
             freed = row._replace(claim="", lease_us=0 if whole else _NEVER_US)
             given = {
                 "lease_us": freed.lease_us,
@@ -175,25 +158,6 @@ def free_claims(connection: apsw.Connection) -> None:
                 "key": freed.request_key,
             }
             connection.execute(_FREE_CLAIM, given)
-
-
-def _sealed(batch: Batch) -> Iterator[tuple[int | str, ...]]:
-    created, changed = batch.created, batch.changed
-    for entry in batch.entries:
-        payment = created.get(entry.payment_id) or changed[entry.payment_id]
-        yield (*entry, seal(payment, entry))
-
-
-def _update(payment: Payment) -> tuple[int | str, ...]:
-    return (
-        payment.captured,
-        payment.voided,
-        payment.refunded,
-        payment.expired,
-        payment.version,
-        payment.updated_us,
-        payment.payment_id,
-    )
 
 
 def _refused(problem: apsw.ConstraintError) -> PaymentError:

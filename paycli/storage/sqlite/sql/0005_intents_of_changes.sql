@@ -1,6 +1,6 @@
 -- An intent can be of any operation, not of a creation alone: a capture, void or refund that the
 -- processor is asked about. What an operation does not have is '' or 0. One change of a payment at a
--- time is at the processor. The seal is over all other columns (storage/sqlite/intents.py).
+-- time is at the processor. The seal is over all other columns (storage/intents.py).
 
 CREATE TABLE new_intent (
     request_key    TEXT    NOT NULL PRIMARY KEY,

@@ -1,11 +1,9 @@
-"""Intents as rows of a SQLite store, and back; each row with a seal (payments/seals.py)."""
+"""Intents as rows of a store, and back; each row with a seal (payments/seals.py)."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 from zlib import crc32
-
-import apsw
 
 from paycli.payments.batch import Intent
 from paycli.payments.commands import Change, Create
@@ -75,10 +73,9 @@ def sealed_row_of(intent: Intent) -> tuple[int | str, ...]:
     return (*row, seal_of(row))
 
 
-def all_intents(connection: apsw.Connection) -> list[tuple[IntentRow, bool]]:
-    """All rows, and whether each is as it was recorded."""
-    rows = ((IntentRow(*row), seal) for *row, seal in connection.execute("SELECT * FROM intent"))
-    return [(row, seal_of(row) == seal) for row, seal in rows]
+def is_whole(row: IntentRow, seal: int) -> bool:
+    """Whether the row is as it was recorded."""
+    return seal_of(row) == seal
 
 
 def intent_of(row: IntentRow) -> Intent:

@@ -76,9 +76,15 @@ class GroupCommit:
         commit: Callable[[Sequence[Command]], Awaitable[Outcomes]],
         on_health: OnHealth,
         observer: CommitObserver | None = None,
+        *,
+        full: int = BATCH_MAX,
     ) -> None:
-        """`commit` raises CommitRefused, CommitLost or CommitFailed."""
+        """`commit` raises CommitRefused, CommitLost or CommitFailed.
+
+        With `full` commands waiting, another batch begins beside the one that is under way.
+        """
         self._commit = commit
+        self._full = full
         self._on_health = on_health
         self._observer = observer
         self._loop = asyncio.get_running_loop()
@@ -119,7 +125,7 @@ class GroupCommit:
         self._queue.append(_Waiting(commands, size, deadline, future))
         self._count += len(commands)
         self._bytes += size
-        if len(self._queue) >= self._wake_at or self._count >= BATCH_MAX:
+        if len(self._queue) >= self._wake_at or self._count >= self._full:
             self._wake.set()
         return future
 
@@ -214,7 +220,7 @@ class GroupCommit:
     def _may_begin(self) -> bool:
         if not self._under_way:
             return bool(self._queue)
-        return self._count >= BATCH_MAX and len(self._under_way) < _UNDER_WAY_MAX
+        return self._count >= self._full and len(self._under_way) < _UNDER_WAY_MAX
 
     def _begin(self, batch: list[_Waiting]) -> None:
         task = self._loop.create_task(self._carry_out(batch), name="commit")
@@ -241,7 +247,7 @@ class GroupCommit:
     async def _wait_for(self, callers: float) -> None:
         """Until so many are waiting, or no more come."""
         give_up = self._loop.time() + _WAIT_MAX_S
-        while len(self._queue) < callers and self._count < BATCH_MAX:
+        while len(self._queue) < callers and self._count < self._full:
             before = len(self._queue)
             quiet = self._loop.call_later(_QUIET_S, self._wake.set)
             await self._woken(at=callers)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from paycli.storage.records import Condition, Progress, Status, Verified
 
 _SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgresql://", "postgres://")
 _MEMORY: Final = ":memory:"
 
 
@@ -25,18 +26,30 @@ async def open_store(
     observer: CommitObserver | None = None,
     patience_s: float = 0.0,
 ) -> AsyncIterator[Store]:
-    """The store of a URL: `sqlite:///path` (relative), `sqlite:////path` or `sqlite:///:memory:`.
+    """The store of a URL: `sqlite:///path` (relative), `sqlite:////path`, `sqlite:///:memory:`, or
+    `postgresql://…`.
 
     It is open until the block ends; what waits then is committed. `on_health` hears of each change,
     `observer` of each commit. A store that takes one server is waited for as long as `patience_s`.
     Raises InputError and StoreError when it cannot be opened.
     """
+    if is_shared(url):
+        from paycli.storage.postgres.store import open_postgres
+
+        async with open_postgres(url, on_health, observer) as shared:
+            yield shared
+        return
     path = _path_of(url)
     from paycli.storage.sqlite.store import open_sqlite
 
     where = None if path == Path(_MEMORY) else path
     async with open_sqlite(where, on_health, observer, patience_s) as store:
         yield store
+
+
+def is_shared(url: str) -> bool:
+    """Whether many servers may have the store at a time."""
+    return url.startswith(_POSTGRES)
 
 
 def migrate_store(url: str) -> tuple[int, int]:

@@ -150,7 +150,7 @@ def test_a_replay_answers_what_was_answered_then() -> None:
     stored = Stored()
     first = apply([make()], stored, seqs(1)).outcomes[0]
     apply([Change("k", "pay_1", Action.CAPTURE, 5)], stored, seqs(2))
-    again = apply([make(payment_id="pay_other")], stored, 3)
+    again = apply([make(payment_id="pay_other")], stored, seqs(3))
     assert isinstance(first, Receipt)
     assert again.outcomes == [first._replace(replayed=True)]
     assert not again.entries

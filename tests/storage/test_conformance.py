@@ -53,6 +53,7 @@ from paycli.payments.queries import Due, EntryCursor, EventFilter, PaymentFilter
 from paycli.payments.states import Action, state_of
 from paycli.payments.store import Store
 from paycli.storage.stores import open_store
+from tests import postgres
 
 MANUAL = CaptureMethod.MANUAL
 T0 = 1_800_000_000_000_000
@@ -94,6 +95,7 @@ class Backend(NamedTuple):
 BACKENDS: Final = {
     "file": Backend(lambda folder: f"sqlite:///{folder}/s.db", Second.IS_REFUSED),
     "memory": Backend(lambda _: "sqlite:///:memory:", Second.IS_ANOTHER),
+    "postgres": Backend(lambda _: postgres.new_store(), Second.WRITES_TOO),
 }
 
 

@@ -1,0 +1,1 @@
+"""Payments in a PostgreSQL database, written by any number of servers."""

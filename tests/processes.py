@@ -31,9 +31,10 @@ def ready(folder: Path, line: str, *arguments: str) -> Iterator[tuple[subprocess
             process.kill()
 
 
-def children_of(pid: int) -> list[int]:
-    """The processes that a process started from its main thread."""
-    return [int(each) for each in _text(pid, f"task/{pid}/children").split()]
+def children_of(pid: int, word: str = "") -> list[int]:
+    """Direct children of a process, those with this word in their command line."""
+    children = map(int, _text(pid, f"task/{pid}/children").split())
+    return [each for each in children if word in _text(each, "cmdline")]
 
 
 def cpu_s(pid: int) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,6 +13,7 @@ from paycli.payments.store import CommitObserver, OnHealth, Store
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
+    from paycli.storage.postgres.pool import Address
     from paycli.storage.records import Condition, Progress, Status, Verified
 
 _SQLITE: Final = "sqlite:///"
@@ -34,9 +36,10 @@ async def open_store(
     Raises InputError and StoreError when it cannot be opened.
     """
     if is_shared(url):
+        address = _address_of(url)
         from paycli.storage.postgres.store import open_postgres
 
-        async with open_postgres(url, on_health, observer) as shared:
+        async with open_postgres(address, on_health, observer) as shared:
             yield shared
         return
     path = _path_of(url)
@@ -52,8 +55,18 @@ def is_shared(url: str) -> bool:
     return url.startswith(_POSTGRES)
 
 
-def migrate_store(url: str) -> tuple[int, int]:
-    """Bring a store's schema up to date; returns the version before and after. Raises StoreError."""
+def migrate_store(url: str, grant: str | None = None) -> tuple[int, int]:
+    """Bring a store's schema up to date; returns the version before and after.
+
+    `grant` is a role of a shared store that may serve from then on. Raises InputError, StoreError.
+    """
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.migrate import migrate as migrate_shared
+
+        return asyncio.run(migrate_shared(address, grant))
+    if grant is not None:
+        raise InputError("A SQLite file has no roles to grant anything to; leave --grant out.")
     from paycli.storage.sqlite.file import migrate
 
     return migrate(_file_of(url))
@@ -64,14 +77,26 @@ def verify_store(url: str, progress: Progress, since: str | None = None) -> Veri
 
     Raises CheckFailed with the first violation, InputError, StoreError.
     """
-    from paycli.storage.sqlite.anchor import anchor_of
+    from paycli.storage.anchors import anchor_of
+
+    anchor = anchor_of(since) if since is not None else None
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.verify import verify as verify_shared
+
+        return asyncio.run(verify_shared(address, progress, anchor))
     from paycli.storage.sqlite.verify import verify
 
-    return verify(_file_of(url), progress, anchor_of(since) if since is not None else None)
+    return verify(_file_of(url), progress, anchor)
 
 
 def backup_store(url: str, copy: Path, progress: Progress) -> int:
     """Copy a store, in use or not; returns the bytes. Raises StoreError."""
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.backup import backup as backup_shared
+
+        return backup_shared(address, copy, progress)
     from paycli.storage.sqlite.backup import backup
 
     return backup(_file_of(url), copy, progress)
@@ -79,6 +104,11 @@ def backup_store(url: str, copy: Path, progress: Progress) -> int:
 
 def restore_store(copy: Path, url: str, progress: Progress) -> int:
     """Make a store of a backup where there is none; returns the bytes. Raises StoreError."""
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.backup import restore as restore_shared
+
+        return restore_shared(copy, address, progress)
     from paycli.storage.sqlite.backup import restore
 
     return restore(copy, _file_of(url), progress)
@@ -86,6 +116,11 @@ def restore_store(copy: Path, url: str, progress: Progress) -> int:
 
 def inspect_store(url: str) -> Condition:
     """Whether a server could open it. Raises InputError."""
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.status import inspect as inspect_shared
+
+        return asyncio.run(inspect_shared(address))
     from paycli.storage.sqlite.status import inspect
 
     return inspect(_file_of(url), url)
@@ -93,6 +128,11 @@ def inspect_store(url: str) -> Condition:
 
 def store_status(url: str) -> Status:
     """What is in a store. Raises StoreError."""
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.status import status as status_shared
+
+        return asyncio.run(status_shared(address))
     from paycli.storage.sqlite.status import status
 
     return status(_file_of(url))
@@ -100,8 +140,20 @@ def store_status(url: str) -> Status:
 
 def place_of(url: str) -> str:
     """Where a store keeps its payments, for people. Raises InputError."""
+    if is_shared(url):
+        return str(_address_of(url))
     path = _path_of(url)
     return "memory, gone at the stop" if path == Path(_MEMORY) else str(path.absolute())
+
+
+def _address_of(url: str) -> Address:
+    try:
+        from paycli.storage.postgres.pool import Address as Found
+    except ModuleNotFoundError as problem:
+        raise InputError(
+            "A store in PostgreSQL needs the package asyncpg; run pip install 'paycli[postgres]'."
+        ) from problem
+    return Found(url)
 
 
 def _file_of(url: str) -> Path:
@@ -114,5 +166,8 @@ def _file_of(url: str) -> Path:
 def _path_of(url: str) -> Path:
     path = url.removeprefix(_SQLITE)
     if not url.startswith(_SQLITE) or not path:
-        raise InputError(f"'{url}' is not a store; write sqlite:///FILE or sqlite:///:memory:.")
+        raise InputError(
+            f"'{url}' is not a store; write sqlite:///FILE, sqlite:///:memory: or "
+            "postgresql://USER@HOST/DATABASE."
+        )
     return Path(path)

@@ -98,7 +98,7 @@ def test_a_killed_writer_is_followed_by_another_and_nothing_is_lost(tmp_path: Pa
     async def main() -> None:
         async with open_store(url, told.append) as store:
             before = await store.execute(make(1))
-            (writer,) = children_of(os.getpid())
+            (writer,) = children_of(os.getpid(), "writer_process")
             under_way = [asyncio.ensure_future(store.execute(make(n))) for n in range(2, 50)]
             await asyncio.sleep(0)
             os.kill(writer, signal.SIGKILL)
@@ -191,7 +191,7 @@ def test_a_writer_that_hangs_is_ended_and_its_callers_hear_something(
     async def main() -> None:
         async with open_store(f"sqlite:///{tmp_path}/s.db", told.append) as store:
             await store.execute(make(1))
-            (writer,) = children_of(os.getpid())
+            (writer,) = children_of(os.getpid(), "writer_process")
             stand_still(writer)
             with pytest.raises(OutcomeOpen, match="did not answer"):  # it named no deadline
                 await store.execute(make(2))
@@ -214,7 +214,7 @@ def test_a_writer_that_hangs_with_nothing_to_do_holds_up_no_close(
     async def main() -> None:
         async with asyncio.timeout(30), opened(f"sqlite:///{tmp_path}/s.db") as store:
             await store.execute(make(1))
-            (writer,) = children_of(os.getpid())
+            (writer,) = children_of(os.getpid(), "writer_process")
             stand_still(writer)
         assert is_gone(writer)
 

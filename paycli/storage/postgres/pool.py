@@ -8,7 +8,7 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -85,11 +85,24 @@ class Address:
         self._parts = _split(url)
 
     def __str__(self) -> str:
-        """Without the password, for people."""
-        where = self._parts.netloc.rpartition("@")
-        user = where[0].partition(":")[0]
-        hosts = f"{user}@{where[2]}" if user else where[2]
-        return f"postgresql://{hosts}{self._parts.path}"
+        """Without the password and without options, for people."""
+        return urlunsplit(("postgresql", self._hosts, self._parts.path, "", ""))
+
+    @property
+    def without_password(self) -> str:
+        """The URL for other programs, where everybody sees it."""
+        return urlunsplit(self._parts._replace(netloc=self._hosts))
+
+    @property
+    def password(self) -> dict[str, str]:
+        """The URL's, as the environment of such a program."""
+        _, _, written = self._parts.netloc.rpartition("@")[0].partition(":")
+        return {"PGPASSWORD": unquote(written)} if written else {}
+
+    @property
+    def _hosts(self) -> str:
+        who, at, hosts = self._parts.netloc.rpartition("@")
+        return who.partition(":")[0] + at + hosts
 
     async def connect(self, settings: dict[str, str] = _SETTINGS) -> asyncpg.Connection:
         """A connection to the host that takes writes. Raises one of AWAY, or PostgresError."""

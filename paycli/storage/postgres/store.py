@@ -47,13 +47,12 @@ _Read = TypeVar("_Read")
 
 @asynccontextmanager
 async def open_postgres(
-    url: str, on_health: OnHealth, observer: CommitObserver | None = None
+    address: Address, on_health: OnHealth, observer: CommitObserver | None = None
 ) -> AsyncIterator[PostgresStore]:
     """The store of a database, until the block ends. An empty database becomes one.
 
-    Raises InputError, StoreError.
+    Raises StoreError.
     """
-    address = Address(url)
     newest_seq = await _checked(address)
     store = PostgresStore(address, newest_seq, on_health, observer)
     try:

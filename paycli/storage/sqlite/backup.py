@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -20,6 +19,7 @@ from paycli.storage.sqlite.file import (
     schema_version,
 )
 from paycli.storage.sqlite.verify import check_structure, verify
+from paycli.storage.whole_file import refuse_existing, whole_file, writing
 
 _PAGES_AT_ONCE: Final = 2048
 
@@ -30,7 +30,7 @@ def backup(source: Path, copy: Path, progress: Progress) -> int:
     The copy is whole on disk or not there at all, and holds the anchor of its journal. Raises
     StoreError, and CheckFailed when the journal is not as paycli wrote it.
     """
-    _refuse_target(copy, f"{copy} exists; nothing is overwritten. Name another file.")
+    refuse_existing(copy, f"{copy} exists; nothing is overwritten. Name another file.")
     with explained(source), contextlib.closing(open_existing(source)) as opened:
         _copy(opened, copy, progress)
     return copy.stat().st_size
@@ -42,23 +42,17 @@ def restore(copy: Path, target: Path, progress: Progress) -> int:
     Raises StoreError, also if `target` exists, and CheckFailed when the backup is damaged.
     """
     for each in (target, Path(f"{target}-wal")):
-        _refuse_target(
+        refuse_existing(
             each,
             f"{each} exists; restore overwrites nothing. Move it away, or name another with "
             "--store.",
         )
     _check_backup(copy, progress)
-    with _writing(target):
+    with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
     with explained(copy), contextlib.closing(open_existing(copy)) as opened:
         _copy(opened, target, progress)
     return target.stat().st_size
-
-
-def _refuse_target(target: Path, sentence: str) -> None:
-    with _writing(target):
-        if target.exists():
-            raise StoreError(sentence)
 
 
 def _check_backup(copy: Path, progress: Progress) -> None:
@@ -80,31 +74,15 @@ def _check_backup(copy: Path, progress: Progress) -> None:
 
 
 def _copy(opened: apsw.Connection, target: Path, progress: Progress) -> None:
-    partial = target.with_name(f".{target.name}.partial")
-    with _writing(target):
-        if not target.parent.is_dir():
-            raise StoreError(
-                f"Cannot write {target}: there is no folder {target.parent}. Make it, or name "
-                "another file."
-            )
-        try:
-            partial.unlink(missing_ok=True)
-            _copy_pages(opened, partial, progress)
-            os.link(partial, target)  # unlike a rename, never over a file that came meanwhile
-        except FileExistsError as problem:
-            raise StoreError(f"{target} exists; nothing is overwritten.") from problem
-        finally:
-            partial.unlink(missing_ok=True)
-        _sync_folder(target.parent)
+    with _writing(target), whole_file(target) as partial:
+        _copy_pages(opened, partial, progress)
 
 
 @contextlib.contextmanager
 def _writing(target: Path) -> Iterator[None]:
-    """What stands in the way of writing a file, as one sentence about that file."""
+    """What SQLite says of a file that it writes, as one sentence about that file."""
     try:
         yield
-    except OSError as problem:
-        raise StoreError(f"Cannot write {target}: {problem.strerror}.") from problem
     except (apsw.CantOpenError, apsw.ReadOnlyError) as problem:
         raise StoreError(
             f"Cannot write {target}. Check the permissions of its folder."
@@ -123,8 +101,6 @@ def _copy_pages(opened: apsw.Connection, partial: Path, progress: Progress) -> N
         target.pragma("journal_mode", "delete")  # one file, without a -wal beside it
         if schema_version(target) == SCHEMA_VERSION:
             keep_anchor(target)
-    with partial.open("rb") as written:
-        os.fsync(written.fileno())
 
 
 @contextlib.contextmanager
@@ -136,11 +112,3 @@ def _one_moment(connection: apsw.Connection) -> Iterator[None]:
         yield
     finally:
         connection.execute("ROLLBACK")
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -18,10 +18,11 @@ import apsw
 from paycli.errors import CheckFailed, StoreError
 from paycli.payments.audit import violation
 from paycli.payments.currencies import EXPONENTS
+from paycli.storage.anchors import Anchor
 from paycli.storage.records import Progress, Verified
 from paycli.storage.schema import migrations, statement
 from paycli.storage.sqlite import reads
-from paycli.storage.sqlite.anchor import Anchor, anchor_journal, kept_anchors
+from paycli.storage.sqlite.anchor import anchor_journal, kept_anchors
 from paycli.storage.sqlite.file import (
     check_schema_version,
     explained,

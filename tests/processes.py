@@ -32,9 +32,9 @@ def ready(folder: Path, line: str, *arguments: str) -> Iterator[tuple[subprocess
 
 
 def children_of(pid: int, word: str = "") -> list[int]:
-    """Direct children of a process, those with this word in their command line."""
+    """The processes that a process started from its main thread, with this word in their command."""
     children = map(int, _text(pid, f"task/{pid}/children").split())
-    return [each for each in children if word in _text(each, "cmdline")]
+    return [each for each in children if not word or word in _text(each, "cmdline")]
 
 
 def cpu_s(pid: int) -> float:

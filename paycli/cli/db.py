@@ -19,11 +19,25 @@ db = typer.Typer(
 )
 
 
-def migrate(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
-    """Bring the schema of a store up to date; nothing else changes. Stop its server first."""
+def migrate(
+    *,
+    grant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ROLE",
+            help="PostgreSQL: let this role serve; it can change nothing in the journal.",
+        ),
+    ] = None,
+    store: options.Store = options.DEFAULT_STORE,
+    json: options.Json = False,
+) -> None:
+    """Bring the schema of a store up to date; nothing else changes.
+
+    Stop the server of a SQLite file first; those of a PostgreSQL database go on.
+    """
     from paycli.storage.stores import migrate_store
 
-    before, after = migrate_store(store)
+    before, after = migrate_store(store, grant)
     if json:
         output.document({"from": before, "to": after})
     elif before == after:
@@ -65,11 +79,11 @@ def backup(
     json: options.Json = False,
 ) -> None:
     """Copy a store as it is at this moment, while its server goes on."""
-    from paycli.storage.stores import backup_store
+    from paycli.storage.stores import backup_store, shown
 
     with output.progress_bar("pages") as progress:
         size = backup_store(store, copy, progress)
-    _say_copied(f"Backed up {store} to {copy}", size, as_json=json)
+    _say_copied(f"Backed up {shown(store)} to {copy}", size, as_json=json)
 
 
 def restore(
@@ -79,11 +93,11 @@ def restore(
     json: options.Json = False,
 ) -> None:
     """Make a store of a backup; refuses if there is one already."""
-    from paycli.storage.stores import restore_store
+    from paycli.storage.stores import restore_store, shown
 
     with output.progress_bar("pages") as progress:
         size = restore_store(copy, store, progress)
-    _say_copied(f"Restored {store} from {copy}", size, as_json=json)
+    _say_copied(f"Restored {shown(store)} from {copy}", size, as_json=json)
 
 
 def status(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:

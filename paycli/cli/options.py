@@ -120,10 +120,26 @@ GeneratedOut = Annotated[
     typer.Option("--out", help="Where the generated code goes. Default: generated."),
 ]
 
-Store = Annotated[
-    str,
-    typer.Option(envvar="PAYCLI_STORE", metavar="URL", help="sqlite:///FILE or sqlite:////FILE."),
-]
+
+def _without_password(context: typer.Context, parameter: typer.CallbackParam, url: str) -> str:
+    """A store that is named on the command line, where everybody sees it. Raises InputError."""
+    from paycli.storage.stores import has_password
+
+    source = context.get_parameter_source(str(parameter.name))
+    if source is not None and source.name == "COMMANDLINE" and has_password(url):
+        raise InputError(
+            "Whoever lists processes would see the password of the store. Leave it out of --store and "
+            "give it in PGPASSWORD or a pgpass file, or the whole URL in PAYCLI_STORE."
+        )
+    return url
+
+
+def store_url(help: str) -> Any:
+    """The option for a store."""
+    return typer.Option(envvar="PAYCLI_STORE", metavar="URL", callback=_without_password, help=help)
+
+
+Store = Annotated[str, store_url("sqlite:///FILE or postgresql://USER@HOST/DATABASE.")]
 
 DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"

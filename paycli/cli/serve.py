@@ -99,8 +99,10 @@ def serve(
         if workers is not None and worker is None:
             from paycli.cli.serve_workers import serve_with_workers
             from paycli.host.processes.workers import Plan
+            from paycli.storage.stores import is_shared
 
-            plan = Plan(workers, patience_s, max_connection_age, exclusive=not servicers)
+            exclusive = not servicers and not is_shared(store)
+            plan = Plan(workers, patience_s, max_connection_age, exclusive=exclusive)
             say_ready = partial(_say_ready, watch)
             raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
         wait_s = patience_s if worker else 0.0  # the worker before this one may have the store
@@ -174,9 +176,13 @@ def _refuse_mixtures(context: typer.Context) -> None:
     if given["servicers"]:
         _refuse_of_engine(context)
     elif (given["workers"] or 1) > 1:
-        raise InputError(
-            "The payment service keeps its payments in SQLite, which has one writer: --workers 1."
-        )
+        from paycli.storage.stores import is_shared
+
+        if not is_shared(given["store"]):
+            raise InputError(
+                "A SQLite store has one writer: --workers 1, or a --store in PostgreSQL, which many "
+                "share."
+            )
     if given["metrics_port"] is None and _is_typed(context, "metrics_host"):
         raise InputError("--metrics-host says where; --metrics-port has metrics at all: give both.")
     if given["workers"] and not given["worker"]:

@@ -28,7 +28,9 @@ Port = Annotated[
     ),
 ]
 PortFile = Annotated[Path | None, typer.Option(help="Write the port here once calls are accepted.")]
-Store = Annotated[str, typer.Option(help="sqlite:///FILE or sqlite:///:memory:")]
+Store = Annotated[
+    str, options.store_url("sqlite:///FILE, sqlite:///:memory: or postgresql://USER@HOST/DB.")
+]
 DrainTimeout = Annotated[
     float, options.seconds("Seconds that calls in flight get at a stop.", least=0)
 ]

@@ -124,6 +124,10 @@ def _shown(name: str, value: object) -> str:
         return "~"
     if name in _SECRET:
         return "(secret)"
+    if name == "store":
+        from paycli.storage.stores import shown
+
+        return _quoted(shown(str(value)))
     if isinstance(value, tuple):
         return f"[{', '.join(map(_quoted, value))}]"
     return str(value).lower() if isinstance(value, bool) else _quoted(value)

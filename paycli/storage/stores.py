@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
 from paycli.payments.store import CommitObserver, OnHealth, Store
+from paycli.storage.postgres.url import Url
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
@@ -138,10 +139,20 @@ def store_status(url: str) -> Status:
     return status(_file_of(url))
 
 
+def has_password(url: str) -> bool:
+    """Whether somebody who sees the URL knows a password. Raises InputError."""
+    return is_shared(url) and Url(url).password is not None
+
+
+def shown(url: str) -> str:
+    """The URL for people. Raises InputError."""
+    return str(Url(url)) if is_shared(url) else url
+
+
 def place_of(url: str) -> str:
     """Where a store keeps its payments, for people. Raises InputError."""
     if is_shared(url):
-        return str(_address_of(url))
+        return str(Url(url))
     path = _path_of(url)
     return "memory, gone at the stop" if path == Path(_MEMORY) else str(path.absolute())
 

@@ -97,7 +97,7 @@ def _run(address: Address, words: Sequence[str], progress: Progress) -> None:
         capture_output=True,
         text=True,
         errors="replace",
-        env=os.environ | address.password,
+        env=os.environ | ({"PGPASSWORD": address.password} if address.password else {}),
         check=False,
     )
     if done.returncode != 0:

@@ -8,11 +8,11 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
-from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 import asyncpg
 
-from paycli.errors import InputError, StoreError
+from paycli.errors import StoreError
+from paycli.storage.postgres.url import Url
 from paycli.storage.schema import migrations
 
 SCHEMA: Final = "paycli"
@@ -73,36 +73,8 @@ AWAY: Final = (
 _log = logging.getLogger(__name__)
 
 
-class Address:
-    """Where a database is, as its URL says; what the URL leaves open comes from the environment.
-
-    That is libpq's: PGHOST, PGUSER, PGPASSWORD, a pgpass file, PGSSLMODE and so on.
-    """
-
-    def __init__(self, url: str) -> None:
-        """Raises InputError."""
-        self.url = url
-        self._parts = _split(url)
-
-    def __str__(self) -> str:
-        """Without the password and without options, for people."""
-        return urlunsplit(("postgresql", self._hosts, self._parts.path, "", ""))
-
-    @property
-    def without_password(self) -> str:
-        """The URL for other programs, where everybody sees it."""
-        return urlunsplit(self._parts._replace(netloc=self._hosts))
-
-    @property
-    def password(self) -> dict[str, str]:
-        """The URL's, as the environment of such a program."""
-        _, _, written = self._parts.netloc.rpartition("@")[0].partition(":")
-        return {"PGPASSWORD": unquote(written)} if written else {}
-
-    @property
-    def _hosts(self) -> str:
-        who, at, hosts = self._parts.netloc.rpartition("@")
-        return who.partition(":")[0] + at + hosts
+class Address(Url):
+    """A database that can be connected to."""
 
     async def connect(self, settings: dict[str, str] = _SETTINGS) -> asyncpg.Connection:
         """A connection to the host that takes writes. Raises one of AWAY, or PostgresError."""
@@ -130,18 +102,6 @@ class Address:
                 yield connection
         finally:
             connection.terminate()
-
-
-def _split(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-    except ValueError as problem:
-        raise InputError(f"The URL of the store is not one: {problem}.") from problem
-    if len(parts.path) < 2:
-        raise InputError(
-            "The URL of the store names no database; write postgresql://USER@HOST/DATABASE."
-        )
-    return parts
 
 
 class Pool:
@@ -231,7 +191,8 @@ def said(problem: BaseException) -> str:
     """What a driver's error says, in one line that ends in no full stop."""
     if isinstance(problem, TimeoutError):
         return "it does not answer"
-    text = " ".join(str(problem).split()) or type(problem).__name__
+    words = (problem.strerror or problem) if isinstance(problem, OSError) else problem
+    text = " ".join(str(words).split()) or type(problem).__name__
     return text.rstrip(".")
 
 

@@ -1,0 +1,52 @@
+"""The URL of a PostgreSQL database, and what of it may be shown."""
+
+from __future__ import annotations
+
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+
+from paycli.errors import InputError
+
+
+class Url:
+    """Where a database is. What the URL leaves open comes from the environment.
+
+    That is libpq's: PGHOST, PGUSER, PGPASSWORD, a pgpass file, PGSSLMODE and so on.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Raises InputError."""
+        self.url = url
+        self._parts = _split(url)
+
+    def __str__(self) -> str:
+        """Without the password and without options, for people."""
+        return urlunsplit(("postgresql", self._hosts, self._parts.path, "", ""))
+
+    @property
+    def without_password(self) -> str:
+        """The URL for other programs, where everybody sees it."""
+        options = [each for each in parse_qsl(self._parts.query) if each[0] != "password"]
+        return urlunsplit(self._parts._replace(netloc=self._hosts, query=urlencode(options)))
+
+    @property
+    def password(self) -> str | None:
+        """The one that stands in the URL."""
+        _, colon, written = self._parts.netloc.rpartition("@")[0].partition(":")
+        return unquote(written) if colon else dict(parse_qsl(self._parts.query)).get("password")
+
+    @property
+    def _hosts(self) -> str:
+        who, at, hosts = self._parts.netloc.rpartition("@")
+        return who.partition(":")[0] + at + hosts
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+    except ValueError as problem:
+        raise InputError(f"The URL of the store is not one: {problem}.") from problem
+    if len(parts.path) < 2:
+        raise InputError(
+            "The URL of the store names no database; write postgresql://USER@HOST/DATABASE."
+        )
+    return parts

@@ -139,7 +139,7 @@ def store_url(help: str) -> Any:
     return typer.Option(envvar="PAYCLI_STORE", metavar="URL", callback=_without_password, help=help)
 
 
-Store = Annotated[str, store_url("sqlite:///FILE or postgresql://USER@HOST/DATABASE.")]
+Store = Annotated[str, store_url("sqlite:///FILE or postgresql://HOST/DB")]
 
 DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"

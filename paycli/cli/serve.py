@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -18,13 +17,13 @@ from paycli.cli import (
     serve_transport,
     settings,
 )
-from paycli.errors import InputError, StoreError
+from paycli.errors import InputError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from paycli.cli.serve_started import Started
-    from paycli.host.app import App, Control, OpenApp
+    from paycli.host.app import OpenApp
     from paycli.host.transport.tls import TlsFiles
 
 _OF_ENGINE: Final = ("store", "authorization_ttl", "processor_timeout")
@@ -97,17 +96,12 @@ def serve(
         if worker is None:
             _warn(watch, host, has_bare_tokens=tokens is not None and tls is None)
         if workers is not None and worker is None:
-            from paycli.cli.serve_workers import serve_with_workers
-            from paycli.host.processes.workers import Plan
-            from paycli.storage.stores import is_shared
-
-            exclusive = not servicers and not is_shared(store)
-            plan = Plan(workers, patience_s, max_connection_age, exclusive=exclusive)
-            say_ready = partial(_say_ready, watch)
-            raise typer.Exit(serve_with_workers(plan, host, port, port_file, watch.say, say_ready))
+            alone = not servicers and not _is_shared(store)
+            plan = (workers, patience_s, max_connection_age, alone)
+            raise typer.Exit(_with_workers(plan, host, port, port_file, watch))
         wait_s = patience_s if worker else 0.0  # the worker before this one may have the store
-        engine = _Engine(store, wait_s, authorization_ttl, processor_timeout)
-        open_app = _servicers_app(servicers) if servicers else partial(_payment_app, watch, engine)
+        engine = (store, wait_s, authorization_ttl, processor_timeout)
+        open_app = _servicers_app(servicers) if servicers else _engine_app(watch, *engine)
         if metrics_port is not None:
             open_app = watch.with_metrics(metrics_host, metrics_port, open_app)
         interceptors, front, open_app = serve_chaos.with_faults(
@@ -175,14 +169,10 @@ def _refuse_mixtures(context: typer.Context) -> None:
     given = context.params
     if given["servicers"]:
         _refuse_of_engine(context)
-    elif (given["workers"] or 1) > 1:
-        from paycli.storage.stores import is_shared
-
-        if not is_shared(given["store"]):
-            raise InputError(
-                "A SQLite store has one writer: --workers 1, or a --store in PostgreSQL, which many "
-                "share."
-            )
+    elif (given["workers"] or 1) > 1 and not _is_shared(given["store"]):
+        raise InputError(
+            "A SQLite store has one writer: --workers 1, or a --store in PostgreSQL, which many share."
+        )
     if given["metrics_port"] is None and _is_typed(context, "metrics_host"):
         raise InputError("--metrics-host says where; --metrics-port has metrics at all: give both.")
     if given["workers"] and not given["worker"]:
@@ -206,61 +196,44 @@ def _is_typed(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
+def _with_workers(
+    plan: tuple[int, float, float | None, bool],
+    host: str,
+    port: int,
+    port_file: Path | None,
+    watch: serve_observed.Watch,
+) -> int:
+    from paycli.cli.serve_workers import serve_with_workers
+    from paycli.host.processes.workers import Plan
+
+    say_ready = partial(_say_ready, watch)
+    return serve_with_workers(Plan(*plan), host, port, port_file, watch.say, say_ready)
+
+
+def _is_shared(store: str) -> bool:
+    from paycli.storage.stores import is_shared
+
+    return is_shared(store)
+
+
 def _servicers_app(places: Sequence[str]) -> OpenApp:
     from paycli.host.hosting.servicer_app import open_servicers
 
     return partial(open_servicers, places)
 
 
-class _Engine(NamedTuple):
-    """What the payment service alone has to know; `wait_s` is how long a store in use is waited for."""
+def _engine_app(
+    watch: serve_observed.Watch,
+    store: str,
+    wait_s: float,
+    authorization_ttl_s: float,
+    processor_timeout_s: float,
+) -> OpenApp:
+    # Not beside servicers of somebody else: it brings our own generated code.
+    from paycli.cli.serve_engine import EngineOptions, payment_app
 
-    store_url: str
-    wait_s: float
-    authorization_ttl_s: float
-    processor_timeout_s: float
-
-
-@asynccontextmanager
-async def _payment_app(
-    watch: serve_observed.Watch, given: _Engine, control: Control
-) -> AsyncIterator[App]:
-    """The payment service with all that it needs. Raises StoreError, also when the store broke."""
-    from paycli.engine.engine import Engine
-    from paycli.engine.simulator import Simulator
-    from paycli.engine.upkeep import upkeep
-    from paycli.payments.store import Health
-    from paycli.servicers.app import PaymentApp
-    from paycli.storage.stores import open_store, place_of
-
-    broken = False
-
-    def store_is(health: Health) -> None:
-        nonlocal broken
-        broken = health is Health.BROKEN
-        if watch.commits is not None:
-            watch.commits.health(health)
-        if broken:
-            control.give_up()
-        else:
-            control.report(serving=health is Health.SERVING)
-
-    async with AsyncExitStack() as stack:
-        store = await stack.enter_async_context(
-            open_store(given.store_url, store_is, watch.commits, given.wait_s)
-        )
-        engine = Engine(
-            store,
-            Simulator(),
-            authorization_ttl_s=given.authorization_ttl_s,
-            processor_timeout_s=given.processor_timeout_s,
-        )
-        stack.push_async_callback(engine.close)
-        await stack.enter_async_context(upkeep(store, engine))
-        watch.places.append(f"Payments are kept in {place_of(given.store_url)}")
-        yield PaymentApp(engine, store)
-    if broken:
-        raise StoreError("The store failed, as said above; start the server again.")
+    given = EngineOptions(store, wait_s, authorization_ttl_s, processor_timeout_s)
+    return partial(payment_app, watch, given)
 
 
 def _tell(

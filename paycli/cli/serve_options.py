@@ -29,7 +29,7 @@ Port = Annotated[
 ]
 PortFile = Annotated[Path | None, typer.Option(help="Write the port here once calls are accepted.")]
 Store = Annotated[
-    str, options.store_url("sqlite:///FILE, sqlite:///:memory: or postgresql://USER@HOST/DB.")
+    str, options.store_url("sqlite:///FILE, sqlite:///:memory: or postgresql://HOST/DB")
 ]
 DrainTimeout = Annotated[
     float, options.seconds("Seconds that calls in flight get at a stop.", least=0)

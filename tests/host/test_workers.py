@@ -240,7 +240,10 @@ def test_a_port_that_is_taken_is_told(project: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--workers", "2"), "SQLite store has one writer: --workers 1, or a --store in PostgreSQL"),
+        (
+            ("--workers", "2"),
+            "SQLite store has one writer: --workers 1, or a --store in PostgreSQL",
+        ),
         (("m:S", "--workers", "2", "--reload"), "--workers and --reload do not go together"),
         (("m:S", "--workers", "2", "--metrics-port", "0"), "--workers and --metrics-port do not"),
         (("m:S", "--workers", "0"), "0 is not in the range"),

@@ -837,7 +837,7 @@ CHANGES: Final = (
     ),
     Change(
         "observed: the store is well whatever happens",
-        "cli/serve.py",
+        "cli/serve_engine.py",
         "            watch.commits.health(health)\n",
         "            pass\n",
         "tests/host/test_metrics.py",

@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import select
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -185,6 +187,54 @@ def new_database(template: str = "template1") -> str:
     name = f"paycli_{os.getpid()}_{next(_numbers)}"
     sql(shared_server(), f"CREATE DATABASE {name} TEMPLATE {template}")
     return database(shared_server(), name)
+
+
+class Way:
+    """A way to a database that breaks at the next commit: "before" it arrives, or "after" it is done."""
+
+    def __init__(self, listening: socket.socket, url: str) -> None:
+        at = urlsplit(url)
+        self._there = (at.hostname or "", at.port or 0)
+        self._listening = listening
+        port = listening.getsockname()[1]
+        self.url = at._replace(netloc=f"{at.username}@127.0.0.1:{port}").geturl()
+        self.cut = ""
+
+    def serve(self) -> None:
+        with suppress(OSError):  # until it is closed
+            while True:
+                ours, _ = self._listening.accept()
+                threading.Thread(target=self._carry, args=(ours,), daemon=True).start()
+
+    def _carry(self, ours: socket.socket) -> None:
+        with ours, socket.create_connection(self._there) as theirs:
+            while True:
+                ready, _, _ = select.select([ours, theirs], [], [])
+                for each in ready:
+                    data = each.recv(65536)
+                    if not data:
+                        return
+                    cut = self.cut if each is ours and b"COMMIT" in data else ""
+                    if cut:
+                        self.cut = ""
+                    if cut == "before":
+                        return
+                    (theirs if each is ours else ours).sendall(data)
+                    if cut == "after":
+                        theirs.recv(1)
+                        return
+
+
+@contextmanager
+def way_to(url: str) -> Iterator[Way]:
+    """Such a way, until the block ends."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        way = Way(listening, url)
+        threading.Thread(target=way.serve, daemon=True).start()
+        try:
+            yield way
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
 
 
 def new_store() -> str:

@@ -28,9 +28,9 @@ _WIDTH: Final = len(Payment._fields)
 _PAYMENT = f"SELECT {PAYMENT_COLUMNS} FROM payment WHERE payment_id = $1"  # noqa: S608
 # A payment's entries from a version on: the first by its number, the others by their index.
 _ENTRIES = (
-    f"LATERAL (SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = payment.created_seq AND $2 < 1 "  # noqa: S608
+    f"LATERAL (SELECT {ENTRY_COLUMNS} FROM entry WHERE seq = payment.created_seq AND $2::bigint < 1 "  # noqa: S608
     f"UNION ALL (SELECT {ENTRY_COLUMNS} FROM entry WHERE entry.payment_id = payment.payment_id "
-    "AND version > $2 AND version > 1 ORDER BY version LIMIT $3)) AS entry"
+    "AND version > $2::bigint AND version > 1 ORDER BY version LIMIT $3)) AS entry"
 )
 _JOURNAL_OF_PAYMENT = (
     f"SELECT {PAYMENT_COLUMNS}, {ENTRY_COLUMNS} FROM payment CROSS JOIN {_ENTRIES} "  # noqa: S608
@@ -44,7 +44,7 @@ _JOURNAL_AFTER = (
 _OF_KEY = "payment_id = (SELECT payment_id FROM entry WHERE request_key = ${} AND version = 1)"
 _REFUNDS = (
     f"SELECT {ENTRY_COLUMNS} FROM entry "  # noqa: S608
-    "WHERE payment_id = $1 AND version > $2 AND version > 1 AND kind = $3 ORDER BY version LIMIT $4"
+    "WHERE payment_id = $1 AND version > $2::bigint AND version > 1 AND kind = $3 ORDER BY version LIMIT $4"
 )
 _EVENTS = (
     f"SELECT {PAYMENT_COLUMNS}, {ENTRY_COLUMNS} FROM entry JOIN payment USING (payment_id) "  # noqa: S608

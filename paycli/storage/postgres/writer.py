@@ -67,7 +67,8 @@ _COLLISIONS: Final = (
 # Of one of the commands; the others can be written without it.
 _REFUSED: Final = (
     asyncpg.IntegrityConstraintViolationError,
-    asyncpg.NumericValueOutOfRangeError,
+    asyncpg.DataError,
+    ValueError,  # what asyncpg itself cannot send
 )
 _BROKEN: Final = (
     asyncpg.DataCorruptedError,
@@ -169,7 +170,9 @@ class PostgresWriter:
         for *row, _ in await connection.fetch(_FIND_INTENTS, keys):
             intent = intent_of(IntentRow(*row))
             stored.intents[intent.operation.request_key] = intent
-        changed = sorted({each.payment_id for each in changes_of(commands, stored)})
+        # An id that no text of the database can be is an id of no payment.
+        asked = {each.payment_id for each in changes_of(commands, stored)}
+        changed = sorted(each for each in asked if "\0" not in each)
         if changed:
             for row in await connection.fetch(_FIND_PAYMENTS, changed):
                 stored.payments[row[0]] = Payment(*row)
@@ -265,7 +268,7 @@ def _seen(task: asyncio.Future[Any]) -> None:
         task.exception()
 
 
-def _refused(problem: asyncpg.PostgresError) -> PaymentError:
+def _refused(problem: Exception) -> PaymentError:
     if isinstance(problem, asyncpg.NumericValueOutOfRangeError):
         return StateForbids(
             "An account would pass the largest balance, 2^63 - 1 minor units.",

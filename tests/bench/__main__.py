@@ -13,7 +13,7 @@ from pathlib import Path
 from paycli.cli import db
 from paycli.cli.app import COMMANDS
 from paycli.scenarios.own_server import own_server
-from tests.bench import batch, bulk, hosted, native, overload, processes, stored, unary
+from tests.bench import batch, bulk, hosted, native, overload, processes, shared, stored, unary
 from tests.bench.ids import KINDS
 
 
@@ -83,6 +83,29 @@ def _batch(folder: Path, _: int) -> None:
         found = batch.compare(within, 50_000, kind)
         rates = f"{found.subject:,.0f}/s against {found.baseline:,.0f}/s"
         row(f"BatchCreatePayments, {kind} ids / tight inserts", found.ratio, ">= 0.50", rates)
+
+
+def _postgres(folder: Path, payments: int) -> None:
+    for kind in KINDS:
+        (within := folder / kind).mkdir()
+        found = shared.compare(within, kind)
+        raw = f"against {found.raw:,.0f}/s"
+        row(
+            f"PostgreSQL, {kind} ids, one worker / raw batches",
+            found.one_ratio,
+            ">= 0.60",
+            f"{found.one:,.0f}/s {raw}",
+        )
+        row("  two workers / raw batches", found.two_ratio, ">= 0.60", f"{found.two:,.0f}/s {raw}")
+        row("  two workers / one", found.workers_ratio, ">= 1.60", "")
+        single = f"{found.one:,.0f}/s against {found.single:,.0f}/s"
+        row("  one worker / a transaction each", found.single_ratio, ">= 3.00", single)
+        row("  half of the keys used before / none", found.repeated_ratio, ">= 0.95", "")
+        row("  all to one customer / to many", found.hot_ratio, ">= 0.95", "")
+        (within := folder / f"{kind}, grown").mkdir()
+        grown = shared.grow(within, payments, kind)
+        held = f"{grown.payments:,} stored, filled at {grown.fill_rate:,.0f}/s"
+        row("  full store / empty", grown.ratio, ">= 0.85", held)
 
 
 def _bulk(folder: Path, payments: int) -> None:
@@ -169,6 +192,7 @@ SUBJECTS = {
     "native": _native,
     "batch": _batch,
     "bulk": _bulk,
+    "postgres": _postgres,
     "stored": _stored,
     "help": _help,
     "pay": _pay,

@@ -10,6 +10,8 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -58,14 +60,18 @@ async def send(target: str, payments: int, kind: str) -> float:
 
     Messages are made before the clock starts: the client's own work is not what is measured.
     """
-    new_id = ids.KINDS[kind]()
-    batches = [
+    return await send_batches(target, made(payments, ids.KINDS[kind](), CUSTOMERS))
+
+
+def made(payments: int, new_id: ids.NewId, customers: int) -> list[bytes]:
+    """Requests, each for a full batch."""
+    return [
         pb.BatchCreatePaymentsRequest(
             requests=[
                 {
                     "request_id": new_id(n),
                     "order_id": new_id(n),
-                    "customer_id": f"customer-{n * 7919 % CUSTOMERS}",
+                    "customer_id": f"customer-{n * 7919 % customers}",
                     "amount": {"currency_code": "EUR", "units": 12, "nanos": 340_000_000},
                 }
                 for n in range(start, start + BATCH)
@@ -73,23 +79,32 @@ async def send(target: str, payments: int, kind: str) -> float:
         ).SerializeToString()
         for start in range(0, payments, BATCH)
     ]
+
+
+async def send_batches(target: str, batches: Sequence[bytes], connections: int = 1) -> float:
+    """The seconds until all are answered; so many are in flight together over each connection."""
     method = "/paycli.payments.v1.Payments/BatchCreatePayments"
-    async with grpc.aio.insecure_channel(target) as channel:
+    waiting = iter(batches)
+    answers: list[bytes] = []
+
+    async def worker(channel: grpc.aio.Channel) -> None:
         call = channel.unary_unary(method, request_serializer=bytes, response_deserializer=bytes)
-        waiting = iter(batches)
-        answers: list[bytes] = []
+        answers.extend([await call(batch) for batch in waiting])
 
-        async def worker() -> None:
-            answers.extend([await call(batch) for batch in waiting])
-
+    async with AsyncExitStack() as stack:
+        own = [("grpc.use_local_subchannel_pool", 1)]
+        channels = [
+            await stack.enter_async_context(grpc.aio.insecure_channel(target, own))
+            for _ in range(connections)
+        ]
         started = time.perf_counter()
-        await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+        await asyncio.gather(*(worker(each) for each in channels for _ in range(IN_FLIGHT)))
         elapsed_s = time.perf_counter() - started
     for answer in (answers[0], answers[-1]):
         results = pb.BatchCreatePaymentsResponse.FromString(answer).results
         assert len(results) == BATCH
         assert all(each.payment.state == pb.PAYMENT_STATE_CAPTURED for each in results)
-    assert len(answers) == payments // BATCH
+    assert len(answers) == len(batches)
     return elapsed_s
 
 

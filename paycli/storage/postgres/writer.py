@@ -184,15 +184,10 @@ class PostgresWriter:
 
     async def _save(self, connection: asyncpg.Connection, batch: Batch) -> bool:
         if batch.entries:
-            entries = sorted(sealed_entries(batch), key=_request_key)
-            moved = sorted((*where, by) for where, by in batch.moved.items())
             written = await connection.fetchval(
-                statement("postgres", "write"),
-                *_columns(entries, _ENTRY_WIDTH),
-                *_columns(batch.created.values(), len(Payment._fields)),
-                *_columns(moved, 3),
+                statement("postgres", "write"), *written_columns(batch)
             )
-            if written < len(entries):
+            if written < len(batch.entries):
                 return False
             if batch.changed:
                 changes = map(counters_of, batch.changed.values())
@@ -213,6 +208,17 @@ class PostgresWriter:
 
 
 _ENTRY_WIDTH: Final = len(Entry._fields) + 1
+
+
+def written_columns(batch: Batch) -> list[Sequence[Any]]:
+    """What sql/write.sql takes: entries, payments and what moved, in the order of their locks."""
+    entries = sorted(sealed_entries(batch), key=_request_key)
+    moved = sorted((*where, by) for where, by in batch.moved.items())
+    return [
+        *_columns(entries, _ENTRY_WIDTH),
+        *_columns(batch.created.values(), len(Payment._fields)),
+        *_columns(moved, 3),
+    ]
 
 
 def _request_key(row: Sequence[Any]) -> Any:

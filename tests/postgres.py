@@ -27,6 +27,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from tests.processes import children_of
+
 # PostgreSQL refuses to run as root.
 _USER: Final = "nobody" if os.geteuid() == 0 else None
 _numbers = count(1)
@@ -121,8 +123,15 @@ class Postgres:
     def kill(self) -> None:
         """The postmaster and all its children, without a word."""
         if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGKILL)
+            self.signal(signal.SIGKILL)
             self._process.wait(10)
+
+    def signal(self, number: signal.Signals) -> None:
+        """To the postmaster and to its children, each of which leads a session of its own."""
+        assert self._process is not None
+        for pid in (self._process.pid, *children_of(self._process.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     def _settings(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -150,6 +159,27 @@ def new_postgres(**settings: str) -> Iterator[Postgres]:
         finally:
             server.kill()
     finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_standby(primary: Postgres) -> Iterator[Postgres]:
+    """One that follows the primary, which waits for it with each commit from then on."""
+    folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
+    if _USER is not None:
+        shutil.chown(folder, _USER)
+    standby = Postgres(folder, free_port())
+    at = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
+    try:
+        run("pg_basebackup", "-d", at, "-D", str(standby.data), "-R", "-X", "stream", "-c", "fast")
+        standby.start()
+        sql(primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
+        sql(primary.url, "SELECT pg_reload_conf()")
+        while sql(primary.url, "SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
+            time.sleep(0.05)
+        yield standby
+    finally:
+        standby.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -20,6 +20,8 @@ SCHEMA_VERSION: Final = len(migrations("postgres"))
 
 _CONNECT_S: Final = 3.0  # to one host; a node that is gone answers nothing at all
 _ANSWER_S: Final = 10.0
+_CONFIRM_S: Final = 10.0  # a standby may take longer, but callers must hear something
+_NEVER_S: Final = 1e6
 _OLDEST: Final = 140_000  # server_version_num
 
 _SETTINGS: Final = {
@@ -55,6 +57,11 @@ SELECT pg_logical_emit_message(true, 'paycli', '')
 WHERE current_setting('synchronous_standby_names') <> '';
 """
 
+
+class Unconfirmed(Exception):
+    """What was committed may not be where it should be."""
+
+
 # What says that the database is away, not that something is wrong with what it was asked.
 AWAY: Final = (
     OSError,
@@ -68,6 +75,7 @@ AWAY: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.TargetServerAttributeNotMatched,
+    Unconfirmed,
 )
 
 _log = logging.getLogger(__name__)
@@ -86,7 +94,7 @@ class Address(Url):
             target_session_attrs="read-write",
         )
         try:
-            await connection.execute(_BEGIN, timeout=_ANSWER_S)
+            await confirmed(connection, _BEGIN)
         except BaseException:
             connection.terminate()
             raise
@@ -102,6 +110,39 @@ class Address(Url):
                 yield connection
         finally:
             connection.terminate()
+
+
+async def confirmed(connection: asyncpg.Connection, query: str) -> None:
+    """Carry out what commits, and wait until it is as durable as the database promises.
+
+    It is never cancelled: that would show others a commit which no standby has yet. Raises Unconfirmed,
+    one of the rest of AWAY, or PostgresError.
+    """
+    warnings: list[str] = []
+
+    def warned(_: object, message: asyncpg.PostgresLogMessage) -> None:
+        warnings.append(said(message))
+
+    connection.add_log_listener(warned)
+    committing = asyncio.ensure_future(connection.execute(query, timeout=_NEVER_S))
+    committing.add_done_callback(_seen)
+    try:
+        await asyncio.wait((committing,), timeout=_CONFIRM_S)
+    finally:
+        connection.remove_log_listener(warned)
+        if not committing.done():
+            connection.terminate()
+    if not committing.done():
+        raise Unconfirmed(f"the database confirmed nothing within {_CONFIRM_S:g} s")
+    committing.result()
+    if warnings:  # somebody has cancelled the wait for a standby
+        raise Unconfirmed(f"the database warned: {warnings[0]}")
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """So that a failure which nobody waits for any more is not told as forgotten."""
+    if not task.cancelled():
+        task.exception()
 
 
 class Pool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -16,7 +15,7 @@ from paycli.payments.payment import Entry, Payment
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 from paycli.storage.intents import IntentRow, intent_of, sealed_row_of
 from paycli.storage.postgres import reads
-from paycli.storage.postgres.pool import AWAY, Pool, said
+from paycli.storage.postgres.pool import AWAY, Pool, confirmed, said
 from paycli.storage.rows import counters_of, sealed_entries
 from paycli.storage.schema import statement
 
@@ -239,39 +238,11 @@ def _mode(commands: Sequence[Command]) -> str:
 
 
 async def _commit(connection: asyncpg.Connection) -> None:
-    """Raises CommitLost when nobody can say what became of it.
-
-    It is never cancelled: that would show others a commit that no standby has yet.
-    """
-    warnings: list[str] = []
-
-    def warned(_: object, message: asyncpg.PostgresLogMessage) -> None:
-        warnings.append(said(message))
-
-    connection.add_log_listener(warned)
-    committing = asyncio.ensure_future(connection.execute("COMMIT", timeout=_NEVER_S))
+    """Raises CommitLost when nobody can say what became of it."""
     try:
-        await asyncio.wait((committing,), timeout=_COMMIT_S)
-        if not committing.done():
-            connection.terminate()
-            raise CommitLost(f"The database did not confirm a commit within {_COMMIT_S:g} s.")
-        problem = committing.exception()
-        if isinstance(problem, _COLLISIONS):
-            raise problem
-        if problem is not None:
-            raise CommitLost(f"The connection went while it committed: {said(problem)}.")
-    finally:
-        if not committing.done():
-            committing.add_done_callback(_seen)
-        if not connection.is_closed():
-            connection.remove_log_listener(warned)
-    if warnings:  # "canceling the wait for synchronous replication"
-        raise CommitLost(f"The database confirmed a commit, but warned: {warnings[0]}.")
-
-
-def _seen(task: asyncio.Future[Any]) -> None:
-    if not task.cancelled():
-        task.exception()
+        await confirmed(connection, "COMMIT")
+    except (*AWAY, asyncpg.PostgresError) as problem:
+        raise CommitLost(f"The connection went while it committed: {said(problem)}.") from problem
 
 
 def _refused(problem: Exception) -> PaymentError:

@@ -30,7 +30,7 @@ import asyncpg
 from tests.processes import children_of
 
 # PostgreSQL refuses to run as root.
-_USER: Final = "nobody" if os.geteuid() == 0 else None
+USER: Final = "nobody" if os.geteuid() == 0 else None
 _numbers = count(1)
 
 
@@ -41,7 +41,7 @@ def binaries() -> Path:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     package = Path(spec.submodule_search_locations[0])
-    if _USER is None:
+    if USER is None:
         return package / "pginstall" / "bin"
     copy = Path(tempfile.mkdtemp(prefix="paycli-pg-bin-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
@@ -58,7 +58,7 @@ def run(program: str, *words: str, env: Mapping[str, str] | None = None) -> str:
         [binaries() / program, *words],
         capture_output=True,
         text=True,
-        user=_USER,
+        user=USER,
         env=env,
         timeout=60,
         cwd="/",
@@ -100,7 +100,7 @@ class Postgres:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                user=_USER,
+                user=USER,
                 cwd="/",
                 start_new_session=True,
             )
@@ -148,8 +148,8 @@ class Postgres:
 def new_postgres(**settings: str) -> Iterator[Postgres]:
     """A server that is there until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
-    if _USER is not None:
-        shutil.chown(folder, _USER)
+    if USER is not None:
+        shutil.chown(folder, USER)
     try:
         server = Postgres(folder, free_port())
         server.make()
@@ -166,8 +166,8 @@ def new_postgres(**settings: str) -> Iterator[Postgres]:
 def new_standby(primary: Postgres) -> Iterator[Postgres]:
     """One that follows the primary, which waits for it with each commit from then on."""
     folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
-    if _USER is not None:
-        shutil.chown(folder, _USER)
+    if USER is not None:
+        shutil.chown(folder, USER)
     standby = Postgres(folder, free_port())
     at = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
     try:

@@ -153,6 +153,7 @@ class Pool:
         self._places = asyncio.Semaphore(size)
         self._free: list[asyncpg.Connection] = []
         self._used: set[asyncpg.Connection] = set()
+        self._generation = 0
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[asyncpg.Connection]:
@@ -160,6 +161,7 @@ class Pool:
         async with self._places:
             connection = await self._open()
             self._used.add(connection)
+            generation = self._generation
             try:
                 yield connection
             except AWAY:
@@ -167,13 +169,18 @@ class Pool:
                 raise
             finally:
                 self._used.discard(connection)
-                if connection.is_closed() or connection.is_in_transaction():
+                if (
+                    generation != self._generation
+                    or connection.is_closed()
+                    or connection.is_in_transaction()
+                ):
                     connection.terminate()
                 else:
                     self._free.append(connection)
 
     def drop(self) -> None:
-        """End those that nobody uses: they may lead to a host that is gone."""
+        """Use none of them again: they may lead to a host that is gone, or that lost its standby."""
+        self._generation += 1
         while self._free:
             self._free.pop().terminate()
 

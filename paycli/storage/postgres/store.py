@@ -19,6 +19,7 @@ from paycli.payments.commands import Change, Command, Create, Declined
 from paycli.payments.payment import Entry, Payment
 from paycli.payments.queries import Due, EntryCursor, EventFilter, Found, PaymentFilter
 from paycli.payments.store import CommitObserver, OnHealth
+from paycli.storage.failures import CommitLost, CommitRefused
 from paycli.storage.group_commit import GroupCommit
 from paycli.storage.postgres import reads
 from paycli.storage.postgres.migrate import bring_up_to_date
@@ -200,7 +201,13 @@ class PostgresStore:
             raise StoreUnavailable(f"The store cannot be read: {said(problem)}.") from problem
 
     async def _commit(self, commands: Sequence[Command]) -> list[Outcome]:
-        outcomes = await self._writer.write(commands)
+        try:
+            outcomes = await self._writer.write(commands)
+        except (CommitRefused, CommitLost):
+            # What they would show may be on the primary alone; a new connection waits for the standby.
+            for pool in (self._pages, self._look_ups):
+                pool.drop()
+            raise
         if any(isinstance(each, Receipt) and not each.replayed for each in outcomes):
             self._news.committed()
         else:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import asyncpg
 import grpc
@@ -176,12 +176,9 @@ def _writable(cluster: patroni.Cluster) -> str:
 
 
 def _retry_info(problem: grpc.RpcError) -> bool:
-    for name, value in problem.trailing_metadata() or ():
-        if name == "grpc-status-details-bin":
-            assert isinstance(value, bytes)
-            details = status_pb2.Status.FromString(value).details
-            return any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in details)
-    return False
+    trailers: dict[str, Any] = dict(problem.trailing_metadata() or ())  # type: ignore[arg-type]
+    status = status_pb2.Status.FromString(trailers.get("grpc-status-details-bin", b""))
+    return any(each.Is(error_details_pb2.RetryInfo.DESCRIPTOR) for each in status.details)
 
 
 @pytest.mark.timeout(180)

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from paycli.addresses import is_loopback
@@ -53,7 +52,7 @@ def prove(given: Given, record: Record, stack: ExitStack, *, as_json: bool) -> N
     rounds = range(1, given.rounds + 1)
     record.begin([steps.planned(n, check) for n in rounds for check in Check])
     output.progress(f"The seed is {seed}.")
-    folder = Path(stack.enter_context(temporary_folder()))
+    folder = stack.enter_context(temporary_folder())
     command = Command(given.command, _port(given.target), folder)
     crash = Crash(command, seed, folder, stack)
     for number in rounds:

@@ -2,7 +2,7 @@
 
 It has a terminal of its own, whose other end is held here and by nobody else: when this process ends,
 be it by kill -9, the kernel hangs the terminal up, and SIGHUP stops the other. Where the system has no
-terminal to give, only kill -9 leaves it behind.
+terminal to give, only kill -9 leaves it behind. Its folder goes by a shell that waits for our end.
 """
 
 from __future__ import annotations
@@ -42,6 +42,9 @@ signal.pthread_sigmask(signal.SIG_SETMASK, ())
 os.execvp(words[0], words)
 """
 
+# More than once: a server may still be ending, and make a file meanwhile.
+_TIDY: Final = 'read -r _; for pause in 0 1 5; do sleep $pause; rm -rf -- "$1"; done'
+
 
 @contextmanager
 def endings_wait() -> Iterator[None]:
@@ -53,14 +56,41 @@ def endings_wait() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def temporary_folder() -> tempfile.TemporaryDirectory[str]:
-    """It goes with the run. Raises StartError."""
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """It goes with the run, also when kill -9 ends us. Raises StartError."""
     try:
-        return tempfile.TemporaryDirectory(prefix="paycli-")
+        folder = tempfile.TemporaryDirectory(prefix="paycli-")
     except OSError as problem:
         raise StartError(
             f"There is no folder for the server of this run: {problem.strerror}."
         ) from problem
+    with _tidied_after_us(folder.name), folder:
+        yield Path(folder.name)
+
+
+@contextmanager
+def _tidied_after_us(folder: str) -> Iterator[None]:
+    """A shell that reads from us: when its input ends before we end the shell, nobody else is left to tidy."""
+    try:
+        # A session of its own: Ctrl-C and a closed window are for us.
+        shell = subprocess.Popen(
+            ["/bin/sh", "-c", _TIDY, "paycli-tidy", folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+    except OSError:  # an image without a shell
+        shell = None
+    try:
+        yield
+    finally:
+        if shell is not None:
+            shell.kill()
+            with shell:
+                pass
 
 
 def start(

@@ -49,7 +49,7 @@ def own_server(
     """
     with ExitStack() as stack:
         with endings_wait():
-            folder = Path(stack.enter_context(temporary_folder()))
+            folder = stack.enter_context(temporary_folder())
             port_file, log = folder / "port", folder / "log"
             arguments = ["serve", *servicers, "--port", "0", "--port-file", str(port_file)]
             if not servicers:

@@ -18,6 +18,7 @@ from paycli.errors import CheckFailed, InputError
 if TYPE_CHECKING:
     from paycli.load.result import Result
     from paycli.load.thresholds import Threshold
+    from paycli.scenarios.own_server import OwnServer
 
 _CONCURRENCY: Final = 16
 _BATCH_MAX: Final = 1000
@@ -139,7 +140,7 @@ def bench(
     wanted = Wanted(method, batch, data, roots, descriptor_set)
     wanted.refuse_unfit()
     with termination_as_interrupt() as interrupts, ExitStack() as stack:
-        service, service_pid = _reached(service, target, stack)
+        service, own = _reached(service, target, stack)
         channel = stack.enter_context(service.connect())
         planned, plan = wanted.planned(channel, service)
         config = replace(
@@ -158,15 +159,16 @@ def bench(
         stop = threading.Event()
         with interrupts.held(stop.set):
             with progress_of(config) as show:
-                run = Run(stop, show, baseline, service_pid)
+                run = Run(stop, show, baseline, None if own is None else own.pid)
                 if growth:
                     result = grown(channel, plan, config, run, growth, show.stored)
                 else:
                     result = run(plan, config)
             shown(result, earlier, as_json=json)
+        gone = _gone(result, own)
     if report is not None:
         _draw(result, report)
-    _judge(result, thresholds)
+    _judge(result, thresholds, gone)
 
 
 def _draw(result: Result, path: Path) -> None:
@@ -176,14 +178,16 @@ def _draw(result: Result, path: Path) -> None:
     write_report(path, "HTML", bench_page(result.as_dict()).encode())
 
 
-def _reached(service: Service, target: str | None, stack: ExitStack) -> tuple[Service, int | None]:
-    """Where the load goes: only where somebody said just now, or to a server of our own and its process."""
+def _reached(
+    service: Service, target: str | None, stack: ExitStack
+) -> tuple[Service, OwnServer | None]:
+    """Where the load goes: only where somebody said just now, or to a server of our own."""
     if target is not None:
         return service, None
     from paycli.scenarios.own_server import own_server
 
     server = stack.enter_context(own_server())
-    return service.of_own(server.target), server.pid
+    return service.of_own(server.target), server
 
 
 def _refuse_nonsense(context: typer.Context) -> None:
@@ -201,8 +205,20 @@ def _named(name: str) -> str:
     return _NAMES.get(name) or options.option_of(name)
 
 
-def _judge(result: Result, thresholds: Sequence[Threshold]) -> None:
+def _gone(result: Result, own: OwnServer | None) -> str:
+    """What to say of a service that was not there at the end; "" if it was."""
+    after_s = result.silent_after_s
+    if after_s is None:
+        return ""
+    ended = own.last_words() if own is not None else ""
+    why = f": {ended}" if ended else "; the statuses say why."
+    return f"No call was answered after {after_s:.1f} s of {result.seconds:.1f} s{why}"
+
+
+def _judge(result: Result, thresholds: Sequence[Threshold], gone: str) -> None:
     """Raises CheckFailed for what the run must not do."""
+    if gone:
+        raise CheckFailed(gone)
     complaints = [said for each in thresholds if (said := each.complaint(result))]
     if complaints:
         raise CheckFailed(f"--fail-if: {'; '.join(complaints)}.")

@@ -132,6 +132,14 @@ class Result:
         """Calls that ended with another status than OK."""
         return self.calls - self.ok
 
+    @property
+    def silent_after_s(self) -> float | None:
+        """When the service was gone for the rest of the run; None if it was there at the end."""
+        last = self.slices[-1] if self.slices else None
+        if last is None or last.ok or not last.errors or "UNAVAILABLE" not in self.statuses:
+            return None
+        return max((each.at_s + each.seconds for each in self.slices if each.ok), default=0.0)
+
     def latency_ms(self) -> dict[str, float | None]:
         """Percentiles, max and mean of the successes."""
         found: dict[str, float | None] = {

@@ -146,6 +146,22 @@ def test_ctrl_c_ends_it_with_what_it_saw(server: Server) -> None:
     assert told["seconds"] < 30
 
 
+def test_a_service_that_dies_in_the_middle_fails_the_run(server: Server) -> None:
+    words = ["bench", "--target", server.target, "--duration", "4", "--warm-up", "0", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-m", "paycli", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(2.5)  # it has begun by then
+        server.stop(signal.SIGKILL)
+        out, said = process.communicate(timeout=30)
+    assert json.loads(out)["ok"] > 0
+    assert process.returncode == 1
+    assert "No call was answered after " in said
+
+
 def test_its_page(tmp_path: Path) -> None:
     page = tmp_path / "pages" / "bench.html"
     run = run_paycli("bench", "--duration", "0.5", "--warm-up", "0", "--report", page)

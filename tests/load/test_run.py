@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,6 +21,7 @@ from paycli.load.methods import ONE
 from paycli.load.plan import plan_of
 from paycli.load.result import Config, Result
 from paycli.load.run import Run
+from paycli.scenarios.own_server import own_server
 from tests.load.results import CONFIG
 
 METHOD = payment_pb2.DESCRIPTOR.services_by_name["PaymentService"].methods_by_name["ProcessPayment"]
@@ -78,6 +80,37 @@ def test_only_the_open_loop_sees_who_waits_in_a_stall(loader: str) -> None:
     p99 = opened.latency_ms()["p99"]
     assert p99 is not None
     assert p99 > LONG_MS
+
+
+STUTTERING = """
+import asyncio, time
+from paycli.generated import payment_pb2, payment_pb2_grpc
+
+class Stuttering(payment_pb2_grpc.PaymentServiceServicer):
+    stutter = None
+
+    async def ProcessPayment(self, request, context):
+        self.stutter = self.stutter or asyncio.create_task(stand_still())
+        return payment_pb2.PaymentResponse()
+
+async def stand_still():
+    while True:
+        await asyncio.sleep(0.9)
+        time.sleep(0.1)
+"""
+
+
+def test_p99_shows_a_servicer_that_blocks_its_event_loop_in_the_open_loop_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stuttering.py").write_text(STUTTERING, encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with own_server(servicers=["stuttering:Stuttering"]) as server:
+        opened = run(server.target, concurrency=None, rate=100.0).latency_ms()["p99"]
+        closed = run(server.target, concurrency=1).latency_ms()["p99"]
+    assert opened is not None
+    assert closed is not None
+    assert closed < LONG_MS / 2 < opened
 
 
 def test_errors_count_by_status_and_have_no_latency() -> None:

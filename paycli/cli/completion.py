@@ -50,8 +50,8 @@ def fixtures(incomplete: str) -> list[str]:
     return ["settle", *_harmless(sorted(map(str, Path().glob(f"{incomplete}*"))))]
 
 
-def suites() -> list[str]:
-    """Those of the project, and other files here."""
+def suites(context: typer.Context) -> list[str]:
+    """Those of the project, other files here, and in their place the words that are commands."""
     from paycli.errors import InputError
     from paycli.scenarios.locate import suite_names, suite_paths
 
@@ -59,7 +59,8 @@ def suites() -> list[str]:
         found = suite_paths()
     except InputError:
         found = []
-    return _harmless(map(str, [*suite_names(), *found, *sorted(Path().glob("*.yaml"))]))
+    commands = () if context.args or context.params.get("suites") else ("import", "record")
+    return _harmless(map(str, [*commands, *suite_names(), *found, *sorted(Path().glob("*.yaml"))]))
 
 
 def tags(context: typer.Context) -> list[str]:

@@ -80,6 +80,8 @@ def test_the_service_may_be_named_anywhere(server: Server, tmp_path: Path) -> No
         ),
         ("convert payment.", {"payment.PaymentRequest", "payment.PaymentResponse"}),
         ("smoke mine", {"mine.yaml"}),
+        ("smoke ", {"import", "record", "mine.yaml"}),
+        ("smoke record --desc", {"--descriptor-set"}),
         ("smoke mine.yaml -k ", {"quick", "slow"}),
         ("payments get --config p.yaml --profile ", {"here", "there"}),
         ("payments list --state cap", {"captured"}),
@@ -114,6 +116,10 @@ def test_what_goes_wrong_is_nobodys_business(tmp_path: Path, line: str) -> None:
     (tmp_path / "p.yaml").write_text("nonsense: [")
     assert offered(line.format(free=free_port()), tmp_path) == []
     assert [each.name for each in tmp_path.iterdir()] == ["p.yaml"]
+
+
+def test_commands_are_offered_in_the_place_of_a_suite_alone(tmp_path: Path) -> None:
+    assert not {"import", "record"} & set(offered("smoke money ", tmp_path))
 
 
 def test_a_server_that_hangs_is_left_alone(server: Server, tmp_path: Path) -> None:

@@ -202,7 +202,7 @@ def test_what_no_suite_can_make_again_is_named(server: Server, tmp_path: Path) -
         old = Client(grpc.insecure_channel(server.target)).call("CreatePayment", creation())
         client.call("GetPayment", pb.GetPaymentRequest(name=old.name))
         client.call("CreatePayment", creation())
-        events = client.payments.WatchEvents(pb.WatchEventsRequest(), timeout=30)
+        events = client.payments.WatchEvents(pb.WatchEventsRequest(payment=old.name), timeout=30)
         next(iter(events))
         events.cancel()
         raw: Any = channel.unary_unary
@@ -227,7 +227,7 @@ def test_what_no_suite_can_make_again_is_named(server: Server, tmp_path: Path) -
     assert sorted(said) == sorted(
         [
             f"{payments}/GetPayment: its name is of no call before it",
-            f"{payments}/WatchEvents: it is a stream",
+            f"{payments}/WatchEvents: its payment is of no call before it",
             "acme.Foo/Bar: no suite can call it: nobody tells what its messages are",
             *["payment.PaymentService/ProcessPayment: its request is no payment.PaymentRequest"]
             * 2,
@@ -320,6 +320,86 @@ def test_calls_of_other_services(project: Path, tmp_path: Path) -> None:
         2,
         True,
     )
+
+
+STREAMS = """
+from servicer import Sync
+from every_pb2 import Told
+
+class Streams(Sync):
+    def Many(self, request, context):
+        if request.text != "long":
+            yield from super().Many(request, context)
+            return
+        for number in range(150):
+            yield Told(text=f"no. {number}")
+"""
+
+
+def test_streams_become_steps(project: Path, tmp_path: Path) -> None:
+    (project / "streams.py").write_text(STREAMS)
+    texts = [b"\x0a\x01" + each for each in (b"a", b"b")]
+    with ready(project, "every.Every ready!", "serve", "streams:Streams") as (_, target):
+        with recorded(tmp_path, target) as (channel, _):
+            many: Any = channel.unary_stream("/every.Every/Many")
+            total: Any = channel.stream_unary("/every.Every/Sum")
+            talk: Any = channel.stream_stream("/every.Every/Talk")
+            assert total(iter(texts), timeout=30)
+            assert len(list(talk(iter(texts), timeout=30))) == 2
+            assert len(list(talk(iter(()), timeout=30))) == 0
+            assert len(list(many(b"\x0a\x01x", timeout=30))) == 3
+            assert len(list(many(b"\x0a\x04long", timeout=30))) == 150
+            slow = many(b"\x0a\x04slow", timeout=30)
+            next(slow)
+            slow.cancel()
+            with suppress(grpc.RpcError):
+                list(many(b"\x0a\x05abort", timeout=30))
+        written = (tmp_path / "suite.yaml").read_text()
+        code, said = replayed(tmp_path, target)
+        assert code == 0, said + written
+    for each in (
+        'requests: [{text: a}, {text: b}]\n    expect: {text: "a+b"}',
+        "b}]\n    expect_stream: {count: 2, messages: [{text: A}, {text: B}]}",
+        "requests: []\n    expect_stream: {count: 0}",
+        "expect_stream: {count: 3, messages: [{text: x0}, {text: x1}, {text: x2}]}",
+        "request: {text: abort}\n    expect_error: {code: ABORTED}",
+        "  # cut: of 150 messages the first 100 are here\n  - name: Many 2\n",
+        "expect_stream: {count: 1, messages: [{text: slow0}], then: cancel}",
+    ):
+        assert each in written, written
+    assert ("no. 99" in written, "no. 100" in written) == (True, False)
+
+
+def test_events_are_those_of_the_run(start_server: StartServer, tmp_path: Path) -> None:
+    server, fresh = start_server(), start_server(store=tmp_path / "fresh.db")
+    Client(grpc.insecure_channel(server.target)).call("CreatePayment", creation("7"))
+    with recorded(tmp_path, server.target) as (channel, end):
+        client = Client(channel)
+        secret = creation("20", order_id="order-17", customer_id=f"card {SECRETS[1]}")
+        paid = client.call("CreatePayment", secret)
+        last = watched(client, 1, payment=paid.name)
+        client.call("CreatePayment", creation("3", order_id="order-18"))
+        watched(client, 1, after_sequence=last.sequence)
+        watched(client, 3)
+        watched(client, 1, after_sequence=1)
+    written = (tmp_path / "suite.yaml").read_text()
+    assert end["code"] == 0, end
+    assert SECRETS[1] not in written
+    assert 'payment: "${payment}"' in written
+    assert 'after_sequence: "${sequence}"' in written
+    assert "WatchEvents: its after_sequence is of no call before it" in written
+    assert "messages:\n" in written
+    for target in (server.target, server.target, fresh.target):
+        code, said = replayed(tmp_path, target, CUSTOMER_ID="ada")
+        assert code == 0, said + written
+
+
+def watched(client: Client, count: int, **asked: Any) -> Any:
+    """The last of so many events, after which the stream is cancelled."""
+    events = client.payments.WatchEvents(pb.WatchEventsRequest(**asked), timeout=30)
+    last = [next(events) for _ in range(count)][-1]
+    events.cancel()
+    return last
 
 
 def test_a_target_that_tells_nothing_is_recorded_by_protos(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from paycli.cli.schemas import local_schema
 from paycli.errors import DocumentError
 from paycli.scenarios.contracts import Contracts
 from paycli.scenarios.recording.grpcurl import read_grpcurl
@@ -36,7 +37,7 @@ def read_one(text: str) -> Seen:
 def test_whatever_is_quoted_is_read_as_it_was(order: str, user: str, blank: str) -> None:
     data = {name: value for name, value in (("order_id", order), ("user_id", user)) if value}
     words = ["grpcurl", "-plaintext", "-d", json.dumps(data, ensure_ascii=False), *PAY.split()]
-    assert read_one(blank.join(map(shlex.quote, words))).request == data
+    assert read_one(blank.join(map(shlex.quote, words))).requests == [data]
 
 
 @given(TEXTS, TEXTS, st.floats(allow_nan=False, allow_infinity=False))
@@ -69,10 +70,23 @@ EOM
     """
     one = read_one(lines)
     assert one.method.name == "ProcessPayment"
-    assert one.request == {"order_id": "A-1", "amount": 5.0}
+    assert one.requests == [{"order_id": "A-1", "amount": 5.0}]
     assert list(one.metadata) == [("x-shop", "berlin"), ("authorization", "Bearer ab")]
     assert one.within_ms == 2500
-    assert read_one(f"grpcurl -d @ {PAY} <<<'{{\"amount\": 5}}'").request == {"amount": 5.0}
+    assert read_one(f"grpcurl -d @ {PAY} <<<'{{\"amount\": 5}}'").requests == [{"amount": 5.0}]
+
+
+def test_documents_are_the_requests_of_a_stream(tmp_path: Path) -> None:
+    (tmp_path / "a.proto").write_text(
+        'syntax = "proto3"; package a; message M { string x = 1; }\n'
+        "service B { rpc C(stream M) returns (stream M); }"
+    )
+    contracts = Contracts(local_schema([tmp_path], None))
+    lines = """grpcurl -d '{"x": "1"} {"x": "2"}' localhost:1 a.B/C\ngrpcurl localhost:1 a.B/C"""
+    entries, _ = read_grpcurl(lines, "lines", contracts)
+    text = suite_text(make_suite(entries, 0), "here")
+    assert 'requests: [{x: "1"}, {x: "2"}]\n' in text
+    assert text.endswith("requests: []\n")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_texts_of_any_kind_hold(
     response = {"name": NAME, "decline_reason": reason, **request}
     assume("${" not in customer + order)
     assume(not order or order not in reason + customer)  # what stands again is meant again
-    suite, _ = suite_of(tmp_path_factory.getbasetemp(), Seen(CREATE, (), request, response))
+    suite, _ = suite_of(tmp_path_factory.getbasetemp(), Seen(CREATE, (), [request], [response]))
     (step,) = suite.steps
     sent: Any = step
     assert not unmet(step, response | dict(sent.requests[0]))
@@ -62,7 +62,7 @@ def test_texts_of_any_kind_hold(
 
 def test_what_stands_in_quotes_and_comments_cannot_become_yaml(tmp_path: Path) -> None:
     odd = "a\"b\\ \u0085\u2028\ufeff\x00\t#: {[&*!|>'%@`\r\n- x: y"
-    suite, text = suite_of(tmp_path, Seen(CREATE, (("x-a", "b: {c"),), {"customer_id": odd}))
+    suite, text = suite_of(tmp_path, Seen(CREATE, (("x-a", "b: {c"),), [{"customer_id": odd}]))
     (step,) = suite.steps
     sent: Any = step
     assert sent.requests[0] == {"customer_id": odd}
@@ -110,7 +110,7 @@ def test_the_stem_of_a_key() -> None:
 def test_long_texts_take_no_time(tmp_path: Path, part: str) -> None:
     text = part * (60_000 // len(part)) + "!"
     request = {"customer_id": text, "order_id": f"o{text}"}
-    suite, _ = suite_of(tmp_path, Seen(CREATE, (), request, {"name": text, "order_id": text}))
+    suite, _ = suite_of(tmp_path, Seen(CREATE, (), [request], [{"name": text, "order_id": text}]))
     assert len(suite.steps) == 1
 
 
@@ -119,8 +119,8 @@ def test_a_long_recording_takes_no_time(tmp_path: Path) -> None:
         Seen(
             CREATE,
             (),
-            {"order_id": f"order-{n:032x}", "customer_id": f"c-{n % 7}"},
-            {"name": f"payments/pay_{n:032x}", "order_id": f"order-{n:032x}"},
+            [{"order_id": f"order-{n:032x}", "customer_id": f"c-{n % 7}"}],
+            [{"name": f"payments/pay_{n:032x}", "order_id": f"order-{n:032x}"}],
         )
         for n in range(10_000)
     ]
@@ -147,7 +147,7 @@ def test_secrets_of_any_type_are_masked(tmp_path: Path) -> None:
         "card_number": {"a": "inside"},
         "page_token": "next",
     }
-    made = make_suite([Seen(schema.method("a.B/C"), (), data, data)], 1.8e9)
+    made = make_suite([Seen(schema.method("a.B/C"), (), [data], [data])], 1.8e9)
     text = suite_text(made, "")
     assert made.count == 1
     secrets = ("4111", "hunter", "1234", "987", "3782", "k3y", "c2V", "inside")

@@ -39,14 +39,16 @@ class Answered:
         response: Data,
         kind: Descriptor,
         known: Known,
-        save: Save,
+        save: Save | None,
         now_s: float,
         *,
         is_about_this_run: bool,
     ) -> None:
-        """Lists of a response that is about more than this run have other items in another one."""
+        """Lists of a response that is about more than this run have other items in another one.
+
+        Without `save` later steps cannot have anything of it, as of a message that others follow.
+        """
         self._known = known
-        self._save = save
         self._now_s = now_s
         self._is_ours = is_about_this_run
         self._brought: dict[str, str] = {}  # path by value
@@ -54,7 +56,9 @@ class Answered:
         self._refers = 0
         self.is_whole = is_about_this_run
         """Whether it says all that was set, and what was not will not be."""
-        self.expect: Data = self._message(response, kind, "")
+        self.expect: Data = self._message(response, kind, None if save is None else "")
+        if save is None:
+            return
         for value, path in self._brought.items():
             # Where somebody else's list goes on is not about this run either.
             is_new = is_about_this_run or not forms.is_page_token(path.rpartition(".")[2])

@@ -36,6 +36,7 @@ _PARTY: Final = re.compile("(^|_)(customer|user|merchant|account|shop|tenant|cli
 _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transaction)$")
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
 _COUNTED: Final = re.compile("(^|_)(id|sequence|seq)$")
+_AFTER: Final = re.compile("^(after|since|from|start)_(.*_)?(sequence|seq)$")
 _ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
 
 ANY: Final = ".+"
@@ -55,6 +56,11 @@ def is_handle(field: str) -> bool:
 def is_page_token(field: str) -> bool:
     """Whether the field of a response says where to go on."""
     return _GO_ON.search(_snake(field)) is not None
+
+
+def goes_on_after(field: str) -> bool:
+    """Whether the field of a request says after which message of an earlier stream to begin."""
+    return _AFTER.search(_snake(field)) is not None
 
 
 def is_new_by_name(field: str) -> bool:

@@ -174,21 +174,23 @@ def _call(found: _Line, symbol: str, contracts: Contracts) -> Seen | LeftOut:
     path = f"{service}/{method}"
     try:
         known = method_of(path, contracts)
-        return Seen(known, found.headers, _request(found, known), within_ms=found.within_ms)
+        return Seen(known, found.headers, _requests(found, known), within_ms=found.within_ms)
     except Unfit as unfit:
         return LeftOut(path, str(unfit))
 
 
-def _request(found: _Line, method: MethodDescriptor) -> Data:
+def _requests(found: _Line, method: MethodDescriptor) -> list[Data]:
     name = f"{found.name}:{found.line}: -d"
+    if method.client_streaming and not found.data:
+        return []
     try:
         documents = documents_of(found.data or "{}", name)
-        if len(documents) != 1:
+        if len(documents) != 1 and not method.client_streaming:
             raise found.error(f"-d has {len(documents)} documents; a request is one.")
         kind = method.input_type
-        message = message_of(kind, documents[0], kind.file.pool, name)
+        messages = [message_of(kind, each, kind.file.pool, name) for each in documents]
     except DocumentError:
         raise
     except InputError as problem:
         raise found.error(str(problem)) from problem
-    return data_of(kind, message.SerializeToString(), "request")
+    return [data_of(kind, each.SerializeToString(), "request") for each in messages]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paycli.placeholders import UUID
-from paycli.scenarios.recording.forms import has_id, is_handle, is_key, stem
+from paycli.scenarios.recording.forms import goes_on_after, has_id, is_handle, is_key, stem
 
 _TAKEN: Final = ("n", "uuid", "steps", "env")  # by placeholders
 _PIECES: Final = re.compile("[0-9A-Za-z]+|[^0-9A-Za-z]")
@@ -90,7 +90,9 @@ class Known:
     def source(self, text: str, of: str) -> Source | None:
         """What the whole text of a field comes from, if that is known."""
         source = self._sources.get(text)
-        is_meant = source is not None and (source.is_telling or is_key(of) or is_handle(of))
+        is_meant = source is not None and (
+            source.is_telling or is_key(of) or is_handle(of) or goes_on_after(of)
+        )
         return source if is_meant else None
 
     def is_brought(self, value: str) -> bool:

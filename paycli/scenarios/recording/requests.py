@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from paycli.scenarios.recording.forms import has_card, has_id, is_card, is_handle, is_key, only_asks
+from paycli.scenarios.recording.forms import (
+    goes_on_after,
+    has_card,
+    has_id,
+    is_card,
+    is_handle,
+    is_key,
+    only_asks,
+)
 from paycli.scenarios.recording.known import Known, Source
 from paycli.scenarios.recording.seen import Data, Seen
 from paycli.scenarios.secret_names import is_secret
@@ -37,7 +45,7 @@ class Unsayable(Exception):
     """Why a request cannot stand in a suite."""
 
 
-def texts(data: Data) -> Iterator[tuple[str, str, bool]]:
+def texts(data: Data | Sequence[Data]) -> Iterator[tuple[str, str, bool]]:
     """All texts and whole numbers within, each with its field, and whether that is a secret's."""
     yield from _texts(data, "", within=False)
 
@@ -55,12 +63,12 @@ def _texts(value: Any, of: str, *, within: bool) -> Iterator[tuple[str, str, boo
 
 def look_through(seen: Seen, known: Known) -> None:
     """Learn which values are secret, and which are keys."""
-    for value, _, hides in (*texts(seen.request), *texts(seen.response or {})):
+    for value, _, hides in (*texts(seen.requests), *texts(seen.responses or ())):
         if value and (hides or has_card(value)):
             known.secrets.add(value)
     # Under the key of a call that was wrong nothing is known, and the key may be what was wrong.
     is_wrong = seen.error is not None and seen.error[0] == "INVALID_ARGUMENT"
-    for value, of, hides in () if is_wrong else texts(seen.request):
+    for value, of, hides in () if is_wrong else texts(seen.requests):
         if value and not hides and is_key(of) and not only_asks(seen.method.name):
             known.keys.add(value)
     for key, sent in seen.metadata:
@@ -71,13 +79,14 @@ def look_through(seen: Seen, known: Known) -> None:
 
 
 class Sent:
-    """The request and metadata of a call as a suite writes them. Raises Unsayable."""
+    """The requests and metadata of a call as a suite writes them. Raises Unsayable."""
 
     def __init__(self, seen: Seen, known: Known) -> None:
         self._known = known
         self._seen = seen
         self.is_about_this_run = False
-        self.request = self._message(seen.request, seen.method.input_type, hides=False)
+        kind = seen.method.input_type
+        self.requests = [self._message(each, kind, hides=False) for each in seen.requests]
         self.metadata = dict(self._metadata())
 
     def _message(self, data: Data, kind: Descriptor, *, hides: bool) -> Data:
@@ -149,7 +158,8 @@ class Sent:
             return part.refer()
         if "${" in part:
             raise Unsayable("its request has a '${', which suites fill in")
-        if self._seen.response is not None and is_handle(of) and has_id(part):
+        is_of_another = (is_handle(of) and has_id(part)) or goes_on_after(of)
+        if self._seen.responses is not None and is_of_another:
             raise Unsayable(f"its {of} is of no call before it")
         self._known.written.add(part)
         return part

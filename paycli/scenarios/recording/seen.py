@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
 from google.protobuf import json_format, message_factory
@@ -23,18 +23,32 @@ Metadata = Sequence[tuple[str, str | bytes]]
 _OF_GRPC: Final = "/grpc."  # whoever asks whether a server lives, or what it offers, tests nothing
 _MESSAGE_BYTES_MAX: Final = 65_536  # nobody reads a suite with more
 _CALLS_MAX: Final = 10_000
+# How a stream ends whose caller has what it wants; what a server says with these it says rarely.
+_LEFT: Final = (grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED)
 _DEPTH_MAX: Final = 24  # of what YAML takes, some is the suite's own
+
+
+class Passed(Protocol):
+    """Messages of a call, one way: how many there were, and the first of them."""
+
+    count: int
+    kept: list[bytes]
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A call: what was sent, and what came of it, a response or an error; neither if nobody looked."""
+    """A call: what was sent, and what came of it: responses, an error; None of both if nobody looked.
+
+    `responses` are the first ones of `count`, so that a long stream takes no room.
+    """
 
     method: MethodDescriptor
     metadata: Metadata
-    request: Data
-    response: Data | None = None
+    requests: Sequence[Data]
+    responses: Sequence[Data] | None = None
     error: tuple[str, str] | None = None  # code and reason; the reason may be ""
+    count: int = 1
+    is_cancelled: bool = False  # by its caller, after `count` responses
     within_ms: float | None = None
     began: float = 0.0
     ended: float = 0.0
@@ -69,8 +83,8 @@ class Tape:
         self,
         path: str,
         metadata: Metadata,
-        requests: Sequence[bytes],
-        responses: Sequence[bytes],
+        requests: Passed,
+        responses: Passed,
         code: grpc.StatusCode,
         trailing: Metadata,
         began: float,
@@ -84,11 +98,17 @@ class Tape:
             return
         try:
             method = method_of(path, self._contracts)
-            request = _request(method, requests)
-            response, error = _end(method, responses, code, trailing)
+            sent_data = _requests(method, requests)
+            answered, error = _end(method, responses, code, trailing)
+            is_cancelled = code in _LEFT and error is None
             sent = [(key, value) for key, value in metadata if key not in self._own]
-            seen = Seen(method, sent, request, response, error, began=began, ended=ended)
-            self.entries.append(seen)
+            self.entries.append(
+                Seen(
+                    *(method, sent, sent_data, answered, error, responses.count, is_cancelled),
+                    began=began,
+                    ended=ended,
+                )
+            )
             self.steps += 1
         except Unfit as unfit:
             self.entries.append(LeftOut(path, str(unfit)))
@@ -102,28 +122,28 @@ def method_of(path: str, contracts: Contracts) -> MethodDescriptor:
         raise Unfit("no suite can call it: nobody tells what its messages are") from problem
     except PaycliError as problem:  # of a server that tells half of it
         raise Unfit(f"no suite can call it: {problem}") from problem
-    # Suites know streams; what came of one would become 'requests' and 'expect_stream'.
-    if method.client_streaming or method.server_streaming:
-        raise Unfit("it is a stream")
     return method
 
 
-def _request(method: MethodDescriptor, requests: Sequence[bytes]) -> Data:
-    if len(requests) != 1:
-        raise Unfit(f"it was sent {len(requests) or 'no'} requests")
-    return data_of(method.input_type, requests[0], "request")
+def _requests(method: MethodDescriptor, requests: Passed) -> list[Data]:
+    """All of them: without the last ones it would be another call."""
+    is_whole = len(requests.kept) == requests.count
+    if not is_whole or (requests.count != 1 and not method.client_streaming):
+        raise Unfit(f"it was sent {requests.count or 'no'} requests")
+    return [data_of(method.input_type, each, "request") for each in requests.kept]
 
 
 def _end(
     method: MethodDescriptor,
-    responses: Sequence[bytes],
+    responses: Passed,
     code: grpc.StatusCode,
     trailing: Metadata,
-) -> tuple[Data | None, tuple[str, str] | None]:
-    if code is grpc.StatusCode.OK:
-        if len(responses) != 1:
-            raise Unfit(f"it was answered with {len(responses) or 'no'} responses")
-        return data_of(method.output_type, responses[0], "response"), None
+) -> tuple[list[Data] | None, tuple[str, str] | None]:
+    is_left = method.server_streaming and code in _LEFT and responses.count > 0
+    if code is grpc.StatusCode.OK or is_left:
+        if responses.count != 1 and not method.server_streaming:
+            raise Unfit(f"it was answered with {responses.count or 'no'} responses")
+        return [data_of(method.output_type, each, "response") for each in responses.kept], None
     info = info_in(code, trailing)
     if info is None and code in NO_ANSWER:
         raise Unfit(f"it ended with {code.name}, which another time it may not")

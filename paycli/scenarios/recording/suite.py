@@ -14,9 +14,9 @@ from paycli.scenarios.recording.answers import Answered
 from paycli.scenarios.recording.known import Known, is_telling
 from paycli.scenarios.recording.requests import Sent, Unsayable, look_through, texts
 from paycli.scenarios.recording.seen import Data, LeftOut, Seen
+from paycli.scenarios.recording.streams import expect_stream, save_field
 
 _AT_ONCE_MAX = 1000  # calls that may have been under way
-_NAMELESS = ("id", "name")  # what such a field holds is told by its message
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,16 @@ def _clear(number: int, call: Seen | LeftOut, entries: Sequence[Seen | LeftOut])
     """The call; but left out, if it was refused for one that was under way, and answered later."""
     if isinstance(call, LeftOut) or call.error is None:
         return call
-    about = {text for text, _, _ in texts(call.request) if is_telling(text)}
+    about = {text for text, _, _ in texts(call.requests) if is_telling(text)}
     for other in entries[number + 1 : number + 1 + _AT_ONCE_MAX]:
-        if isinstance(other, LeftOut) or other.response is None or other.began >= call.ended:
+        if (
+            isinstance(other, LeftOut)
+            or other.error
+            or not other.responses
+            or other.began >= call.ended
+        ):
             continue
-        if about & {text for text, _, _ in texts(other.request)}:
+        if about & {text for text, _, _ in texts(other.requests)}:
             return LeftOut(path_of(call.method), "it was refused while another call was under way")
     return call
 
@@ -79,42 +84,45 @@ def _without_unused(steps: list[Data | LeftOut], known: Known) -> Made:
 
 
 def _step(seen: Seen, known: Known, counts: Counter[str], now_s: float) -> Data | LeftOut:
-    try:
-        sent = Sent(seen, known)
-    except Unsayable as unsayable:
-        return LeftOut(path_of(seen.method), str(unsayable))
     counts[seen.method.name] += 1
+    try:
+        return _said(seen, known, counts[seen.method.name], now_s)
+    except Unsayable as unsayable:
+        counts[seen.method.name] -= 1
+        return LeftOut(path_of(seen.method), str(unsayable))
+
+
+def _said(seen: Seen, known: Known, number: int, now_s: float) -> Data:
+    """The step; `number` is which one of its method it is. Raises Unsayable."""
+    sent = Sent(seen, known)
     step: Data = {
-        "name": f"{seen.method.name} {counts[seen.method.name]}",
+        "name": f"{seen.method.name} {number}",
         "call": path_of(seen.method),
     }
-    for key, value in (("request", sent.request), ("metadata", sent.metadata)):
-        if value:
-            step[key] = value
+    if seen.method.client_streaming:
+        step["requests"] = sent.requests
+    elif sent.requests[0]:
+        step["request"] = sent.requests[0]
+    if sent.metadata:
+        step["metadata"] = sent.metadata
     if seen.error is not None:
         code, reason = seen.error
         step["expect_error"] = {"code": code, **({"reason": reason} if reason else {})}
-    elif seen.response is not None:
-        kind = seen.method.output_type
-        answered = Answered(
-            seen.response,
-            kind,
-            known,
-            partial(_save, step, known, kind.name),
-            now_s,
-            is_about_this_run=sent.is_about_this_run,
-        )
-        if answered.expect:
-            step["expect_exactly" if answered.is_whole else "expect"] = answered.expect
+    else:
+        _expect(step, seen, known, now_s, is_about_this_run=sent.is_about_this_run)
     if seen.within_ms is not None:
         step["within_ms"] = seen.within_ms
     return step
 
 
-def _save(step: Data, known: Known, kind: str, path: str) -> str:
-    """Let a step save a field of its response; what stands for it later."""
-    field = path.rpartition(".")[2]
-    message = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
-    name = known.name(message if field in _NAMELESS else field)
-    step.setdefault("save", {})[name] = path
-    return f"${{{name}}}"
+def _expect(step: Data, seen: Seen, known: Known, now_s: float, *, is_about_this_run: bool) -> None:
+    """Add to a step what must come, unless it is an error. Raises Unsayable."""
+    if seen.responses is not None and seen.method.server_streaming:
+        expect_stream(step, seen, known, now_s, is_about_this_run=is_about_this_run)
+        return
+    kind = seen.method.output_type
+    save = partial(save_field, step, known, kind.name)
+    for each in seen.responses or ():
+        answered = Answered(each, kind, known, save, now_s, is_about_this_run=is_about_this_run)
+        if answered.expect:
+            step["expect_exactly" if answered.is_whole else "expect"] = answered.expect

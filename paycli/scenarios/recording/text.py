@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from paycli.scenarios.recording.seen import LeftOut
+from paycli.scenarios.recording.streams import COMMENT
 from paycli.scenarios.recording.suite import Made
 
 _WIDTH: Final = 100
@@ -28,7 +29,10 @@ def suite_text(made: Made, origin: str) -> str:
                 f"  # not recorded: {_comment(each.path.lstrip('/'))}: {_comment(each.why)}"
             )
             continue
-        block = [line for key, value in each.items() for line in _entry(key, value, "    ")]
+        if COMMENT in each:
+            lines.append(f"  # {_comment(each[COMMENT])}")
+        said = ((key, value) for key, value in each.items() if key != COMMENT)
+        block = [line for key, value in said for line in _entry(key, value, "    ")]
         lines += [f"  - {block[0].lstrip()}", *block[1:]]
     return "\n".join(lines) + "\n"
 

@@ -5,10 +5,13 @@ Every payment that was acknowledged is there exactly once, with the id that was 
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +27,7 @@ from tests import patroni, postgres
 from tests.processes import ready
 
 CLIENTS: Final = 8
+STALL_S: Final = 0.3
 READY: Final = "Payment Processing Service ready!"
 RETRIED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -116,17 +120,36 @@ class Health:
             pass
 
 
-def writable_after(cluster: patroni.Cluster, moment: float) -> float:
-    """Patroni's own share: seconds until a plain client has written something."""
-    while True:
-        try:
-            postgres.sql(
-                _writable(cluster),
-                "SELECT pg_logical_emit_message(true, 'a plain client', '')",
-            )
-            return time.monotonic() - moment
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-            time.sleep(0.02)
+class PlainWriter:
+    """Writes as fast as the cluster lets it, one message after another: Patroni's own share."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stop = threading.Event()
+        self._times: list[float] = []
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._write()))
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join(60)
+
+    def held_up_until(self, moment: float, end: float) -> float:
+        """When the last stall between these moments was over."""
+        times = [each for each in self._times if each > moment - 1]
+        stalls = [after for before, after in pairwise(times) if after - before > STALL_S]
+        return max((each for each in stalls if each <= end + STALL_S), default=moment)
+
+    async def _write(self) -> None:
+        while not self._stop.is_set():
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                connection = await asyncpg.connect(self._url, timeout=2)
+                while not self._stop.is_set():
+                    await connection.execute("SELECT pg_logical_emit_message(true, 'plain', '')")
+                    self._times.append(time.monotonic())
+                    await asyncio.sleep(0.01)
+                connection.terminate()
+            await asyncio.sleep(0.02)
 
 
 Fault = Callable[[patroni.Node], None]
@@ -138,17 +161,20 @@ def fail_over(
     """Let the faults come one after another, under load; then look at what is there."""
     arguments = ("serve", "--workers", "2", "--store", cluster.url)
     with ready(folder, READY, *arguments) as (_, target):
-        clients, health = Clients(target), Health(target)
+        clients, health, plain = Clients(target), Health(target), PlainWriter(_writable(cluster))
         try:
             for fault in faults:
                 time.sleep(2)
                 node = cluster.wait_until_whole()
-                moment = time.monotonic()
                 fault(node)
-                share = writable_after(cluster, moment)
-                first = clients.answered_after(moment + share)
+                moment = time.monotonic()
+                time.sleep(0.5)  # what was on its way
+                first = clients.answered_after(moment + 0.5) + moment + 0.5
+                time.sleep(1)
+                until = plain.held_up_until(moment, first)
                 said(
-                    f"{fault.__name__}: written to after {share:.1f} s, a payment {first:.2f} s later"
+                    f"{fault.__name__}: the cluster takes writes after {until - moment:.1f} s, a "
+                    f"payment is acknowledged {first - until:+.2f} s later"
                 )
                 if fault is patroni.Node.kill:
                     node.start()
@@ -156,6 +182,7 @@ def fail_over(
         finally:
             clients.stop()
             health.stop()
+            plain.stop()
         said(f"{len(clients.told):,} acknowledged, {len(clients.errors):,} calls ended otherwise")
         rows = postgres.sql(_writable(cluster), "SELECT order_id, payment_id FROM paycli.payment")
         kept = {str(order_id): str(payment_id) for order_id, payment_id in rows}

@@ -73,7 +73,10 @@ class Node:
         """Patroni, which starts the rest."""
         with (self.folder / "log").open("ab") as log:
             self._patroni = subprocess.Popen(
-                [_python(), "-m", "patroni", self.folder / "patroni.yaml"],
+                [
+                    *postgres.dying_with_us("TERM"),
+                    *(_python(), "-m", "patroni", self.folder / "patroni.yaml"),
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -68,6 +68,12 @@ def run(program: str, *words: str, env: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
+def dying_with_us(signal_name: str) -> list[str]:
+    """Words before a command that let it hear of our end, where the system can tell."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", signal_name] if setpriv is not None else []
+
+
 def free_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as listening:
         port: int = listening.getsockname()[1]
@@ -96,7 +102,7 @@ class Postgres:
         words = [f"-c{name}={value}" for name, value in self._settings(settings).items()]
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [binaries() / "postgres", "-D", self.data, *words],
+                [*dying_with_us("INT"), binaries() / "postgres", "-D", self.data, *words],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -29,7 +29,12 @@ from tests.processes import ready
 CLIENTS: Final = 8
 STALL_S: Final = 0.3
 READY: Final = "Payment Processing Service ready!"
-RETRIED: Final = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
+# The last of them when a commit was cut off: the same key tells what became of it.
+RETRIED: Final = (
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.RESOURCE_EXHAUSTED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+)
 
 
 @pytest.fixture
@@ -144,11 +149,15 @@ class PlainWriter:
         while not self._stop.is_set():
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 connection = await asyncpg.connect(self._url, timeout=2)
-                while not self._stop.is_set():
-                    await connection.execute("SELECT pg_logical_emit_message(true, 'plain', '')")
-                    self._times.append(time.monotonic())
-                    await asyncio.sleep(0.01)
-                connection.terminate()
+                try:
+                    while not self._stop.is_set():
+                        await connection.execute(
+                            "SELECT pg_logical_emit_message(true, 'plain', '')"
+                        )
+                        self._times.append(time.monotonic())
+                        await asyncio.sleep(0.01)
+                finally:
+                    connection.terminate()
             await asyncio.sleep(0.02)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +24,6 @@ import asyncpg
 import yaml
 
 from tests import postgres
-from tests.processes import children_of
 
 NODES: Final = 3
 _START_S: Final = 60.0
@@ -88,10 +86,7 @@ class Node:
 
     def kill_postgres(self) -> None:
         """The postmaster and all its children; Patroni goes on."""
-        postmaster = self._postmaster()
-        for pid in (postmaster, *children_of(postmaster)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        postgres.kill_all(self._postmaster())
 
     def kill(self) -> None:
         """All of the node at once, as when its power goes."""

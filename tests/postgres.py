@@ -80,6 +80,15 @@ def free_port() -> int:
     return port
 
 
+def kill_all(pid: int) -> None:
+    """A postmaster and its children: each of them leads a group of its own."""
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGSTOP)  # it starts no more
+        for each in (*children_of(pid), pid):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGKILL)
+
+
 class Postgres:
     """One server with a data folder of its own; it ends with this process."""
 
@@ -126,18 +135,25 @@ class Postgres:
             self._process.send_signal(signal.SIGINT)
             self._process.wait(30)
 
+    def is_running(self) -> bool:
+        """Whether there is a process of it."""
+        return self._process is not None and self._process.poll() is None
+
     def kill(self) -> None:
         """The postmaster and all its children, without a word."""
         if self._process is not None and self._process.poll() is None:
-            self.signal(signal.SIGKILL)
+            kill_all(self._process.pid)
             self._process.wait(10)
 
-    def signal(self, number: signal.Signals) -> None:
-        """To the postmaster and to its children, each of which leads a session of its own."""
-        assert self._process is not None
-        for pid in (self._process.pid, *children_of(self._process.pid)):
-            with suppress(ProcessLookupError):
-                os.kill(pid, number)
+    def standby_in(self, folder: Path) -> Postgres:
+        """A copy that follows this server once it is started."""
+        standby = Postgres(folder, free_port())
+        run("pg_basebackup", "-d", self.url, "-D", str(standby.data), "-R", "-c", "fast")
+        return standby
+
+    def promote(self) -> None:
+        """Until a standby takes writes."""
+        run("pg_ctl", "promote", "-D", str(self.data), "-w")
 
     def _settings(self, more: Mapping[str, str]) -> dict[str, str]:
         return {
@@ -151,12 +167,21 @@ class Postgres:
 
 
 @contextmanager
-def new_postgres(**settings: str) -> Iterator[Postgres]:
-    """A server that is there until the block ends."""
+def new_folder() -> Iterator[Path]:
+    """One that whoever runs the servers may write to."""
     folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
     if USER is not None:
         shutil.chown(folder, USER)
     try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def new_postgres(**settings: str) -> Iterator[Postgres]:
+    """A server that is there until the block ends."""
+    with new_folder() as folder:
         server = Postgres(folder, free_port())
         server.make()
         server.start(**settings)
@@ -164,29 +189,6 @@ def new_postgres(**settings: str) -> Iterator[Postgres]:
             yield server
         finally:
             server.kill()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def new_standby(primary: Postgres) -> Iterator[Postgres]:
-    """One that follows the primary, which waits for it with each commit from then on."""
-    folder = Path(tempfile.mkdtemp(prefix="paycli-pg-"))
-    if USER is not None:
-        shutil.chown(folder, USER)
-    standby = Postgres(folder, free_port())
-    at = f"host=127.0.0.1 port={primary.port} user=postgres application_name=standby"
-    try:
-        run("pg_basebackup", "-d", at, "-D", str(standby.data), "-R", "-X", "stream", "-c", "fast")
-        standby.start()
-        sql(primary.url, "ALTER SYSTEM SET synchronous_standby_names = 'standby'")
-        sql(primary.url, "SELECT pg_reload_conf()")
-        while sql(primary.url, "SELECT sync_state FROM pg_stat_replication") != [("sync",)]:
-            time.sleep(0.05)
-        yield standby
-    finally:
-        standby.kill()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @cache

@@ -22,6 +22,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from paycli.generated import payment_pb2, payment_pb2_grpc
+from paycli.storage.postgres.pool import AWAY
 from paycli.storage.stores import migrate_store, verify_store
 from tests import patroni, postgres
 from tests.processes import ready
@@ -147,7 +148,7 @@ class PlainWriter:
 
     async def _write(self) -> None:
         while not self._stop.is_set():
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*AWAY, asyncpg.PostgresError):
                 connection = await asyncpg.connect(self._url, timeout=2)
                 try:
                     while not self._stop.is_set():

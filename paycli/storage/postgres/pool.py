@@ -6,7 +6,7 @@ import asyncio
 import logging
 import ssl
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
 import asyncpg
@@ -20,8 +20,6 @@ SCHEMA_VERSION: Final = len(migrations("postgres"))
 
 _CONNECT_S: Final = 3.0  # to one host; a node that is gone answers nothing at all
 _ANSWER_S: Final = 10.0
-_CONFIRM_S: Final = 10.0  # a standby may take longer, but callers must hear something
-_NEVER_S: Final = 1e6
 _OLDEST: Final = 140_000  # server_version_num
 
 _SETTINGS: Final = {
@@ -47,20 +45,18 @@ _FOR_CHECKS: Final = {
     "statement_timeout": "0",
     "lock_timeout": "4s",
 }
-# A primary that lets commits wait for nothing would lose what was acknowledged. And what an earlier
-# primary, or this one before it crashed, has committed without its standby is seen by us: the message
-# waits for the standby, and so for all before it.
-_BEGIN: Final = """
-SELECT set_config('synchronous_commit', 'on', false)
-WHERE current_setting('synchronous_commit') IN ('off', 'local');
-SELECT pg_logical_emit_message(true, 'paycli', '')
-WHERE current_setting('synchronous_standby_names') <> '';
-"""
-
-
-class Unconfirmed(Exception):
-    """What was committed may not be where it should be."""
-
+# A primary that lets commits wait for nothing would lose what was acknowledged.
+_WAIT_FOR_DISKS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') IN ('off', 'local')"
+)
+# Under synchronous replication a row can be seen that no standby has: the wait of its commit was cut
+# off, or the primary crashed while it waited. The commit of this note waits for the standby, and so for
+# all that stands before it.
+NOTE: Final = (
+    "SELECT pg_logical_emit_message(true, 'paycli', '') "
+    "WHERE current_setting('synchronous_standby_names') <> ''"
+)
 
 # What says that the database is away, not that something is wrong with what it was asked.
 AWAY: Final = (
@@ -75,7 +71,6 @@ AWAY: Final = (
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.InterfaceError,
     asyncpg.TargetServerAttributeNotMatched,
-    Unconfirmed,
 )
 
 _log = logging.getLogger(__name__)
@@ -85,20 +80,30 @@ class Address(Url):
     """A database that can be connected to."""
 
     async def connect(self, settings: dict[str, str] = _SETTINGS) -> asyncpg.Connection:
-        """A connection to the host that takes writes. Raises one of AWAY, or PostgresError."""
-        connection = await asyncpg.connect(
-            self.url,
-            timeout=_CONNECT_S,
-            command_timeout=_ANSWER_S if settings is _SETTINGS else None,
-            server_settings=settings,
-            target_session_attrs="read-write",
-        )
+        """A connection to the host that takes writes. Raises one of AWAY, or PostgresError.
+
+        All hosts are asked at once: one that is gone would be waited for before the next.
+        """
+        chosen: list[asyncpg.Connection] = []
+
+        async def ask(url: str) -> None:
+            chosen.append(await _connect(url, settings))
+            for each in asked:
+                if each is not asyncio.current_task():
+                    each.cancel()
+
+        asked = [asyncio.create_task(ask(url)) for url in self.each]
         try:
-            await confirmed(connection, _BEGIN)
-        except BaseException:
-            connection.terminate()
+            problems = await asyncio.gather(*asked, return_exceptions=True)
+        except asyncio.CancelledError:
+            for connection in chosen:
+                connection.terminate()
             raise
-        return connection
+        for connection in chosen[1:]:
+            connection.terminate()
+        if chosen:
+            return chosen[0]
+        raise max(filter(None, problems), key=_says)
 
     @asynccontextmanager
     async def checking(self) -> AsyncIterator[asyncpg.Connection]:
@@ -112,37 +117,26 @@ class Address(Url):
             connection.terminate()
 
 
-async def confirmed(connection: asyncpg.Connection, query: str) -> None:
-    """Carry out what commits, and wait until it is as durable as the database promises.
-
-    It is never cancelled: that would show others a commit which no standby has yet. Raises Unconfirmed,
-    one of the rest of AWAY, or PostgresError.
-    """
-    warnings: list[str] = []
-
-    def warned(_: object, message: asyncpg.PostgresLogMessage) -> None:
-        warnings.append(said(message))
-
-    connection.add_log_listener(warned)
-    committing = asyncio.ensure_future(connection.execute(query, timeout=_NEVER_S))
-    committing.add_done_callback(_seen)
+async def _connect(url: str, settings: dict[str, str]) -> asyncpg.Connection:
+    connection = await asyncpg.connect(
+        url,
+        timeout=_CONNECT_S,
+        command_timeout=_ANSWER_S if settings is _SETTINGS else None,
+        server_settings=settings,
+        target_session_attrs="read-write",
+    )
     try:
-        await asyncio.wait((committing,), timeout=_CONFIRM_S)
-    finally:
-        connection.remove_log_listener(warned)
-        if not committing.done():
-            connection.terminate()
-    if not committing.done():
-        raise Unconfirmed(f"the database confirmed nothing within {_CONFIRM_S:g} s")
-    committing.result()
-    if warnings:  # somebody has cancelled the wait for a standby
-        raise Unconfirmed(f"the database warned: {warnings[0]}")
+        await connection.execute(_WAIT_FOR_DISKS, timeout=_ANSWER_S)
+        await wait_for_standby(connection)
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
 
 
-def _seen(task: asyncio.Future[Any]) -> None:
-    """So that a failure which nobody waits for any more is not told as forgotten."""
-    if not task.cancelled():
-        task.exception()
+def _says(problem: BaseException) -> bool:
+    """Whether it is more than that there is nobody."""
+    return not isinstance(problem, OSError)
 
 
 class Pool:
@@ -196,6 +190,39 @@ class Pool:
             if not connection.is_closed():
                 return connection
         return await self._address.connect()
+
+
+async def wait_for_standby(connection: asyncpg.Connection) -> None:
+    """Return once the standby, if commits wait for one, has all that can be seen here.
+
+    Raises one of AWAY when it does not get it.
+    """
+    with warnings_of(connection) as warnings:
+        try:
+            await connection.execute(NOTE, timeout=_ANSWER_S)
+        except TimeoutError:
+            # A session that waits does not notice that nobody is there any more; one by one they would
+            # take all places. To cancel a note is no harm, and only who closes waits until it is.
+            with suppress(*AWAY):
+                await connection.close(timeout=_CONNECT_S)
+            raise
+    if warnings:
+        raise ConnectionError(f"it warned: {warnings[0]}")
+
+
+@contextmanager
+def warnings_of(connection: asyncpg.Connection) -> Iterator[list[str]]:
+    """What the database warns of; a commit that did not wait for its standby is confirmed with one."""
+    warnings: list[str] = []
+
+    def warned(_: object, message: asyncpg.PostgresLogMessage) -> None:
+        warnings.append(said(message))
+
+    connection.add_log_listener(warned)
+    try:
+        yield warnings
+    finally:
+        connection.remove_log_listener(warned)
 
 
 @contextmanager

@@ -15,8 +15,15 @@ class Url:
 
     def __init__(self, url: str) -> None:
         """Raises InputError."""
-        self.url = url
         self._parts = _split(url)
+
+    @property
+    def each(self) -> list[str]:
+        """The URL of each host alone."""
+        who, at, hosts = self._parts.netloc.rpartition("@")
+        return [
+            urlunsplit(self._parts._replace(netloc=who + at + host)) for host in hosts.split(",")
+        ]
 
     def __str__(self) -> str:
         """Without the password and without options, for people."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
@@ -15,14 +16,12 @@ from paycli.payments.payment import Entry, Payment
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 from paycli.storage.intents import IntentRow, intent_of, sealed_row_of
 from paycli.storage.postgres import reads
-from paycli.storage.postgres.pool import AWAY, Pool, confirmed, said
+from paycli.storage.postgres.pool import AWAY, NOTE, Pool, said, wait_for_standby, warnings_of
 from paycli.storage.rows import counters_of, sealed_entries
 from paycli.storage.schema import statement
 
 _TRIES: Final = 10
-_COMMIT_S: Final = (
-    10.0  # a standby that takes longer may yet confirm, but callers must hear something
-)
+_COMMIT_S: Final = 10.0  # a standby may take longer, but callers must hear something
 _NEVER_S: Final = 1e6
 
 # The mode of key_lock for who writes keys into entry alone, into intent alone, and into both
@@ -51,13 +50,6 @@ _FIND_BUSY: Final = (
 )
 _FIND_KEYS: Final = "SELECT request_key FROM entry WHERE request_key = ANY($1) LIMIT 1"
 _DELETE_INTENTS: Final = "DELETE FROM intent WHERE request_key = ANY($1)"
-# Under synchronous replication a row can be seen that no standby has: its own commit was cut off while
-# it waited. An answer that is only read must wait for the standby too, so something is written.
-_AS_DURABLE: Final = (
-    "SELECT pg_logical_emit_message(true, 'paycli', '') "
-    "WHERE current_setting('synchronous_standby_names') <> ''"
-)
-
 # Try again: nothing was written, and whoever was in the way has ended.
 _COLLISIONS: Final = (
     asyncpg.SerializationError,
@@ -94,17 +86,18 @@ class PostgresWriter:
         in the moment of the commit; CommitFailed when the tables are not as they should be.
         """
         try:
-            return await self._write(commands)
-        except CommitLost as lost:
-            if commands:
-                raise
-            raise CommitRefused(str(lost)) from lost
+            return await (self._write(commands) if commands else self._write_nothing())
         except _BROKEN as problem:
             raise CommitFailed(f"The store failed: {said(problem)}.") from problem
         except AWAY as problem:
             raise CommitRefused(f"The database is away: {said(problem)}.") from problem
         except asyncpg.PostgresError as problem:
             raise CommitRefused(f"The database refused: {said(problem)}.") from problem
+
+    async def _write_nothing(self) -> list[Outcome]:
+        async with self._pool.connection() as connection:
+            await wait_for_standby(connection)
+        return []
 
     async def _write(self, commands: Sequence[Command]) -> list[Outcome]:
         """When the database itself refuses something, each command is tried alone.
@@ -151,15 +144,12 @@ class PostgresWriter:
         """Load, apply, save; what was loaded is locked. None if another server wrote a key first."""
         # By key, as all writers do: who waits for a row never holds one that another waits for.
         await connection.execute(_BEGIN.format(mode=_mode(commands)))
-        if not commands:
-            await connection.execute(_AS_DURABLE)
-            return Batch()
         seqs = [seq for (seq,) in await connection.fetch(_RESERVE, len(commands))]
         batch = apply(commands, await self._load(connection, commands), seqs)
         if not await self._save(connection, batch):
             return None
         if not batch.entries and not batch.intents:
-            await connection.execute(_AS_DURABLE)
+            await connection.execute(NOTE)  # an answer that is only read is as durable as the first
         return batch
 
     async def _load(self, connection: asyncpg.Connection, commands: Sequence[Command]) -> Stored:
@@ -238,11 +228,27 @@ def _mode(commands: Sequence[Command]) -> str:
 
 
 async def _commit(connection: asyncpg.Connection) -> None:
-    """Raises CommitLost when nobody can say what became of it."""
-    try:
-        await confirmed(connection, "COMMIT")
-    except (*AWAY, asyncpg.PostgresError) as problem:
-        raise CommitLost(f"The connection went while it committed: {said(problem)}.") from problem
+    """Raises CommitLost when nobody can say what became of it.
+
+    It is never cancelled: that would show others a commit that no standby has yet.
+    """
+    with warnings_of(connection) as warnings:
+        committing = asyncio.ensure_future(connection.execute("COMMIT", timeout=_NEVER_S))
+        committing.add_done_callback(_seen)
+        await asyncio.wait((committing,), timeout=_COMMIT_S)
+    if not committing.done():
+        connection.terminate()
+        raise CommitLost(f"The database did not confirm a commit within {_COMMIT_S:g} s.")
+    if (problem := committing.exception()) is not None:
+        raise CommitLost(f"The connection went while it committed: {said(problem)}.")
+    if warnings:  # "canceling the wait for synchronous replication"
+        raise CommitLost(f"The database confirmed a commit, but warned: {warnings[0]}.")
+
+
+def _seen(task: asyncio.Future[Any]) -> None:
+    """So that a failure which nobody waits for any more is not told as forgotten."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _refused(problem: Exception) -> PaymentError:

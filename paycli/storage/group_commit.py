@@ -51,7 +51,7 @@ _BEGINS: Final = (Create, Change, Declined, Intend, Resume)
 
 _BEAT_S: Final = 1.0  # an idle store is tried so often
 _SLOW_S: Final = 5.0  # a commit that takes longer keeps new callers out
-_TRY_AGAIN_S: Final = (0.05, 0.2, 1.0)  # and the last of them again and again
+_TRY_AGAIN_S: Final = (0.05, 0.2, 0.5)  # and the last of them again and again
 _LOST_MAX: Final = 5  # commits lost in a row: this will not mend itself
 
 _log = logging.getLogger(__name__)

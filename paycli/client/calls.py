@@ -49,12 +49,15 @@ def call(
     timeout_s: float,
     metadata: tuple[tuple[str, str], ...] = (),
 ) -> dict[str, Any]:
-    """The one response as plain data, every field present. Raises grpc.RpcError as the call does."""
+    """The one response as plain data, every field present. Raises grpc.RpcError as the call does.
+
+    Raises ValueError for one that is no such message, or that JSON does not have.
+    """
     if method.client_streaming:
         stream = channel.stream_unary(**_how(method))
-        return _plain(stream(iter(requests), timeout=timeout_s, metadata=metadata))
+        return _plain(method, stream(iter(requests), timeout=timeout_s, metadata=metadata))
     invoke = channel.unary_unary(**_how(method))
-    return _plain(invoke(requests[0], timeout=timeout_s, metadata=metadata))
+    return _plain(method, invoke(requests[0], timeout=timeout_s, metadata=metadata))
 
 
 @contextmanager
@@ -67,7 +70,7 @@ def streamed(
 ) -> Iterator[Iterator[dict[str, Any]]]:
     """The responses as they come; the call is cancelled where the block leaves it open.
 
-    They raise grpc.RpcError as the call does.
+    They raise grpc.RpcError as the call does, and ValueError as `call` does.
     """
     answers: Any
     if method.client_streaming:
@@ -77,7 +80,7 @@ def streamed(
         one = channel.unary_stream(**_how(method))
         answers = one(requests[0], timeout=timeout_s, metadata=metadata)
     try:
-        yield map(_plain, answers)
+        yield (_plain(method, each) for each in answers)
     finally:
         answers.cancel()  # of no effect on one that has ended
 
@@ -86,15 +89,25 @@ def _how(method: MethodDescriptor) -> dict[str, Any]:
     return {
         "method": f"/{path_of(method)}",
         "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
-        "response_deserializer": message_factory.GetMessageClass(method.output_type).FromString,
     }
 
 
-def _plain(response: message.Message) -> dict[str, Any]:
-    pool: Any = response.DESCRIPTOR.file.pool
-    return json_format.MessageToDict(
-        response,
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-        descriptor_pool=pool,
-    )
+def _plain(method: MethodDescriptor, content: bytes) -> dict[str, Any]:
+    kind = method.output_type
+    try:
+        # Not by gRPC, which makes an INTERNAL of it: an error that the service never gave.
+        response = message_factory.GetMessageClass(kind).FromString(content)
+    except message.DecodeError as problem:
+        raise ValueError(f"the response is no {kind.full_name}") from problem
+    pool: Any = kind.file.pool
+    try:
+        return json_format.MessageToDict(
+            response,
+            preserving_proto_field_name=True,
+            always_print_fields_with_no_presence=True,
+            descriptor_pool=pool,
+        )
+    except (ValueError, TypeError, message.DecodeError, json_format.Error) as problem:
+        # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
+        why = " ".join(str(problem).split()).rstrip(".")
+        raise ValueError(f"the response cannot be shown as JSON: {why}") from problem

@@ -129,7 +129,7 @@ def _detail(packed: Any, pool: DescriptorPool) -> str:
             return json_format.MessageToJson(
                 packed, indent=None, preserving_proto_field_name=True, descriptor_pool=known
             )
-        except (TypeError, ValueError, DecodeError, KeyError, PaycliError):
+        except (TypeError, ValueError, DecodeError, KeyError, json_format.Error, PaycliError):
             continue
     kind = packed.type_url.rpartition("/")[2]
     return f"{kind} {base64.b64encode(packed.value).decode()}"

@@ -8,10 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import grpc
-from google.protobuf import json_format
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from paycli.client.calls import build_request, call, streamed
+from paycli.client.forms import as_json
 from paycli.errors import OutcomeUnknown
 from paycli.scenarios.references import Late, fill
 from paycli.scenarios.steps import CallStep, is_metadata_text
@@ -65,20 +66,18 @@ def call_until(step: CallStep, target: Target, answers: Answers) -> list[str]:
 
 def _call(step: CallStep, target: Target, answers: Answers) -> list[str]:
     requests, metadata = requests_of(step, answers)
+    answers.pop(step.name, None)  # of an earlier try
     answer = _stream if step.method.server_streaming else _answer
     started = time.perf_counter()
     try:
         problems = answer(step, target, requests, metadata, answers)
     except KeyboardInterrupt as interrupt:
-        sent = [
-            json_format.MessageToDict(each, preserving_proto_field_name=True) for each in requests
-        ]
         raise OutcomeUnknown(
             f"Interrupted before step '{step.name}' had an answer; it may have been carried out. "
-            f"Its request was {', '.join(map(str, sent))}."
+            f"Its request was {shown(step.method, requests)}."
         ) from interrupt
-    except (ValueError, TypeError) as problem:  # a timestamp of the year 200000, say
-        return [f"the response cannot be shown as JSON: {problem}"]
+    except ValueError as problem:
+        return [str(problem)]
     return [*problems, *_late(step, (time.perf_counter() - started) * 1000)]
 
 
@@ -124,7 +123,10 @@ def _stream(
         if step.expect_error is None:
             after = f" after {count:,} message{'' if count == 1 else 's'}"
             told = [f"{each}{after}" for each in told]
+        else:
+            answers.pop(step.name, None)  # refused, whatever came before
         return [*problems, *told]
+    answers.setdefault(step.name, {})  # one without messages is answered, too
     problems += step.stream.unmet_in_all(count, answers)
     if step.expect_error is not None and not step.either:
         problems.append(f"expected {step.expect_error.code}, but the stream ended without an error")
@@ -155,6 +157,12 @@ def requests_of(step: CallStep, answers: Answers) -> tuple[Sequence[Message], Me
         if not is_metadata_text(value):
             raise NotSent(f"metadata {key} must be printable ASCII; '{value}' is not")
     return requests, metadata
+
+
+def shown(method: MethodDescriptor, requests: Sequence[Message]) -> str:
+    """Requests as `paycli call` takes them."""
+    pool: Any = method.input_type.file.pool
+    return "".join(as_json(each, pool, indent=None) for each in requests)
 
 
 def _late(step: CallStep, took_ms: float) -> list[str]:

@@ -119,7 +119,8 @@ class _Reader:
             return _unset(node, field)
         if is_map(field):
             entries = node.fields(field.name)
-            return Fields({key: self._one(each, map_value(field)) for key, each in entries.items()})
+            wanted = {key: self._one(each, map_value(field)) for key, each in entries.items()}
+            return Fields(wanted, is_all=self._is_exact)
         if not field.is_repeated:
             return self._one(node, field)
         if node.is_scalar or node.is_list:
@@ -146,7 +147,8 @@ class _Reader:
             fields = node.fields("the value")
             if fields and fields.keys() <= set(_FREE_MATCHERS):
                 return read_value_matcher(node, None, self._scope, self._free)
-            return Fields({key: self._free(each) for key, each in fields.items()})
+            wanted = {key: self._free(each) for key, each in fields.items()}
+            return Fields(wanted, is_all=self._is_exact)
         if node.is_null:
             return Equal(None, None)
         filled = self._scope.read(node, "the value")

@@ -80,11 +80,13 @@ class Equal:
 class Fields:
     """Some of the fields of a message, or of the entries of a map.
 
-    `unset` are others, and what they show as long as they are not set, as they must not be.
+    `unset` are others, and what they show as long as they are not set, as they must not be; of entries
+    that have no names before they are there, `is_all` says that there are no others.
     """
 
     wanted: Mapping[str, Expectation]
     unset: Mapping[str, object] = field(default_factory=dict)
+    is_all: bool = False
 
     def unmet(self, where: str, got: object, answers: Answers) -> Iterator[str]:
         """See Expectation."""
@@ -94,7 +96,8 @@ class Fields:
         for name, expectation in self.wanted.items():
             inner = f"{where}.{name}" if where else name
             yield from expectation.unmet(inner, got.get(name), answers)
-        for name, nothing in self.unset.items():
+        unset = dict.fromkeys(got.keys() - self.wanted.keys()) if self.is_all else self.unset
+        for name, nothing in unset.items():
             if (value := got.get(name)) != nothing:
                 inner = f"{where}.{name}" if where else name
                 yield Problem(inner, Words("not to be set"), value)

@@ -9,11 +9,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from google.protobuf import json_format
-
 from paycli.client.schema import path_of
 from paycli.errors import CheckFailed, OutcomeUnknown
-from paycli.scenarios.calling import Answers, NotSent, call_at_once, call_until, requests_of
+from paycli.scenarios.calling import Answers, NotSent, call_at_once, call_until, requests_of, shown
 from paycli.scenarios.paying import pay
 from paycli.scenarios.problems import Problem, Words, of_call
 from paycli.scenarios.record import Record, Verdict
@@ -178,11 +176,7 @@ class _Run:
             requests, metadata = requests_of(call, self._answers)
         except NotSent:
             return ""
-        sent = "".join(
-            json_format.MessageToJson(each, indent=None, preserving_proto_field_name=True)
-            for each in requests
-        )
-        words = ["call", path_of(call.method), sent]
+        words = ["call", path_of(call.method), shown(call.method, requests)]
         for key, value in metadata:
             # A report is read by many.
             words += ["-H", f"{key}: {'***' if is_secret(key) else value}"]

@@ -60,6 +60,8 @@ def check_alive(target: Target, ended: grpc.RpcError) -> None:
         if problem.code() in NO_ANSWER:
             why = target.last_words() or f"no service answers at {target.address} any more"
             raise Gone(why, [ended_with(ended, target)]) from problem
+    except ValueError:
+        return  # an answer, if a strange one
 
 
 def told_by(target: Target) -> Schema:
@@ -81,8 +83,11 @@ def missing(service: str, target: Target) -> str:
 
 
 def _unknown_to_health(service: str, target: Target) -> str:
+    said = f"The health service of {target.address} does not say whether it offers {service}"
     try:
         _check_health(target, service, target.timeout_s)
+    except ValueError as problem:
+        raise CheckFailed(f"{said}: {problem}.") from problem
     except grpc.RpcError as ended:
         if ended.code() is grpc.StatusCode.NOT_FOUND:
             return f"the health service of the target does not know {service}"
@@ -90,7 +95,6 @@ def _unknown_to_health(service: str, target: Target) -> str:
             return f"the target has no health service that could say that it offers {service}"
         check_alive(target, ended)
         kind = Refused if ended.code() in _REFUSALS else CheckFailed
-        said = f"The health service of {target.address} does not say whether it offers {service}"
         raise kind(f"{said}: the call {ended_with(ended, target)}.") from ended
     return ""
 

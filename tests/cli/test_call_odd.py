@@ -16,6 +16,7 @@ import grpc
 import pytest
 from google.protobuf import any_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
@@ -209,7 +210,9 @@ def test_details_of_errors_are_told_by_who_knows_them(tell: Tell) -> None:
         own = any_pb2.Any(type_url="type.googleapis.com/odd.Why", value=field(1, b"so"))
         odd = any_pb2.Any(type_url="type.googleapis.com/no.Such", value=b"v")
         broken = any_pb2.Any(type_url=known.type_url, value=b"\xff")
-        status = status_pb2.Status(code=9, message="no", details=[known, own, odd, broken])
+        never = any_pb2.Any()  # a span that JSON does not have
+        never.Pack(error_details_pb2.RetryInfo(retry_delay=Duration(seconds=10**15)))
+        status = status_pb2.Status(code=9, message="no", details=[known, own, odd, broken, never])
         context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
         context.abort(grpc.StatusCode.FAILED_PRECONDITION, "no\nError: \x1b[31m")
         yield b""
@@ -222,7 +225,8 @@ def test_details_of_errors_are_told_by_who_knows_them(tell: Tell) -> None:
         {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "X", "domain": "d"},
         {"@type": "type.googleapis.com/odd.Why", "why": "so"},
     ]
-    assert details[2:] == ["  no.Such dg==", "  google.rpc.ErrorInfo /w=="]
+    assert details[2:4] == ["  no.Such dg==", "  google.rpc.ErrorInfo /w=="]
+    assert details[4].startswith("  google.rpc.RetryInfo ")
 
 
 def test_what_describe_says_to_fill_in_can_be_sent(tell: Tell) -> None:

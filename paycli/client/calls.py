@@ -38,7 +38,7 @@ def build_request(method: MethodDescriptor, fields: Mapping[str, Any]) -> messag
         return json_format.ParseDict(
             dict(fields), request, descriptor_pool=method.input_type.file.pool
         )
-    except json_format.ParseError as problem:
+    except (json_format.ParseError, TypeError, AttributeError) as problem:  # of an Any's odd @type
         raise ValueError(" ".join(str(problem).split())) from problem
 
 

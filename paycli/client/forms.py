@@ -96,6 +96,11 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
     return message
 
 
+def is_base64(text: str) -> bool:
+    """Whether bytes are written so; protobuf passes over what is not, and takes the rest."""
+    return _BASE64.fullmatch(text) is not None
+
+
 def _not_base64(kind: Descriptor, document: object, above: str = "") -> Iterator[str]:
     """The paths of bytes that protobuf takes, leaving out what is not base64."""
     # JSON of google.protobuf's own messages is not that of their fields.
@@ -113,7 +118,7 @@ def _not_base64(kind: Descriptor, document: object, above: str = "") -> Iterator
         for each in values:
             if field.message_type is not None:
                 yield from _not_base64(field.message_type, each, f"{above}{name}.")
-            elif field.type == field.TYPE_BYTES and not _BASE64.fullmatch(each or ""):
+            elif field.type == field.TYPE_BYTES and not is_base64(each or ""):
                 yield f"{above}{name}"
 
 

@@ -12,6 +12,7 @@ from typing import Final
 from google.protobuf import duration_pb2, json_format, message_factory, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from paycli.client.forms import is_base64
 from paycli.documents import Node, nearest
 
 # Messages whose JSON is a single value (a text, a number), not a mapping of their fields ...
@@ -113,6 +114,8 @@ def json_value(field: FieldDescriptor, value: object) -> object:
         raise ValueError(_misfit(field, value))
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and value in ("true", "false"):
         value = value == "true"  # as a placeholder leaves it
+    if field.type == FieldDescriptor.TYPE_BYTES and isinstance(value, str) and not is_base64(value):
+        raise ValueError(_misfit(field, value))
     assert field.containing_type is not None
     message = message_factory.GetMessageClass(field.containing_type)()
     try:

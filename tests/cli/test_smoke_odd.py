@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import pytest
 from google.protobuf.any_pb2 import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from tests.cli.test_call_odd import tell
 from tests.cli.test_smoke_steps import smoke, verdicts
 from tests.client.odd_reflection import Tell, echo, telling
+from tests.conftest import run_paycli
 
 __all__ = ["tell"]  # the fixture
 
@@ -83,3 +85,22 @@ steps:
     assert verdicts(steps) == {"more": "failed", "free": "failed", "all": "passed"}
     assert steps["more"]["reason"] == "mb.false: expected not to be set, got 'b'"
     assert steps["free"]["reason"] == "s.b: expected not to be set, got 2.0"
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "request: {b: 'AA!A'}",
+        "expect: {b: '!'}",  # which is no way to say that nothing is there
+        'request: {any: {"@type": 5}}',
+    ],
+)
+def test_what_protobuf_reads_as_something_else_is_a_mistake(
+    tell: Tell, tmp_path: Path, step: str
+) -> None:
+    suite = tmp_path / "s.yaml"
+    suite.write_text(f"steps:\n  - {{name: odd, call: odd.Odd/Say, {step}}}\n")
+    with telling(tell, {"Say": echo}) as target:
+        run = run_paycli("smoke", suite, "--target", target)
+    assert (run.returncode, run.stdout) == (2, "")
+    assert "s.yaml:2:" in run.stderr

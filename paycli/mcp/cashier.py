@@ -142,10 +142,15 @@ def _is_of(found: Record, wanted: Charge) -> bool:
 
 
 def _refunded(payment_id: str, reference: str) -> str:
-    """The id of the payment in its one spelling."""
+    """The id of the payment in its one spelling. Raises InputError."""
     _refuse_empty("payment_id", payment_id)
     _refuse_empty("reference", reference)
-    return payment_id.removeprefix("payments/")
+    bare = payment_id.removeprefix("payments/")
+    if "/" in bare:  # payments/payments/p, say, which would be a second key for the refunds of p
+        raise InputError(
+            f"'{payment_id}' is no payment_id; write it as pay, list and settle give it."
+        )
+    return bare
 
 
 def _refuse_empty(name: str, value: str) -> None:

@@ -179,6 +179,8 @@ def test_a_refund_is_made_once_for_each_reference(payer: Agent) -> None:
     assert (first["amount"], first["reason"], first["replayed"]) == ("1.00", "return-1", False)
     again = payer.call("refund", **{**refund, "payment_id": f"payments/{paid}"})
     assert again == {**first, "replayed": True}
+    twice = payer.fail("refund", **{**refund, "payment_id": f"payments/payments/{paid}"})
+    assert (twice["reason"], twice["retry"]) == ("INVALID_INPUT", "no")
     other = payer.fail("refund", **{**refund, "amount": "2"})
     assert (other["reason"], other["retry"]) == ("IDEMPOTENCY_KEY_REUSED", "no")
     payer.call("refund", **{**refund, "reference": "return-2"})

@@ -18,9 +18,10 @@ from paycli.client.records import (
     posting_record,
     refund_record,
 )
-from paycli.errors import OutcomeUnknown
+from paycli.errors import OutcomeUnknown, RemoteError
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
+from paycli.payments.commands import spelling
 from paycli.payments.money import minor_from_decimal, units_nanos_from_minor
 from paycli.wire_names import REPLAYED, TRUE
 
@@ -74,8 +75,12 @@ class Payments:
 
     def find(self, wanted: Wanted) -> Iterator[Record]:
         """Those that are wanted, newest first, page by page."""
+        order_id = spelling(wanted.order_id)
         for page in self._pages("ListPayments", _list_request(wanted)):
-            yield from map(payment_record, page.payments)
+            for found in map(payment_record, page.payments):
+                # A service that passes over the field lists those of other orders.
+                if found["order_id"] == order_id or not order_id:
+                    yield found
 
     def refunds(self, payment: str) -> Iterator[Record]:
         """The refunds of a payment, oldest first."""
@@ -138,9 +143,14 @@ class Payments:
         while True:
             page = self._read(method, request)
             yield page
-            request.page_token = page.next_page_token
-            if not request.page_token:
+            if not page.next_page_token:
                 return
+            if page.next_page_token == request.page_token:
+                raise RemoteError(
+                    f"The service's {method} has no end: a page names itself as the next one.",
+                    status="INTERNAL",
+                )
+            request.page_token = page.next_page_token
 
     def _read(self, method: str, request: Any) -> Any:
         try:
@@ -154,6 +164,8 @@ class Payments:
         except grpc.RpcError as problem:
             failure = failure_of(problem, f"{SERVICE}/{method}", may=_MAY)
             raise failure from problem
+        if not answer.name:
+            raise unknown(f"The service answered {method} with nothing that has a name")
         trailing = dict(call.trailing_metadata() or ())
         return Changed(record_of(answer), trailing.get(REPLAYED) == TRUE)
 

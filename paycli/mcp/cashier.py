@@ -23,6 +23,7 @@ from paycli.payments.money import minor_from_decimal
 from paycli.wire_names import SUCCESS
 
 _PAID: Final = ("CAPTURED", "PARTIALLY_REFUNDED", "REFUNDED")
+_HELD: Final = ("AUTHORIZED", "PARTIALLY_CAPTURED")
 _NOT_PAID: Final = ("DECLINED", "VOIDED", "EXPIRED")
 _UNPROVEN: Final = (
     "No payment of this order is on record. That proves nothing while one may be on its way; pay, with "
@@ -94,8 +95,12 @@ class Cashier:
             found = list(calls.find(Wanted(order_id)))
         if not found:
             return {"outcome": "unknown", "message": _UNPROVEN, "payments": []}
-        is_paid = any(each["state"] in _PAID for each in found)
-        return {"outcome": "paid" if is_paid else found[0]["state"].lower(), "payments": found}
+        newest = found[0]["state"]
+        if any(each["state"] in _PAID for each in found):
+            outcome = "paid"
+        else:  # a state that is not known proves nothing
+            outcome = newest.lower() if newest in (*_HELD, *_NOT_PAID) else "unknown"
+        return {"outcome": outcome, "payments": found}
 
     def refund(self, payment_id: str, reference: str, amount: str) -> Record:
         """Give back a part of a payment once; `reference` is kept as the refund's reason."""

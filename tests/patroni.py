@@ -69,20 +69,9 @@ class Node:
 
     def start(self) -> None:
         """Patroni, which starts the rest."""
-        with (self.folder / "log").open("ab") as log:
-            self._patroni = subprocess.Popen(
-                [
-                    *postgres.dying_with_us("TERM"),
-                    *(_python(), "-m", "patroni", self.folder / "patroni.yaml"),
-                ],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=postgres.USER,
-                env=_environment(),
-                cwd=self.folder,
-                start_new_session=True,
-            )
+        command = [_python(), "-m", "patroni", str(self.folder / "patroni.yaml")]
+        log = self.folder / "log"
+        self._patroni = postgres.begin(command, log, "TERM", env=_environment(), cwd=self.folder)
 
     def kill_postgres(self) -> None:
         """The postmaster and all its children; Patroni goes on."""

@@ -16,13 +16,13 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -68,10 +68,24 @@ def run(program: str, *words: str, env: Mapping[str, str] | None = None) -> str:
     return done.stdout
 
 
-def dying_with_us(signal_name: str) -> list[str]:
-    """Words before a command that let it hear of our end, where the system can tell."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", signal_name] if setpriv is not None else []
+def begin(words: Sequence[str], log: Path, ending: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Start a server as its own user; it hears this signal when we end, however that is.
+
+    Not with Popen's `user`, which forks: beside threads of gRPC such a child may crash.
+    """
+    with log.open("ab") as stream:
+        return subprocess.Popen(
+            [
+                *("setpriv", "--pdeathsig", ending),
+                *(() if USER is None else ("--reuid", USER, "--clear-groups")),
+                *words,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
+            start_new_session=True,
+            **options,
+        )
 
 
 def free_port() -> int:
@@ -109,16 +123,8 @@ class Postgres:
     def start(self, **settings: str) -> None:
         """Until it takes connections."""
         words = [f"-c{name}={value}" for name, value in self._settings(settings).items()]
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [*dying_with_us("INT"), binaries() / "postgres", "-D", self.data, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                user=USER,
-                cwd="/",
-                start_new_session=True,
-            )
+        command = [str(binaries() / "postgres"), "-D", str(self.data), *words]
+        self._process = begin(command, self.folder / "log", "INT", cwd="/")
         atexit.register(self.kill)
         until = time.monotonic() + 30
         while True:

@@ -49,7 +49,7 @@ COMMANDS: Final = {
     "wait": "Wait until a service serves, as its health service says; --timeout 0 asks once.",
     "doctor": "Check the set-up: Python, packages, generated code, port, store. Exit 1 if something fails.",
     "docs": "Show a page of the documentation, or which pages there are.",
-    "db": "Keep the books: migrate, verify, back up, restore, look.",
+    "db": "Keep the books: migrate, verify, back up, restore, copy, look.",
 }
 
 

@@ -11,7 +11,7 @@ from paycli.cli import options, output
 from paycli.cli.groups import Command, CommandGroup
 
 db = typer.Typer(
-    help="Keep the books: migrate, verify, back up, restore, look.",
+    help="Keep the books: migrate, verify, back up, restore, copy, look.",
     epilog=options.EXIT_CODES,
     cls=CommandGroup,
     add_completion=False,
@@ -100,6 +100,38 @@ def restore(
     _say_copied(f"Restored {shown(store)} from {copy}", size, as_json=json)
 
 
+def copy(
+    source: Annotated[
+        str, options.store_argument("FROM_URL", "A store that no server uses; it stays as it is.")
+    ],
+    target: Annotated[
+        str,
+        options.store_argument(
+            "TO_URL", "An empty store, or none yet, or what an earlier copy left."
+        ),
+    ],
+    *,
+    json: options.Json = False,
+) -> None:
+    """Move a store: from SQLite to PostgreSQL, back, or between two of a kind.
+
+    Both stores are checked. Nobody can serve the new one before it is whole; after an interruption the
+    same command goes on where it was.
+    """
+    from paycli.storage.stores import copy_store, shown
+
+    with output.progress_bars() as bar:
+        copied = copy_store(source, target, bar)
+    if json:
+        output.document({"verdict": "right", **copied._asdict()})
+    else:
+        output.result(
+            f"Copied {shown(source)} to {shown(target)}: {copied.payments:,} payments, "
+            f"{copied.entries:,} journal entries, {copied.open_intents:,} open at the processor."
+        )
+        output.result(f"Anchor of both: {copied.anchor}")
+
+
 def status(*, store: options.Store = options.DEFAULT_STORE, json: options.Json = False) -> None:
     """Say what is in a store and whether a server uses it."""
     from paycli.storage.stores import store_status
@@ -130,5 +162,5 @@ def _say_copied(what: str, size: int, *, as_json: bool) -> None:
         output.result(f"{what} ({size / 1e6:,.1f} MB).")
 
 
-for command in (migrate, verify, backup, restore, status):
+for command in (migrate, verify, backup, restore, copy, status):
     db.command(cls=Command, epilog=options.EXIT_CODES)(command)

@@ -128,7 +128,7 @@ def _without_password(context: typer.Context, parameter: typer.CallbackParam, ur
     source = context.get_parameter_source(str(parameter.name))
     if source is not None and source.name == "COMMANDLINE" and has_password(url):
         raise InputError(
-            "Whoever lists processes would see the password of the store. Leave it out of --store and "
+            "Whoever lists processes would see the password of the store. Leave it out of the URL and "
             "give it in PGPASSWORD or a pgpass file, or the whole URL in PAYCLI_STORE."
         )
     return url
@@ -140,6 +140,12 @@ def store_url(help: str) -> Any:
 
 
 Store = Annotated[str, store_url("sqlite:///FILE or postgresql://HOST/DB")]
+
+
+def store_argument(metavar: str, help: str) -> Any:
+    """The argument for a store."""
+    return typer.Argument(metavar=metavar, callback=_without_password, help=help)
+
 
 DEFAULT_STORE = "sqlite:///.paycli/paycli.db"
 DEFAULT_TARGET = "localhost:50051"

@@ -161,12 +161,22 @@ def bar_of(share: float) -> str:
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[int, int], None]]:
     """A bar on a terminal, nothing in a pipe; call it with how much is done and of how much."""
+    with progress_bars() as bar:
+        yield bar(what)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str], Callable[[int, int], None]]]:
+    """One after the other in the same line: call it with what the next one counts."""
     with live_line() as draw:
 
-        def show(done: int, of_all: int) -> None:
-            draw(f"{bar_of(done / of_all if of_all else 1.0)} {done:,} of {of_all:,} {what}")
+        def bar(what: str) -> Callable[[int, int], None]:
+            def show(done: int, of_all: int) -> None:
+                draw(f"{bar_of(done / of_all if of_all else 1.0)} {done:,} of {of_all:,} {what}")
 
-        yield show
+            return show
+
+        yield bar
 
 
 def error(problem: PaycliError, *, as_json: bool) -> None:

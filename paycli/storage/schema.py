@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+from paycli.errors import StoreError
 
 _BACKENDS = Path(__file__).parent
+
+# Added to the version of a store that `db copy` still fills. It is above all versions, so that every
+# paycli refuses it; `copying` alone goes on.
+UNFINISHED: Final = 1_000_000
 
 
 class Migration(NamedTuple):
@@ -32,3 +38,12 @@ def migrations(backend: str) -> tuple[Migration, ...]:
 def statement(backend: str, name: str) -> str:
     """A statement that is kept in a file of its own, because it is worth reading there."""
     return (_BACKENDS / backend / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+def refuse_unfinished(version: int, place: object) -> None:
+    """Raises StoreError for a store that is only a part of another one."""
+    if version > UNFINISHED:
+        raise StoreError(
+            f"The store {place} is not whole: a copy into it has not ended. Run the same 'paycli db "
+            "copy' again; it goes on where it was."
+        )

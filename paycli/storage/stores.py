@@ -14,6 +14,7 @@ from paycli.storage.postgres.url import Url
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
+    from paycli.storage.copying import End, Phases
     from paycli.storage.postgres.pool import Address
     from paycli.storage.records import Condition, Progress, Status, Verified
 
@@ -115,6 +116,16 @@ def restore_store(copy: Path, url: str, progress: Progress) -> int:
     return restore(copy, _file_of(url), progress)
 
 
+def copy_store(source: str, target: str, phases: Phases) -> Verified:
+    """Copy a store that no server uses into another one; after an interruption it goes on.
+
+    Returns what the copy was proven to hold. Raises InputError, CheckFailed, StoreError.
+    """
+    from paycli.storage.copying import copy
+
+    return asyncio.run(copy(_end(source), _end(target), phases))
+
+
 def inspect_store(url: str) -> Condition:
     """Whether a server could open it. Raises InputError."""
     if is_shared(url):
@@ -155,6 +166,18 @@ def place_of(url: str) -> str:
         return str(Url(url))
     path = _path_of(url)
     return "memory, gone at the stop" if path == Path(_MEMORY) else str(path.absolute())
+
+
+def _end(url: str) -> End:
+    if is_shared(url):
+        address = _address_of(url)
+        from paycli.storage.postgres.copying import PostgresEnd
+
+        return PostgresEnd(address)
+    path = _file_of(url)
+    from paycli.storage.sqlite.copying import SqliteEnd
+
+    return SqliteEnd(path)
 
 
 def _address_of(url: str) -> Address:

@@ -13,7 +13,7 @@ import asyncpg
 
 from paycli.errors import StoreError
 from paycli.storage.postgres.url import Url
-from paycli.storage.schema import migrations
+from paycli.storage.schema import migrations, refuse_unfinished
 
 SCHEMA: Final = "paycli"
 SCHEMA_VERSION: Final = len(migrations("postgres"))
@@ -281,7 +281,8 @@ async def schema_version(connection: asyncpg.Connection) -> int:
 
 
 def check_schema_version(current: int, address: Address) -> None:
-    """Refuse an older and a newer schema."""
+    """Refuse an older and a newer schema, and a copy that has not ended."""
+    refuse_unfinished(current, address)
     if current > SCHEMA_VERSION:
         raise StoreError(
             f"The store {address} has schema version {current}; this paycli knows "

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 
+import asyncpg
+
 from paycli.errors import StoreError
 from paycli.storage.postgres import reads
 from paycli.storage.postgres.pool import (
@@ -14,6 +16,7 @@ from paycli.storage.postgres.pool import (
     schema_version,
 )
 from paycli.storage.records import Condition, Status
+from paycli.storage.schema import refuse_unfinished
 
 _SERVERS = (
     "SELECT count(*) > 0 FROM pg_stat_activity "
@@ -36,6 +39,7 @@ async def inspect(address: Address) -> Condition:
         async with address.checking() as connection:
             check_server(connection, address)
             version = await schema_version(connection)
+            refuse_unfinished(version, address)
             may_create = await connection.fetchval(
                 "SELECT has_database_privilege(current_database(), 'CREATE')"
             )
@@ -60,15 +64,22 @@ async def status(address: Address) -> Status:
         version = await schema_version(connection)
         if not version:
             raise StoreError(f"There is no store in {address}. 'paycli db migrate' makes one.")
+        refuse_unfinished(version, address)
         payments, authorizations, intents = await connection.fetchrow(_COUNTS)
         return Status(
             str(address),
             version,
             version < SCHEMA_VERSION,
-            await connection.fetchval(_SERVERS),
+            await is_served(connection),
             payments,
             await reads.newest_seq(connection),
             authorizations,
             intents,
             await connection.fetchval(_BYTES, SCHEMA),
         )
+
+
+async def is_served(connection: asyncpg.Connection) -> bool:
+    """Whether servers are connected to the database."""
+    served: bool = await connection.fetchval(_SERVERS)
+    return served

@@ -19,7 +19,7 @@ from paycli.storage.postgres import reads
 from paycli.storage.postgres.anchor import anchor_journal, kept_anchors
 from paycli.storage.postgres.pool import Address, check_schema_version, schema_version
 from paycli.storage.records import Progress, Verified
-from paycli.storage.schema import statement
+from paycli.storage.schema import UNFINISHED, statement
 
 _SLICE: Final = 50_000
 _CURRENCIES: Final = sorted(EXPONENTS)
@@ -27,13 +27,16 @@ _ALL: Final = 2**62
 _CATALOG: Final = Path(__file__).parent / "sql" / "catalog.txt"
 
 
-async def verify(address: Address, progress: Progress, since: Anchor | None = None) -> Verified:
+async def verify(
+    address: Address, progress: Progress, since: Anchor | None = None, *, unfinished: bool = False
+) -> Verified:
     """Check the store as it is at this moment, and that it goes on from where `since` was taken.
 
-    Raises CheckFailed with the first violation, StoreError.
+    `unfinished` is for a copy that has not ended. Raises CheckFailed with the first violation, StoreError.
     """
     async with address.checking() as connection:
-        check_schema_version(await schema_version(connection), address)
+        current = await schema_version(connection)
+        check_schema_version(current % UNFINISHED if unfinished else current, address)
         # Before the snapshot: all entries up to it are in there, none comes later.
         last = await reads.newest_seq(connection)
         async with connection.transaction(isolation="repeatable_read", readonly=True):

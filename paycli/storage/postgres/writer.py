@@ -180,14 +180,14 @@ class PostgresWriter:
                 return False
             if batch.changed:
                 changes = map(counters_of, batch.changed.values())
-                await connection.execute(statement("postgres", "change"), *_columns(changes, 7))
+                await connection.execute(statement("postgres", "change"), *columns_of(changes, 7))
         if batch.intents:
             await connection.execute(_DELETE_INTENTS, sorted(batch.intents))
             recorded = sorted(
                 sealed_row_of(intent) for intent in batch.intents.values() if intent is not None
             )
             if recorded:
-                columns = _columns(recorded, len(IntentRow._fields) + 1)
+                columns = columns_of(recorded, len(IntentRow._fields) + 1)
                 written = await connection.fetchval(statement("postgres", "intend"), *columns)
                 # Another server may have asked and been answered since we loaded: then its intent is
                 # gone again, and only its entry tells.
@@ -204,9 +204,9 @@ def written_columns(batch: Batch) -> list[Sequence[Any]]:
     entries = sorted(sealed_entries(batch), key=_request_key)
     moved = sorted((*where, by) for where, by in batch.moved.items())
     return [
-        *_columns(entries, _ENTRY_WIDTH),
-        *_columns(batch.created.values(), len(Payment._fields)),
-        *_columns(moved, 3),
+        *columns_of(entries, _ENTRY_WIDTH),
+        *columns_of(batch.created.values(), len(Payment._fields)),
+        *columns_of(moved, 3),
     ]
 
 
@@ -214,7 +214,7 @@ def _request_key(row: Sequence[Any]) -> Any:
     return row[Entry._fields.index("request_key")]
 
 
-def _columns(rows: Iterable[Sequence[Any]], width: int) -> Sequence[Sequence[Any]]:
+def columns_of(rows: Iterable[Sequence[Any]], width: int) -> Sequence[Sequence[Any]]:
     """As unnest takes them."""
     return list(zip(*rows, strict=True)) or [()] * width
 

@@ -12,7 +12,7 @@ from zlib import crc32
 import apsw
 
 from paycli.errors import StoreError
-from paycli.storage.schema import migrations
+from paycli.storage.schema import UNFINISHED, migrations, refuse_unfinished
 from paycli.storage.sqlite.lock import take_lock
 from paycli.storage.sqlite.watch import FileWatch
 
@@ -38,14 +38,15 @@ class SqliteFile:
         self._connections: list[apsw.Connection] = []
         self.version_before = 0
 
-    def connect(self, *, migrate: bool = False) -> apsw.Connection:
+    def connect(self, *, migrate: bool = False, unfinished: bool = False) -> apsw.Connection:
         """A durable read-write connection to a file with the current schema. Raises StoreError.
 
-        An empty file becomes a store; an older schema is only changed with `migrate`.
+        An empty file becomes a store; an older schema is only changed with `migrate`, and a copy that
+        has not ended only goes on with `unfinished`.
         """
         with explained(self.path):
             connection = self._open(self._flags)
-            _check_ownership(connection, self.path)
+            _check_ownership(connection, self.path, unfinished=unfinished)
             connection.pragma("journal_mode", "wal")
             connection.pragma("synchronous", "full")
             # The batch keeps foreign keys; a check would cost a look-up per row.
@@ -53,7 +54,7 @@ class SqliteFile:
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
             current = self.version_before = schema_version(connection)
             if current and not migrate:
-                check_schema_version(current, self.path)
+                check_schema_version(current % UNFINISHED, self.path)
             _migrate(connection, current)
         return connection
 
@@ -96,15 +97,15 @@ def migrate(path: Path) -> tuple[int, int]:
     return before, after
 
 
-def open_existing(path: Path) -> apsw.Connection:
-    """A connection that only reads a store that is there. Raises StoreError."""
+def open_existing(path: Path, *, unfinished: bool = False) -> apsw.Connection:
+    """A connection that only reads a store that is there, whole or not. Raises StoreError."""
     with explained(path):
         if not path.is_file():
             raise StoreError(f"There is no store {path}. Name one with --store sqlite:///FILE.")
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         connection.set_busy_timeout(_BUSY_MS)
         connection.pragma("query_only", True)
-        _check_ownership(connection, path)
+        _check_ownership(connection, path, unfinished=unfinished)
         if not schema_version(connection):
             connection.close()
             raise StoreError(f"{path} is empty; there is no store in it.")
@@ -127,11 +128,16 @@ def _lock(path: Path) -> int:
         raise _unreachable(path, problem) from problem
 
 
-def _check_ownership(connection: apsw.Connection, path: Path | None) -> None:
+def _check_ownership(
+    connection: apsw.Connection, path: Path | None, *, unfinished: bool = False
+) -> None:
     """Refuse the database of another program, and one that a newer paycli wrote."""
     application_id = connection.pragma("application_id")
     if application_id == APPLICATION_ID:
         current = schema_version(connection)
+        if unfinished:
+            current %= UNFINISHED
+        refuse_unfinished(current, path)
         if current > SCHEMA_VERSION:
             raise StoreError(
                 f"The store {path} has schema version {current}; this paycli knows "

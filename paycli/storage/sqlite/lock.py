@@ -10,7 +10,8 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -43,6 +44,18 @@ def write_holders(lock: int, *pids: int) -> None:
     with suppress(OSError):  # a full disk: then nobody is named
         os.ftruncate(lock, 0)
         os.pwrite(lock, "".join(f"{pid}\n" for pid in pids).encode(), 0)
+
+
+@contextmanager
+def held_still(path: Path) -> Iterator[None]:
+    """Let no server have the store until the block ends, nor change it. Raises StoreInUse, OSError."""
+    lock = os.open(lock_path(path), os.O_RDONLY | os.O_CREAT, 0o644)
+    try:
+        if not _locked(lock, fcntl.LOCK_SH):
+            raise StoreInUse(_taken(path, _holders(lock)))
+        yield
+    finally:
+        os.close(lock)
 
 
 def is_held(path: Path) -> bool:

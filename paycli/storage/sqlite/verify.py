@@ -36,12 +36,14 @@ _CURRENCIES: Final = json.dumps(sorted(EXPONENTS))
 _ALL: Final = 2**62
 
 
-def verify(path: Path, progress: Progress, since: Anchor | None = None) -> Verified:
+def verify(
+    path: Path, progress: Progress, since: Anchor | None = None, *, unfinished: bool = False
+) -> Verified:
     """Check the store as it is at this moment, and that it goes on from where `since` was taken.
 
-    Raises CheckFailed with the first violation, StoreError.
+    `unfinished` is for a copy that has not ended. Raises CheckFailed with the first violation, StoreError.
     """
-    with contextlib.closing(open_existing(path)) as connection:
+    with contextlib.closing(open_existing(path, unfinished=unfinished)) as connection:
         with explained(path):
             check_schema_version(schema_version(connection), path)
         with _found_by_sqlite(path), connection:
@@ -71,7 +73,7 @@ def _verify(
 
 
 def _anchor(path: Path, last: int, kept: list[Anchor]) -> Anchor:
-    with contextlib.closing(open_existing(path)) as connection:
+    with contextlib.closing(open_existing(path, unfinished=True)) as connection:
         return anchor_journal(connection, last, kept)
 
 

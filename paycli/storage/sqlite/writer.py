@@ -18,13 +18,13 @@ from paycli.storage.rows import counters_of, sealed_entries
 from paycli.storage.sqlite import reads
 
 # S608 sees built SQL; it is built from our own column names only.
-_INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
-_INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * (len(Entry._fields) + 1))})"  # noqa: S608
-_INSERT_INTENT: Final = (
+INSERT_PAYMENT: Final = f"INSERT INTO payment VALUES ({', '.join('?' * len(Payment._fields))})"  # noqa: S608
+INSERT_ENTRY: Final = f"INSERT INTO entry VALUES ({', '.join('?' * (len(Entry._fields) + 1))})"  # noqa: S608
+INSERT_INTENT: Final = (
     f"INSERT INTO intent VALUES ({', '.join('?' * (len(IntentRow._fields) + 1))})"  # noqa: S608
 )
 _DELETE_INTENT: Final = "DELETE FROM intent WHERE request_key = ?"
-_UPDATE_PAYMENT: Final = (
+UPDATE_PAYMENT: Final = (
     "UPDATE payment SET captured = ?, voided = ?, refunded = ?, expired = ?, version = ?, "
     "updated_us = ? WHERE payment_id = ?"
 )
@@ -132,15 +132,15 @@ class SqliteWriter:
     def _save(self, batch: Batch) -> None:
         connection = self._connection
         if batch.entries:
-            connection.executemany(_INSERT_PAYMENT, batch.created.values())
-            connection.executemany(_UPDATE_PAYMENT, map(counters_of, batch.changed.values()))
-            connection.executemany(_INSERT_ENTRY, sealed_entries(batch))
+            connection.executemany(INSERT_PAYMENT, batch.created.values())
+            connection.executemany(UPDATE_PAYMENT, map(counters_of, batch.changed.values()))
+            connection.executemany(INSERT_ENTRY, sealed_entries(batch))
             moved = sorted(batch.moved.items())  # neighbours in the table one after another
             connection.executemany(_ADD_TO_BALANCE, ((*where, by) for where, by in moved))
         if batch.intents:
             connection.executemany(_DELETE_INTENT, ((key,) for key in batch.intents))
             recorded = (intent for intent in batch.intents.values() if intent is not None)
-            connection.executemany(_INSERT_INTENT, map(sealed_row_of, recorded))
+            connection.executemany(INSERT_INTENT, map(sealed_row_of, recorded))
 
 
 def free_claims(connection: apsw.Connection) -> None:

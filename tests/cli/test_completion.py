@@ -87,6 +87,7 @@ def test_the_service_may_be_named_anywhere(server: Server, tmp_path: Path) -> No
         ("payments list --state cap", {"captured"}),
         ("pay settle --cur", {"--currency"}),
         ("db ver", {"verify"}),
+        ("db co", {"copy"}),
         ("docs read", {"readme"}),
         ("pay se", {"settle", "sets.yaml"}),
     ],

@@ -12,6 +12,7 @@ import select
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -27,10 +28,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from tests.certificates import Pair
 from tests.processes import children_of
 
 # PostgreSQL refuses to run as root.
 USER: Final = "nobody" if os.geteuid() == 0 else None
+_SSL_REQUEST: Final = (80877103).to_bytes(4)
 _numbers = count(1)
 
 
@@ -101,6 +104,14 @@ def kill_all(pid: int) -> None:
         for each in (*children_of(pid), pid):
             with suppress(ProcessLookupError):
                 os.kill(each, signal.SIGKILL)
+
+
+def write(path: Path, text: str) -> None:
+    """A file of the server's own, which nobody else may read."""
+    path.write_text(text, encoding="utf-8")
+    path.chmod(0o600)
+    if USER is not None:
+        shutil.chown(path, USER)
 
 
 class Postgres:
@@ -279,6 +290,47 @@ def way_to(url: str) -> Iterator[Way]:
             yield way
         finally:
             listening.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def tls_before(url: str, pair: Pair) -> Iterator[str]:
+    """A way to a database that is open to TLS alone; PostgreSQL in the wheel knows none."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pair.certificate, pair.key)
+    at = urlsplit(url)
+    there = (at.hostname or "", at.port or 0)
+
+    def carry(ours: socket.socket) -> None:
+        with suppress(OSError), ours, socket.create_connection(there) as theirs:
+            if ours.recv(8)[4:] != _SSL_REQUEST:
+                return
+            ours.sendall(b"S")
+            with context.wrap_socket(ours, server_side=True) as encrypted:
+                back = threading.Thread(target=_pour, args=(theirs, encrypted), daemon=True)
+                back.start()
+                _pour(encrypted, theirs)
+                theirs.shutdown(socket.SHUT_RDWR)
+                back.join()
+
+    def serve() -> None:
+        with suppress(OSError):  # until it is closed
+            while True:
+                threading.Thread(target=carry, args=(listening.accept()[0],), daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield at._replace(
+                netloc=f"{at.username}@127.0.0.1:{listening.getsockname()[1]}"
+            ).geturl()
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+
+
+def _pour(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
 
 
 def new_store() -> str:

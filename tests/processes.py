@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 
 @contextmanager
-def ready(folder: Path, line: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def ready(
+    folder: Path, line: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A `paycli` command that serves, once it says this line, and where; killed at the end."""
     port_file = folder / "port"
     port_file.unlink(missing_ok=True)
@@ -22,6 +24,7 @@ def ready(folder: Path, line: str, *arguments: str) -> Iterator[tuple[subprocess
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        env=env,
     ) as process:
         assert process.stdout is not None
         try:

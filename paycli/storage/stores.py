@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -128,7 +129,12 @@ def copy_store(source: str, target: str, phases: Phases) -> Verified:
 
 def inspect_store(url: str) -> Condition:
     """Whether a server could open it. Raises InputError."""
+    from paycli.storage.records import Condition as Found
+
     if is_shared(url):
+        if find_spec("asyncpg") is None:
+            sentence = "A store in PostgreSQL needs the package asyncpg, which is not installed."
+            return Found(False, sentence, "pip install 'paycli[postgres]'")
         address = _address_of(url)
         from paycli.storage.postgres.status import inspect as inspect_shared
 

@@ -266,6 +266,8 @@ def said(problem: BaseException) -> str:
     """What a driver's error says, in one line that ends in no full stop."""
     if isinstance(problem, TimeoutError):
         return "it does not answer"
+    if isinstance(problem, ConnectionRefusedError):
+        return "nothing listens there"
     words = (problem.strerror or problem) if isinstance(problem, OSError) else problem
     text = " ".join(str(words).split()) or type(problem).__name__
     return text.rstrip(".")

@@ -17,6 +17,7 @@ from paycli.storage.intents import IntentRow, is_whole
 
 PAYMENT_COLUMNS: Final = ", ".join(f"payment.{name}" for name in Payment._fields)
 ENTRY_COLUMNS: Final = ", ".join(f"entry.{name}" for name in Entry._fields)
+INTENT_COLUMNS: Final = ", ".join(IntentRow._fields)
 
 _LOOKED_AT_MAX: Final = 10_000  # rows that one page passes over before it ends short
 _WATCHED_MAX: Final = 500  # entries that are found payment by payment; more go by the journal
@@ -81,7 +82,7 @@ async def newest_seq(connection: asyncpg.Connection) -> int:
 
 async def all_intents(connection: asyncpg.Connection) -> list[tuple[IntentRow, bool]]:
     """All rows, and whether each is as it was recorded."""
-    found = await connection.fetch("SELECT * FROM intent")
+    found = await connection.fetch(f"SELECT {INTENT_COLUMNS}, seal FROM intent")  # noqa: S608
     rows = ((IntentRow(*row), seal) for *row, seal in found)
     return [(row, is_whole(row, seal)) for row, seal in rows]
 

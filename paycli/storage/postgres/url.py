@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from paycli.errors import InputError
+
+_FILES: Final = ("sslcert", "sslcrl", "sslkey", "sslrootcert")
 
 
 class Url:
@@ -16,6 +20,9 @@ class Url:
     def __init__(self, url: str) -> None:
         """Raises InputError."""
         self._parts = _split(url)
+        for name, value in parse_qsl(self._parts.query):
+            if name in _FILES and not Path(value).is_file():
+                raise InputError(f"{name} in the URL of the store names {value}, which is no file.")
 
     @property
     def each(self) -> list[str]:

@@ -39,7 +39,8 @@ _FIND_ANSWERS: Final = (
     "FROM entry JOIN payment USING (payment_id) WHERE entry.request_key = ANY($1)"
 )
 _FIND_INTENTS: Final = (
-    "SELECT * FROM intent WHERE request_key = ANY($1) ORDER BY request_key FOR UPDATE"
+    f"SELECT {reads.INTENT_COLUMNS} FROM intent "  # noqa: S608
+    "WHERE request_key = ANY($1) ORDER BY request_key FOR UPDATE"
 )
 _FIND_PAYMENTS: Final = (
     f"SELECT {reads.PAYMENT_COLUMNS} FROM payment "  # noqa: S608
@@ -54,6 +55,7 @@ _DELETE_INTENTS: Final = "DELETE FROM intent WHERE request_key = ANY($1)"
 _COLLISIONS: Final = (
     asyncpg.SerializationError,
     asyncpg.DeadlockDetectedError,
+    asyncpg.InvalidCachedStatementError,  # somebody has migrated
 )
 # Of one of the commands; the others can be written without it.
 _REFUSED: Final = (
@@ -156,7 +158,7 @@ class PostgresWriter:
         stored = Stored()
         keys = [command.request_key for command in commands]
         width = len(Payment._fields)
-        for *row, _ in await connection.fetch(_FIND_INTENTS, keys):
+        for row in await connection.fetch(_FIND_INTENTS, keys):
             intent = intent_of(IntentRow(*row))
             stored.intents[intent.operation.request_key] = intent
         # An id that no text of the database can be is an id of no payment.

@@ -141,7 +141,7 @@ class Image:
         """As docs/container.md says it."""
         line = ["download", "--quiet", "--dest", "wheels", "--constraint", "constraints.txt"]
         line += ["--only-binary", ":all:", "--python-version", version]
-        _run(sys.executable, "-m", "pip", *line, ".[metrics]", "hatchling", cwd=context)
+        _run(sys.executable, "-m", "pip", *line, ".[metrics,postgres]", "hatchling", cwd=context)
 
 
 _PYTHON: Final = ("python3", "-c", "import sys; print('%d.%d' % sys.version_info[:2])")

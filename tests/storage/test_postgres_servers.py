@@ -133,3 +133,53 @@ def test_servers_go_on_while_the_schema_is_migrated(
             eventually(lambda: len(load.paid) > count + 50)
         assert load.failed == []
     assert set(orders_in(store)) == set(load.paid)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(180)
+def test_what_a_server_left_open_when_it_died_is_settled_by_one_other(
+    store: str, tmp_path: Path
+) -> None:
+    """Once its lease is over: the processor's time-out and half a minute."""
+    line = ["Payment Processing Service ready!", "serve", "--store", store]
+    line += ["--processor-timeout", "3"]
+    for name in ("one", "two", "three"):
+        (tmp_path / name).mkdir()
+    with (
+        ready(tmp_path / "two", *line) as (_, two),
+        ready(tmp_path / "three", *line) as (_, three),
+    ):
+        with (
+            ready(tmp_path / "one", *line) as (process, one),
+            grpc.insecure_channel(one) as channel,
+        ):
+            stub = payments_pb2_grpc.PaymentsStub(channel)
+            asked = stub.CreatePayment.future(_slow(), timeout=20)
+            intents = "SELECT count(*) FROM paycli.intent"
+            eventually(lambda: postgres.sql(store, intents) == [(1,)])
+            process.kill()
+            with pytest.raises(grpc.RpcError):
+                asked.result()
+        for target in (two, three):
+            with grpc.insecure_channel(target) as channel, pytest.raises(grpc.RpcError) as told:
+                payments_pb2_grpc.PaymentsStub(channel).CreatePayment(_slow(), timeout=20)
+            assert told.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+            assert "Another server is asking" in str(told.value.details())
+        eventually(lambda: postgres.sql(store, intents) == [(0,)])
+        answers = []
+        for target in (two, three):
+            with grpc.insecure_channel(target) as channel:
+                stub = payments_pb2_grpc.PaymentsStub(channel)
+                answers.append(stub.CreatePayment(_slow(), timeout=20))
+        assert answers[0] == answers[1]
+        assert answers[0].state == payments_pb2.PAYMENT_STATE_CAPTURED
+    assert orders_in(store) == ["slow"]
+    assert verify_store(store, lambda *_: None).entries == 1
+
+
+def _slow() -> payments_pb2.CreatePaymentRequest:
+    return payments_pb2.CreatePaymentRequest(
+        order_id="slow",
+        customer_id="sim_slow_2500",
+        amount={"currency_code": "EUR", "units": 3},
+    )

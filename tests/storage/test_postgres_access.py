@@ -85,6 +85,7 @@ def test_a_password_is_seen_nowhere(server: postgres.Postgres, tmp_path: Path) -
     secrets = (PASSWORD, IN_URL)
     assert not any(each in refused.stderr for each in secrets)
     environment = {**os.environ, "PAYCLI_STORE": url}
+    assert run_paycli("db", "migrate", env=environment).returncode == 0
     told = run_paycli("db", "status", env=environment)
     assert told.returncode == 0, told.stderr
     config = run_paycli("serve", "--print-config", env=environment)

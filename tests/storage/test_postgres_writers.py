@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from paycli.errors import OutcomeOpen, StoreUnavailable
-from paycli.payments.batch import Claimed, Receipt
+from paycli.payments.batch import Claimed, OnRecord, Receipt
 from paycli.payments.commands import Change, Create, Resolve
 from paycli.payments.queries import EventFilter
 from paycli.payments.states import Action
@@ -169,10 +169,11 @@ def test_an_intent_and_a_creation_of_one_key_at_once_are_one_payment(url: str) -
     asyncio.run(main())
 
 
-def test_an_intent_that_was_answered_meanwhile_is_not_recorded_again(
-    url: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("answered", [True, False])
+def test_an_intent_that_another_server_records_meanwhile_is_the_other_ones(
+    url: str, monkeypatch: pytest.MonkeyPatch, answered: bool
 ) -> None:
-    """The other server asks, and has its answer, between our look and our write."""
+    """It asks, and maybe has its answer, between our look and our write."""
 
     async def main() -> None:
         async with opened(url) as one, opened(url) as two:
@@ -182,13 +183,17 @@ def test_an_intent_that_was_answered_meanwhile_is_not_recorded_again(
                 monkeypatch.setattr(writer.PostgresWriter, "_load", load)
                 stored = await load(self, connection, commands)
                 await two.execute_all([intend(make(1), "theirs")])
-                await two.execute_all([Resolve(make(1).request_key, "theirs", "")])
+                if answered:
+                    await two.execute_all([Resolve(make(1).request_key, "theirs", "")])
                 return stored
 
             monkeypatch.setattr(writer.PostgresWriter, "_load", slow)
             (outcome,) = await one.execute_all([intend(make(1), "ours")])
-            assert isinstance(outcome, Receipt)
-            assert outcome.replayed
+            if answered:
+                assert isinstance(outcome, Receipt)
+                assert outcome.replayed
+            else:
+                assert outcome == OnRecord("theirs")
 
     asyncio.run(main())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, unquote, urlencode, urlsplit
 
 from paycli.errors import InputError
 
@@ -28,19 +28,18 @@ class Url:
     def each(self) -> list[str]:
         """The URL of each host alone."""
         who, at, hosts = self._parts.netloc.rpartition("@")
-        return [
-            urlunsplit(self._parts._replace(netloc=who + at + host)) for host in hosts.split(",")
-        ]
+        rest = f"{self._parts.path}?{self._parts.query}"
+        return [f"postgresql://{who}{at}{host}{rest}" for host in hosts.split(",")]
 
     def __str__(self) -> str:
         """Without the password and without options, for people."""
-        return urlunsplit(("postgresql", self._hosts, self._parts.path, "", ""))
+        return f"postgresql://{self._hosts}{self._parts.path}"
 
     @property
     def without_password(self) -> str:
         """The URL for other programs, where everybody sees it."""
         options = [each for each in parse_qsl(self._parts.query) if each[0] != "password"]
-        return urlunsplit(self._parts._replace(netloc=self._hosts, query=urlencode(options)))
+        return f"{self}?{urlencode(options)}" if options else str(self)
 
     @property
     def password(self) -> str | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, Final
 
 import asyncpg
@@ -51,6 +50,7 @@ _FIND_BUSY: Final = (
 )
 _FIND_KEYS: Final = "SELECT request_key FROM entry WHERE request_key = ANY($1) LIMIT 1"
 _DELETE_INTENTS: Final = "DELETE FROM intent WHERE request_key = ANY($1)"
+
 # Try again: nothing was written, and whoever was in the way has ended.
 _COLLISIONS: Final = (
     asyncpg.SerializationError,
@@ -72,7 +72,13 @@ _BROKEN: Final = (
     asyncpg.InvalidSchemaNameError,
 )
 
-_log = logging.getLogger(__name__)
+
+class _Unwritable(Exception):
+    """The database refuses one of the commands."""
+
+    def __init__(self, refusal: PaymentError) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 class PostgresWriter:
@@ -108,9 +114,9 @@ class PostgresWriter:
         """
         try:
             return await self._in_the_end(commands)
-        except _REFUSED as problem:
+        except _Unwritable as unwritable:
             if len(commands) == 1:
-                return [_refused(problem)]
+                return [unwritable.refusal]
         return await self._write_each(commands)
 
     async def _write_each(self, commands: Sequence[Command]) -> list[Outcome]:
@@ -131,7 +137,7 @@ class PostgresWriter:
                 except (*_COLLISIONS, *_REFUSED) as problem:
                     await connection.execute("ROLLBACK")
                     if isinstance(problem, _REFUSED):
-                        raise
+                        raise _Unwritable(_refused(problem)) from problem
                     continue
                 if batch is None:
                     await connection.execute("ROLLBACK")
@@ -147,8 +153,10 @@ class PostgresWriter:
         # By key, as all writers do: who waits for a row never holds one that another waits for.
         await connection.execute(_BEGIN.format(mode=_mode(commands)))
         seqs = [seq for (seq,) in await connection.fetch(_RESERVE, len(commands))]
-        batch = apply(commands, await self._load(connection, commands), seqs)
-        if not await self._save(connection, batch):
+        stored = await self._load(connection, commands)
+        held = set(stored.intents)
+        batch = apply(commands, stored, seqs)
+        if not await self._save(connection, batch, held):
             return None
         if not batch.entries and not batch.intents:
             await connection.execute(NOTE)  # an answer that is only read is as durable as the first
@@ -173,7 +181,9 @@ class PostgresWriter:
             stored.answered[entry.request_key] = (Payment(*row[:width]), entry)
         return stored
 
-    async def _save(self, connection: asyncpg.Connection, batch: Batch) -> bool:
+    async def _save(
+        self, connection: asyncpg.Connection, batch: Batch, held: Collection[str]
+    ) -> bool:
         if batch.entries:
             written = await connection.fetchval(
                 statement("postgres", "write"), *written_columns(batch)
@@ -184,7 +194,8 @@ class PostgresWriter:
                 changes = map(counters_of, batch.changed.values())
                 await connection.execute(statement("postgres", "change"), *columns_of(changes, 7))
         if batch.intents:
-            await connection.execute(_DELETE_INTENTS, sorted(batch.intents))
+            # Of the others, one that is there by now is another server's.
+            await connection.execute(_DELETE_INTENTS, sorted(batch.intents.keys() & held))
             recorded = sorted(
                 sealed_row_of(intent) for intent in batch.intents.values() if intent is not None
             )

@@ -381,4 +381,3 @@ class StoreUnavailable(Unavailable):
     """The store does not take writes."""
 
     reason = "STORE_UNAVAILABLE"
-    retry_after_s = 5.0

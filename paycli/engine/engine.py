@@ -10,6 +10,7 @@ leaves open is taken up again (`upkeep`).
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 import uuid
 from collections.abc import Sequence
@@ -47,6 +48,8 @@ _ASK_AGAIN_S: Final = 5.0
 _LOOKS_MAX: Final = 3  # a flight may land between the writer's answer and our look at it
 
 _First = Operation | Declined | Intend
+
+_log = logging.getLogger(__name__)
 
 
 def now_us() -> int:
@@ -170,7 +173,11 @@ class Engine:
         asking = asyncio.create_task(self._ask_all_to_the_end(commands, timeout_s))
         self._asking.add(asking)
         asking.add_done_callback(self._asking.discard)
-        return await asyncio.shield(asking)
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            asking.add_done_callback(_unheard)
+            raise
 
     async def _ask_all_to_the_end(
         self, commands: Sequence[_First], timeout_s: float | None
@@ -275,6 +282,13 @@ class Engine:
         except PaymentError as problem:
             return problem
         return outcome
+
+
+def _unheard(asking: asyncio.Task[list[Receipt | PaymentError]]) -> None:
+    """Its caller has gone: a refusal concerns nobody any more, a fault does."""
+    failure = None if asking.cancelled() else asking.exception()
+    if failure is not None and not isinstance(failure, PaymentError):
+        _log.error("a payment whose caller gave up failed", exc_info=failure)
 
 
 async def _landed(flight: asyncio.Task[Receipt]) -> Receipt | PaymentError:

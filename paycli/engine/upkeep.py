@@ -50,11 +50,15 @@ def _say_why(task: asyncio.Task[None]) -> None:
 
 
 async def _again_and_again(work: Callable[[], Awaitable[None]]) -> None:
+    is_put_off = False
     while True:
         try:
             await work()
-        except PaymentError as problem:  # the store is stopping, or full: the next round will do
-            _log.warning("upkeep was put off: %s", problem)
+            is_put_off = False
+        except PaymentError as problem:  # the store is away, or full: the next round will do
+            if not is_put_off:
+                _log.warning("upkeep was put off: %s", problem)
+            is_put_off = True
         await asyncio.sleep(_EVERY_S)
 
 

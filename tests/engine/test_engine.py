@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, closing
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,44 @@ async def stored(store: Store) -> list[Payment]:
 async def outcome(engine: Engine, create: Create) -> Receipt | PaymentError:
     (found,) = await engine.create_all([create], None)
     return found
+
+
+def test_a_store_that_refuses_after_the_caller_gave_up_is_no_fault(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def main() -> None:
+        async with opened(tmp_path / "s.db") as store:
+            engine = engine_of(store, Processor())
+            paying = asyncio.ensure_future(engine.create_all([creation("k")], timeout_s=1e-9))
+            await asyncio.sleep(0)
+            paying.cancel()
+            await asyncio.wait((paying,))
+        await asyncio.sleep(0.05)
+        gc.collect()  # asyncio tells of what nobody heard when it goes
+
+    asyncio.run(main())
+    assert caplog.messages == []
+
+
+def test_upkeep_tells_once_that_it_is_put_off_and_again_the_next_time(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep_module, "_EVERY_S", 0.01)
+
+    async def main() -> None:
+        with closing(sqlite3.connect(tmp_path / "s.db")) as others:
+            async with (
+                opened(tmp_path / "s.db") as store,
+                upkeep(store, engine_of(store, Processor())),
+            ):
+                for _ in range(2):
+                    others.execute("ALTER TABLE intent RENAME TO away")
+                    await asyncio.sleep(0.2)
+                    others.execute("ALTER TABLE away RENAME TO intent")
+                    await asyncio.sleep(0.2)
+
+    asyncio.run(main())
+    assert [each.startswith("upkeep was put off") for each in caplog.messages] == [True, True]
 
 
 def test_what_the_processor_did_not_do_is_not_done_later_either(tmp_path: Path) -> None:

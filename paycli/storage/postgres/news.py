@@ -65,13 +65,17 @@ class News:
             await self._task
 
     async def _run(self) -> None:
+        is_late = False
         while True:
             try:
                 async with self._listening() as connection:
+                    is_late = False
                     self._look.set()
                     await self._pass_on(connection)
             except (*AWAY, asyncpg.PostgresError) as problem:
-                _log.info("news of other servers' payments are late: %s", said(problem))
+                if not is_late:
+                    _log.info("news of other servers' payments are late: %s", said(problem))
+                is_late = True
             await asyncio.sleep(_TRY_AGAIN_S)
 
     @contextlib.asynccontextmanager

@@ -265,6 +265,8 @@ def said(problem: BaseException) -> str:
         return "it does not answer"
     if isinstance(problem, ConnectionRefusedError):
         return "nothing listens there"
+    if isinstance(problem, asyncpg.TargetServerAttributeNotMatched):
+        return "no host takes writes"
     words = (problem.strerror or problem) if isinstance(problem, OSError) else problem
     text = " ".join(str(words).split()) or type(problem).__name__
     return text.rstrip(".")

@@ -9,6 +9,7 @@ import typer
 
 from paycli.cli import options, output
 from paycli.cli.groups import Command, CommandGroup
+from paycli.cli.interrupts import termination_as_interrupt
 
 db = typer.Typer(
     help="Keep the books: migrate, verify, back up, restore, copy, look.",
@@ -120,7 +121,8 @@ def copy(
     """
     from paycli.storage.stores import copy_store, shown
 
-    with output.progress_bars() as bar:
+    # asyncio's own way with Ctrl-C would wait for the end of a page, or of a check.
+    with termination_as_interrupt(), output.progress_bars() as bar:
         copied = copy_store(source, target, bar)
     if json:
         output.document({"verdict": "right", **copied._asdict()})

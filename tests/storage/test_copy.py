@@ -10,9 +10,10 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -55,6 +56,7 @@ from tests.storage.test_books import (
     url,
     written,
 )
+from tests.storage.test_postgres_books import role_of
 
 MORE: tuple[Command, ...] = (
     create("å \u1e9b\u0323", customer_id="Zoë \U0001f600"),  # which NFC would change
@@ -292,42 +294,71 @@ def test_killed_again_and_again_it_gets_there(tmp_path: Path, to: str) -> None:
         written(source, *lives[at : at + 1000])
     written(source, *refunds)
     target = url(tmp_path / "t.db") if to == "sqlite" else postgres.new_database()
-    for number, step in ((2, "add"), (3, "add"), (2, "add"), (1, "replace_rest"), (1, "finish")):
-        with copying_in_steps(url(source), target) as process:
-            assert process.stdout is not None
-            for _ in range(number):
-                assert f"{step}\n" in iter(process.stdout.readline, "")
-            process.kill()
-        assert process.returncode == -signal.SIGKILL
+    for step, number in (
+        ("add", 2),
+        ("add", 3),
+        ("add", 1),
+        ("replace_rest", 1),
+        ("finish", 1),
+    ):
+        copy_that_is_killed(url(source), target, step, number)
     assert copy(url(source), target) == verify_store(url(source), silent)
     for table in TABLES:
         assert rows_of(target, table) == rows_of(url(source), table)
 
 
-@contextlib.contextmanager
-def copying_in_steps(source: str, target: str) -> Iterator[subprocess.Popen[str]]:
-    """Says a line before each step that changes the target, and then makes it."""
+def test_ctrl_c_ends_it_between_two_pages(tmp_path: Path) -> None:
+    source, target = written(tmp_path / "s.db", *LIVES, *MORE), tmp_path / "t.db"
     program = f"""
+import os, signal, sys
+from paycli.cli.app import run
+from paycli.storage.sqlite import copying
+
+copying.AT_ONCE = 2
+really = copying.SqliteTarget.add
+
+async def add(*given):
+    await really(*given)
+    os.kill(os.getpid(), signal.SIGINT)
+
+copying.SqliteTarget.add = add
+sys.exit(run(["db", "copy", {url(source)!r}, {url(target)!r}]))
+"""
+    line = [sys.executable, "-c", program]
+    ended = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")
+    assert len(rows_of(url(target), "entry")) == 2
+    assert copy(url(source), url(target)) == verify_store(url(source), silent)
+
+
+def copy_that_is_killed(source: str, target: str, step: str, number: int) -> None:
+    """While it makes this step for the so many-th time, or right after it."""
+    program = f"""
+import os, signal, threading, time
 from paycli.storage.postgres import copying as postgres
 from paycli.storage.sqlite import copying as sqlite
 from paycli.storage.stores import copy_store
 
-sqlite.AT_ONCE = postgres.AT_ONCE = 300
+postgres.AT_ONCE = sqlite.AT_ONCE = 300
+left = {number}
 
-def said(name, really):
+def killed(really):
     async def step(*given):
-        print(name, flush=True)
-        return await really(*given)
+        global left
+        left -= 1
+        if left == 0:
+            threading.Timer(0.002, os.kill, (os.getpid(), signal.SIGKILL)).start()
+        await really(*given)
+        if left == 0:
+            time.sleep(60)
     return step
 
 for kind in (sqlite.SqliteTarget, postgres.PostgresTarget):
-    for name in ("add", "replace_rest", "finish"):
-        setattr(kind, name, said(name, getattr(kind, name)))
+    kind.{step} = killed(kind.{step})
 copy_store({source!r}, {target!r}, lambda what: lambda done, of_all: None)
 """
-    line = [sys.executable, "-c", program]
-    with subprocess.Popen(line, stdout=subprocess.PIPE, text=True) as process:
-        yield process
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=False)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
 
 
 # -- refusals
@@ -419,6 +450,16 @@ def test_a_database_of_a_newer_paycli_is_neither_copied_nor_copied_to(
         with pytest.raises(StoreError, match="Use the newer paycli"):
             copy(source, target)
     assert not (tmp_path / "t.db").exists()
+
+
+def test_only_its_owner_copies_into_a_database(kept: str) -> None:
+    served = role_of(postgres.new_store(), "serving")
+    migrate_store(
+        served.replace(str(urlsplit(served).username), "postgres"), urlsplit(served).username
+    )
+    for target in (served, role_of(postgres.new_database(), "nobody")):
+        with pytest.raises(StoreError, match=r"^Only its owner can copy into .*permission denied"):
+            copy(kept, target)
 
 
 def test_two_copies_into_one_store_take_turns(

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from paycli.errors import StoreInUse
+from paycli.errors import StoreError, StoreInUse
 from paycli.payments.payment import Entry, Payment
 from paycli.storage.anchors import Anchor
 from paycli.storage.copying import AT_ONCE, Copied, Row
@@ -22,6 +22,7 @@ from paycli.storage.postgres.pool import (
     Address,
     check_schema_version,
     explained,
+    said,
     schema_version,
 )
 from paycli.storage.postgres.status import is_served
@@ -98,11 +99,16 @@ class PostgresEnd:
             current = await schema_version(connection)
             if current:
                 check_schema_version(current % UNFINISHED, self._address)
-            else:
-                await bring_up_to_date(connection, self._address)
-            await _refuse_served(connection, self._address)
             target = PostgresTarget(self._address, connection)
-            await target.begin(is_marked=current > UNFINISHED)
+            try:
+                if not current:
+                    await bring_up_to_date(connection, self._address)
+                await _refuse_served(connection, self._address)
+                await target.begin(is_marked=current > UNFINISHED)
+            except asyncpg.InsufficientPrivilegeError as problem:
+                raise StoreError(
+                    f"Only its owner can copy into {self}: {said(problem)}."
+                ) from problem
             yield target
 
 
@@ -145,17 +151,17 @@ class PostgresTarget:
         self.last_seq = self.payments = 0
 
     async def begin(self, *, is_marked: bool) -> None:
-        """Look at what is there; mark it if that is nothing. Raises StoreError."""
+        """Look at what is there; mark it if that is nothing."""
         query = (
             "SELECT (SELECT coalesce(max(seq), 0) FROM entry), (SELECT count(*) FROM payment), "
             "(SELECT count(*) FROM intent)"
         )
-        with explained(self._address):
-            self.last_seq, self.payments, intents = await self._connection.fetchrow(query)
-            self.is_whole = not is_marked and bool(self.last_seq or intents)
-            if not self.is_whole and not is_marked:
-                mark = UNFINISHED + SCHEMA_VERSION
-                await self._connection.execute("INSERT INTO migration VALUES ($1, 'copying')", mark)
+        row = await self._connection.fetchrow(query)
+        self.last_seq, self.payments, intents = row
+        self.is_whole = not is_marked and bool(self.last_seq or intents)
+        if not self.is_whole and not is_marked:
+            mark = UNFINISHED + SCHEMA_VERSION
+            await self._connection.execute("INSERT INTO migration VALUES ($1, 'copying')", mark)
 
     async def anchor(self) -> Anchor:
         """See `copying.Target.anchor`."""

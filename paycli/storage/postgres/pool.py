@@ -267,6 +267,8 @@ def said(problem: BaseException) -> str:
         return "nothing listens there"
     if isinstance(problem, asyncpg.TargetServerAttributeNotMatched):
         return "no host takes writes"
+    if isinstance(problem, asyncpg.InterfaceError) and "connection is closed" in str(problem):
+        return "the connection went"
     words = (problem.strerror or problem) if isinstance(problem, OSError) else problem
     text = " ".join(str(words).split()) or type(problem).__name__
     return text.rstrip(".")

@@ -17,6 +17,7 @@ from paycli.storage.sqlite.file import (
     explained,
     open_existing,
     schema_version,
+    writing_to,
 )
 from paycli.storage.sqlite.verify import check_structure, verify
 from paycli.storage.whole_file import refuse_existing, whole_file, writing
@@ -74,21 +75,8 @@ def _check_backup(copy: Path, progress: Progress) -> None:
 
 
 def _copy(opened: apsw.Connection, target: Path, progress: Progress) -> None:
-    with _writing(target), whole_file(target) as partial:
+    with writing_to(target), whole_file(target) as partial:
         _copy_pages(opened, partial, progress)
-
-
-@contextlib.contextmanager
-def _writing(target: Path) -> Iterator[None]:
-    """What SQLite says of a file that it writes, as one sentence about that file."""
-    try:
-        yield
-    except (apsw.CantOpenError, apsw.ReadOnlyError) as problem:
-        raise StoreError(
-            f"Cannot write {target}. Check the permissions of its folder."
-        ) from problem
-    except (apsw.FullError, apsw.IOError) as problem:
-        raise StoreError(f"Cannot write {target}: {problem}.") from problem
 
 
 def _copy_pages(opened: apsw.Connection, partial: Path, progress: Progress) -> None:

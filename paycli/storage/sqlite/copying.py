@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import ExitStack, asynccontextmanager, closing
+from contextlib import ExitStack, asynccontextmanager, closing, contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,7 @@ from paycli.storage.sqlite.file import (
     explained,
     open_existing,
     schema_version,
+    writing_to,
 )
 from paycli.storage.sqlite.lock import held_still
 from paycli.storage.sqlite.verify import verify
@@ -132,14 +133,14 @@ class SqliteTarget:
     async def add(self, page: Sequence[Copied], changed: Sequence[Payment]) -> None:
         """See `copying.Target.add`."""
         created = (each.payment for each in page if each.is_first)
-        with explained(self._path), self._connection as connection:
+        with self._writing(), self._connection as connection:
             connection.executemany(INSERT_PAYMENT, created)
             connection.executemany(UPDATE_PAYMENT, map(counters_of, changed))
             connection.executemany(INSERT_ENTRY, (each.sealed_entry for each in page))
 
     async def replace_rest(self, rest: AsyncIterator[tuple[str, list[Row]]]) -> None:
         """See `copying.Target.replace_rest`."""
-        with explained(self._path), self._connection as connection:
+        with self._writing(), self._connection as connection:
             for table in _REST:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608 - of our own names
             async for table, rows in rest:
@@ -147,8 +148,13 @@ class SqliteTarget:
 
     async def finish(self) -> None:
         """See `copying.Target.finish`."""
-        with explained(self._path):
+        with self._writing():
             self._connection.pragma("user_version", SCHEMA_VERSION)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        with explained(self._path), writing_to(self._path):
+            yield
 
 
 def _pages(rows: Iterator[Any]) -> Iterator[list[Any]]:

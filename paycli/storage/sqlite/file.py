@@ -174,6 +174,19 @@ def explained(path: Path | None) -> Iterator[None]:
         raise _unreachable(path, problem) from problem
 
 
+@contextmanager
+def writing_to(target: Path) -> Iterator[None]:
+    """What SQLite says of a file that it writes, as one sentence about that file."""
+    try:
+        yield
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as problem:
+        raise StoreError(
+            f"Cannot write {target}. Check the permissions of its folder."
+        ) from problem
+    except (apsw.FullError, apsw.IOError) as problem:
+        raise StoreError(f"Cannot write {target}: {problem}.") from problem
+
+
 def _migrate(connection: apsw.Connection, current: int) -> None:
     with connection:  # one transaction: a crash leaves the schema as it was
         connection.pragma("application_id", APPLICATION_ID)

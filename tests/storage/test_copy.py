@@ -173,8 +173,10 @@ class Interrupted(Exception):
     pass
 
 
-def part(source: str, target: str, monkeypatch: pytest.MonkeyPatch, pages: int = 3) -> None:
-    """A copy that ends after a few pages of two entries."""
+def part(
+    source: str, target: str, monkeypatch: pytest.MonkeyPatch, phase: str = "copied", pages: int = 3
+) -> None:
+    """A copy that ends after a few pages of two entries, or in a later phase."""
     with monkeypatch.context() as patch:
         for kind in ("sqlite", "postgres"):
             patch.setattr(f"paycli.storage.{kind}.copying.AT_ONCE", 2)
@@ -185,7 +187,7 @@ def part(source: str, target: str, monkeypatch: pytest.MonkeyPatch, pages: int =
                 raise Interrupted
 
         with pytest.raises(Interrupted):
-            copy_store(source, target, lambda what: progress if "copied" in what else silent)
+            copy_store(source, target, lambda what: progress if phase in what else silent)
 
 
 def test_nobody_opens_a_part_of_a_store(
@@ -213,6 +215,8 @@ def test_what_happened_in_the_source_between_two_runs_comes_over(
     source = url(written(tmp_path / "s.db", *LIVES))
     part(source, target, monkeypatch)
     write(source, change("plain", Action.REFUND, 10), create("later", customer_id="new"))
+    part(source, target, monkeypatch, phase="of the copy checked", pages=1)
+    write(source, change("last", Action.REFUND, 10), *MORE[:2])
     assert copy(source, target) == verify_store(source, silent)
     for table in TABLES:
         assert rows_of(target, table) == rows_of(source, table)
@@ -391,7 +395,8 @@ def test_a_store_that_is_served_is_neither_copied_nor_copied_to(tmp_path: Path) 
     assert not (tmp_path / "new").exists()
 
 
-def test_nothing_is_written_to_a_store_while_it_is_copied(source: str, target: str) -> None:
+def test_nothing_is_written_to_a_store_while_it_is_copied(source: str, tmp_path: Path) -> None:
+    target = url(tmp_path / "t.db")
     refused: list[PaycliError] = []
 
     def progress(*_: int) -> None:
@@ -463,16 +468,16 @@ def test_only_its_owner_copies_into_a_database(kept: str) -> None:
 
 
 def test_two_copies_into_one_store_take_turns(
-    source: str, target: str, monkeypatch: pytest.MonkeyPatch
+    kept: str, target: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    part(source, target, monkeypatch)
+    part(kept, target, monkeypatch)
 
     def progress(*_: int) -> None:
         with ThreadPoolExecutor(1) as beside, pytest.raises(StoreError, match="Another"):
-            beside.submit(copy, source, target).result()
+            beside.submit(copy, kept, target).result()
 
-    copied = copy_store(source, target, lambda what: progress if "copied" in what else silent)
-    assert copied == verify_store(source, silent)
+    copied = copy_store(kept, target, lambda what: progress if "copied" in what else silent)
+    assert copied == verify_store(kept, silent)
 
 
 # -- the command

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from paycli.errors import StoreError
+from paycli.storage.postgres import pool
 from paycli.storage.postgres.pool import Address, explained
 from tests import postgres
 
@@ -37,6 +38,23 @@ def test_one_that_is_silent_keeps_nobody_waiting(silent: str) -> None:
         assert len(asyncio.all_tasks()) == 1
 
     asyncio.run(main())
+
+
+def test_one_that_is_promoted_while_another_is_silent_is_found(
+    silent: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "_CONNECT_S", 20.0)
+
+    async def main(server: postgres.Postgres) -> None:
+        url = server.url.replace("@", f"@{silent},")
+        connecting = asyncio.ensure_future(Address(url).connect())
+        await asyncio.sleep(0.5)  # by now it was asked
+        await asyncio.to_thread(server.start)
+        await (await connecting).close()
+
+    with postgres.new_postgres() as server:
+        server.stop()
+        asyncio.run(main(server))
 
 
 def test_the_problem_that_tells_most_is_told(silent: str) -> None:

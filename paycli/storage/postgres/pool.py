@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ SCHEMA: Final = "paycli"
 SCHEMA_VERSION: Final = len(migrations("postgres"))
 
 _CONNECT_S: Final = 3.0  # to one host; a node that is gone answers nothing at all
+_ASK_AGAIN_S: Final = 0.2
 _ANSWER_S: Final = 10.0
 _OLDEST: Final = 140_000  # server_version_num
 
@@ -77,30 +78,8 @@ class Address(Url):
     """A database that can be connected to."""
 
     async def connect(self, settings: dict[str, str] = _SETTINGS) -> asyncpg.Connection:
-        """A connection to the host that takes writes. Raises one of AWAY, or PostgresError.
-
-        All hosts are asked at once: one that is gone would be waited for before the next.
-        """
-        chosen: list[asyncpg.Connection] = []
-
-        async def ask(url: str) -> None:
-            chosen.append(await _connect(url, settings))
-            for each in asked:
-                if each is not asyncio.current_task():
-                    each.cancel()
-
-        asked = [asyncio.create_task(ask(url)) for url in self.each]
-        try:
-            problems = await asyncio.gather(*asked, return_exceptions=True)
-        except asyncio.CancelledError:
-            for connection in chosen:
-                connection.terminate()
-            raise
-        for connection in chosen[1:]:
-            connection.terminate()
-        if chosen:
-            return chosen[0]
-        raise max(filter(None, problems), key=_says)
+        """A connection to the host that takes writes. Raises one of AWAY, or PostgresError."""
+        return await _Search(self.each, settings).result()
 
     @asynccontextmanager
     async def checking(self) -> AsyncIterator[asyncpg.Connection]:
@@ -112,6 +91,47 @@ class Address(Url):
                 yield connection
         finally:
             connection.terminate()
+
+
+class _Search:
+    """For the host that takes writes. All are asked at once: one that is gone does not answer at all.
+
+    Those that take none are asked again meanwhile, for one of them may be promoted.
+    """
+
+    def __init__(self, urls: Sequence[str], settings: dict[str, str]) -> None:
+        self._settings = settings
+        self._silent = set(urls)
+        self._found: list[asyncpg.Connection] = []
+        self._asked = [asyncio.create_task(self._ask(url)) for url in urls]
+
+    async def result(self) -> asyncpg.Connection:
+        """The first that is found. Raises what tells most of why there is none."""
+        try:
+            problems = await asyncio.gather(*self._asked, return_exceptions=True)
+        except asyncio.CancelledError:
+            for connection in self._found:
+                connection.terminate()
+            raise
+        for connection in self._found[1:]:
+            connection.terminate()
+        if self._found:
+            return self._found[0]
+        raise max(filter(None, problems), key=_says)
+
+    async def _ask(self, url: str) -> None:
+        while True:
+            try:
+                self._found.append(await _connect(url, self._settings))
+                break
+            except Exception as problem:
+                self._silent.discard(url)
+                if not self._silent or not isinstance(problem, AWAY):
+                    raise
+                await asyncio.sleep(_ASK_AGAIN_S)
+        for each in self._asked:
+            if each is not asyncio.current_task():
+                each.cancel()
 
 
 async def _connect(url: str, settings: dict[str, str]) -> asyncpg.Connection:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -24,6 +25,7 @@ import asyncpg
 import yaml
 
 from tests import postgres
+from tests.processes import children_of
 
 NODES: Final = 3
 _START_S: Final = 60.0
@@ -67,6 +69,11 @@ class Node:
         self.port, self.rest, self.raft = (postgres.free_port() for _ in range(3))
         self._patroni: subprocess.Popen[bytes] | None = None
 
+    @property
+    def url(self) -> str:
+        """Of its database alone."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+
     def start(self) -> None:
         """Patroni, which starts the rest."""
         command = [_python(), "-m", "patroni", str(self.folder / "patroni.yaml")]
@@ -85,6 +92,31 @@ class Node:
             self.kill_postgres()
         if self._patroni is not None:
             self._patroni.wait(10)
+
+    def freeze(self) -> None:
+        """As when its cable is cut: connections are neither refused nor answered."""
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """It goes on where it was, and takes itself for what it was."""
+        self._signal_all(signal.SIGCONT)
+
+    def wait_until_it_follows(self) -> None:
+        """Until Patroni has seen that there is another primary."""
+        until = time.monotonic() + _START_S
+        while time.monotonic() < until:
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+                if postgres.sql(self.url, "SELECT pg_is_in_recovery()") == [(True,)]:
+                    return
+            time.sleep(0.2)
+        raise AssertionError((self.folder / "log").read_text())
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._patroni is not None
+        for each in (self._patroni.pid, self._postmaster()):
+            for pid in (each, *children_of(each)):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, number)
 
     def _postmaster(self) -> int:
         lines = (self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").splitlines()
@@ -105,8 +137,7 @@ class Cluster:
         """The node that takes writes at the moment."""
         for node in self.nodes:
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
-                url = f"postgresql://postgres@127.0.0.1:{node.port}/postgres"
-                if postgres.sql(url, "SELECT NOT pg_is_in_recovery()") == [(True,)]:
+                if postgres.sql(node.url, "SELECT NOT pg_is_in_recovery()") == [(True,)]:
                     return node
         return None
 

@@ -29,6 +29,7 @@ from tests.processes import ready
 
 CLIENTS: Final = 8
 STALL_S: Final = 0.3
+LATER_S: Final = 1.0  # it asks one node after another, and a frozen one takes its time
 READY: Final = "Payment Processing Service ready!"
 # The last of them when a commit was cut off: the same key tells what became of it.
 RETRIED: Final = (
@@ -129,8 +130,8 @@ class Health:
 class PlainWriter:
     """Writes as fast as the cluster lets it, one message after another: Patroni's own share."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, nodes: Sequence[patroni.Node]) -> None:
+        self._nodes = nodes
         self._stop = threading.Event()
         self._times: list[float] = []
         self._thread = threading.Thread(target=lambda: asyncio.run(self._write()))
@@ -144,12 +145,14 @@ class PlainWriter:
         """When the last stall between these moments was over."""
         times = [each for each in self._times if each > moment - 1]
         stalls = [after for before, after in pairwise(times) if after - before > STALL_S]
-        return max((each for each in stalls if each <= end + STALL_S), default=moment)
+        return max((each for each in stalls if each <= end + LATER_S), default=moment)
 
     async def _write(self) -> None:
-        while not self._stop.is_set():
+        for node in itertools.cycle(self._nodes):
+            if self._stop.is_set():
+                return
             with suppress(*AWAY, asyncpg.PostgresError):
-                connection = await asyncpg.connect(self._url, timeout=2)
+                connection = await asyncpg.connect(node.url, timeout=0.5, command_timeout=1)
                 try:
                     while not self._stop.is_set():
                         await connection.execute(
@@ -171,7 +174,7 @@ def fail_over(
     """Let the faults come one after another, under load; then look at what is there."""
     arguments = ("serve", "--workers", "2", "--store", cluster.url)
     with ready(folder, READY, *arguments) as (_, target):
-        clients, health, plain = Clients(target), Health(target), PlainWriter(_writable(cluster))
+        clients, health, plain = Clients(target), Health(target), PlainWriter(cluster.nodes)
         try:
             for fault in faults:
                 time.sleep(2)
@@ -188,6 +191,9 @@ def fail_over(
                 )
                 if fault is patroni.Node.kill:
                     node.start()
+                elif fault is patroni.Node.freeze:
+                    node.thaw()
+                    node.wait_until_it_follows()
             time.sleep(1)
         finally:
             clients.stop()
@@ -230,5 +236,5 @@ def test_the_primary_dies_under_load_and_no_payment_is_lost_or_doubled(
 def test_primaries_and_whole_nodes_die_again_and_again(
     cluster: patroni.Cluster, tmp_path: Path
 ) -> None:
-    rounds = [patroni.Node.kill_postgres, patroni.Node.kill]
-    fail_over(cluster, tmp_path, rounds * 4, print)
+    rounds = [patroni.Node.kill_postgres, patroni.Node.kill, patroni.Node.freeze]
+    fail_over(cluster, tmp_path, rounds * 3, print)

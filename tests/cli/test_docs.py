@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def test_a_terminal_has_a_pager(pager: str, shown: str) -> None:
 def test_ctrl_c_ends_the_pager_and_its_line() -> None:
     with on_terminal("docs", "glossary", env={"PAGER": "head -1; sleep 60"}) as terminal:
         terminal.wait_for("# .*\n")
+        time.sleep(0.5)  # between its two commands the shell lets a signal pass
         terminal.ctrl_c()
         assert terminal.code() == 130
     assert terminal.lines()[-2:] == ["^C", ""]

@@ -166,6 +166,14 @@ def test_a_worker_that_is_killed_is_replaced(project: Path) -> None:
         eventually(lambda: paid_by(workers.target) == new)
 
 
+def test_a_stop_while_a_worker_starts_again_is_no_failure(project: Path) -> None:
+    with serving(project, "servicer:Pay", "--workers", "2") as workers:
+        before = workers.pids
+        os.kill(min(before), signal.SIGKILL)
+        eventually(lambda: bool(workers.pids - before))
+        assert workers.stop() == 0
+
+
 def test_no_call_fails_while_all_workers_are_renewed(project: Path) -> None:
     renewed = ("--workers", "2", "--max-connection-age", "0.5")
     with serving(project, "servicer:Pay", *renewed) as workers:

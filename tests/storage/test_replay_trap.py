@@ -133,7 +133,9 @@ async def paid_on_the_primary_alone(
     return False
 
 
-HAPPENS: Final = pytest.mark.parametrize("happens", [cut_off, crash])
+HAPPENS: Final = pytest.mark.parametrize(
+    "happens", [cut_off, pytest.param(crash, marks=pytest.mark.chaos)]
+)
 
 
 @HAPPENS

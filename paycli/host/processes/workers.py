@@ -33,6 +33,7 @@ _WAIT_MAX_S: Final = 10.0  # for a connection to become as old as it may
 _STEADY_S: Final = 30.0  # who lived so long is started again as if for the first time
 _FAILED: Final = 1
 _TOLD: Final = (1, 2)  # how a command ends that has said why
+_BY_SIGTERM: Final = 128 + signal.SIGTERM
 _STOPS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _NEWS_BYTES: Final = 65_536
 
@@ -60,6 +61,11 @@ class _Worker:
     async def is_ready(self) -> bool:
         """Wait until it takes calls; False when it has ended instead."""
         return await self._has(self._ready)
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether it has taken calls."""
+        return self._ready.is_set()
 
     def send(self, number: int) -> None:
         """A signal, unless it has ended."""
@@ -198,7 +204,9 @@ class Supervisor:
         """Wait until it has drained, and kill it when that takes longer; returns its exit code."""
         await asyncio.wait((worker.ended,), timeout=patience_s)
         if worker.ended.done():
-            return await worker.ended
+            code = await worker.ended
+            # One that is still starting does not listen for signals yet, and has nothing to end.
+            return 0 if code == _BY_SIGTERM and not worker.was_ready else code
         self._say(f"Worker {worker.pid} hangs, and is killed.")
         worker.send(signal.SIGKILL)
         await worker.ended

@@ -93,6 +93,7 @@ def test_a_flood_of_pings_ends_its_connection(server: Server) -> None:
 
 def test_who_says_nothing_is_let_go(server: Server) -> None:
     with peer_of(server) as peer:
+        peer.settimeout(15)
         heard_by(peer)
 
 

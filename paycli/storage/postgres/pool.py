@@ -20,7 +20,7 @@ SCHEMA_VERSION: Final = len(migrations("postgres"))
 _CONNECT_S: Final = 3.0  # to one host; a node that is gone answers nothing at all
 _ASK_AGAIN_S: Final = 0.2
 _ANSWER_S: Final = 10.0
-_OLDEST: Final = 140_000  # server_version_num
+_OLDEST: Final = 14
 
 _SETTINGS: Final = {
     "application_name": "paycli",
@@ -40,7 +40,7 @@ _SETTINGS: Final = {
 _FOR_CHECKS: Final = {
     "application_name": "paycli db",
     "search_path": SCHEMA,
-    "default_transaction_isolation": "repeatable read",
+    "default_transaction_isolation": "read committed",
     "idle_in_transaction_session_timeout": "0",
     "statement_timeout": "0",
     "lock_timeout": "4s",
@@ -124,11 +124,12 @@ class _Search:
             try:
                 self._found.append(await _connect(url, self._settings))
                 break
-            except Exception as problem:
-                self._silent.discard(url)
-                if not self._silent or not isinstance(problem, AWAY):
+            except AWAY:
+                if self._silent <= {url}:
                     raise
-                await asyncio.sleep(_ASK_AGAIN_S)
+            finally:
+                self._silent.discard(url)
+            await asyncio.sleep(_ASK_AGAIN_S)
         for each in self._asked:
             if each is not asyncio.current_task():
                 each.cancel()
@@ -320,8 +321,6 @@ def check_schema_version(current: int, address: Address) -> None:
 
 def check_server(connection: asyncpg.Connection, address: Address) -> None:
     """Refuse a server that is too old for the schema."""
-    version = connection.get_server_version()
-    if version.major * 10_000 < _OLDEST:
-        raise StoreError(
-            f"{address} is PostgreSQL {version.major}; paycli needs {_OLDEST // 10_000} or newer."
-        )
+    major = connection.get_server_version().major
+    if major < _OLDEST:
+        raise StoreError(f"{address} is PostgreSQL {major}; paycli needs {_OLDEST} or newer.")

@@ -30,7 +30,6 @@ from paycli.storage.postgres.pool import (
     Pool,
     check_schema_version,
     check_server,
-    explained,
     said,
     schema_version,
 )
@@ -71,12 +70,7 @@ async def _checked(address: Address) -> int:
             check_schema_version(current, address)
         else:
             await bring_up_to_date(connection, address)
-    with explained(address):
-        connection = await address.connect()
-        try:
-            return await reads.newest_seq(connection)
-        finally:
-            connection.terminate()
+        return await reads.newest_seq(connection)
 
 
 class PostgresStore:

@@ -179,3 +179,13 @@ def test_the_url_of_each_host_is_its_own() -> None:
     assert url.without_password == "postgresql://ada@one:1,two/pay?sslmode=require"
     assert url.password == "x@y"
     assert [urlsplit(each).netloc for each in url.each] == ["ada:x%40y@one:1", "ada:x%40y@two"]
+
+
+def test_a_database_that_takes_no_writes_is_a_sentence() -> None:
+    store = postgres.new_store()
+    name = urlsplit(store).path[1:]
+    postgres.sql(store, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    refused = run_paycli("db", "status", "--store", store)
+    assert refused.returncode == 1
+    assert "takes no writes" in refused.stderr, refused.stderr
+    assert refused.stderr.count("\n") == 1

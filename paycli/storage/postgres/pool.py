@@ -248,13 +248,7 @@ def explained(address: Address) -> Iterator[None]:
     """What asyncpg and the database say, as one sentence. Raises StoreError."""
     try:
         yield
-    except (
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        OSError,
-        EOFError,
-        ValueError,
-    ) as problem:
+    except (*AWAY, asyncpg.PostgresError, ValueError) as problem:
         raise StoreError(_sentence(address, problem)) from problem
 
 

@@ -16,9 +16,10 @@ from paycli.storage.postgres.pool import (
     check_server,
     schema_version,
 )
-from paycli.storage.schema import migrations, statement
+from paycli.storage.schema import Migration, migrations, statement
 
 _LOCK: Final = 0x7061_7963_6C69  # an advisory lock, so that two who migrate take turns
+_TRIES: Final = 5
 _ROLE: Final = re.compile(r"[^\x00\"]{1,63}")
 
 
@@ -46,14 +47,26 @@ async def bring_up_to_date(connection: asyncpg.Connection, address: Address) -> 
         if before == 0:
             await _make_schema(connection, address)
         for step in migrations("postgres")[before:]:
+            await _apply(connection, step)
+    finally:
+        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
+    return before
+
+
+async def _apply(connection: asyncpg.Connection, step: Migration) -> None:
+    """One step, again when the tables of servers that write at the moment are not to be had."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
             async with connection.transaction(isolation="read_committed"):
                 await connection.execute(step.sql)
                 await connection.execute(
                     "INSERT INTO migration VALUES ($1, $2)", step.version, step.name
                 )
-    finally:
-        await connection.execute("SELECT pg_advisory_unlock($1)", _LOCK)
-    return before
+        except (asyncpg.DeadlockDetectedError, asyncpg.LockNotAvailableError):
+            if not tries_left:
+                raise
+        else:
+            return
 
 
 async def _make_schema(connection: asyncpg.Connection, address: Address) -> None:

@@ -17,6 +17,6 @@ def run(main: Coroutine[object, object, None]) -> None:
         import uvloop
 
         factory = uvloop.new_event_loop
-    garbage.as_usual()
+    garbage.serving()
     with asyncio.Runner(loop_factory=factory) as runner:
         runner.run(main)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Final
 
-from paycli.engine.ids import new_payment_id, new_payment_ids
+from paycli.engine.ids import new_payment_id
 from paycli.engine.places import Places
 from paycli.errors import (
     OutcomeOpen,
@@ -80,8 +80,7 @@ class Engine:
 
     async def create(self, create: Create, timeout_s: float | None) -> Receipt:
         """Create one payment. Raises PaymentError."""
-        now = now_us()
-        stamped = self._stamped(create, new_payment_id(now), now)
+        stamped = self._stamped(create, now_us())
         return await self._carry_out(stamped, create.customer_id, timeout_s)
 
     async def change(self, change: Change, timeout_s: float | None) -> Receipt:
@@ -96,8 +95,7 @@ class Engine:
         self, creates: Sequence[Create], timeout_s: float | None
     ) -> list[Receipt | PaymentError]:
         """Create many, each after those before it; result i is what came of payment i."""
-        times = [now_us() for _ in creates]
-        stamped = map(self._stamped, creates, new_payment_ids(times), times)
+        stamped = [self._stamped(each, now_us()) for each in creates]
         begun = [self._begin(each, each.customer_id) for each in stamped]
         commands = [each for each in begun if not isinstance(each, PaymentError)]
         try:
@@ -125,10 +123,10 @@ class Engine:
             each.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
 
-    def _stamped(self, create: Create, payment_id: str, now: int) -> Create:
+    def _stamped(self, create: Create, now: int) -> Create:
         manual = create.capture_method == CaptureMethod.MANUAL
         return create._replace(
-            payment_id=payment_id,
+            payment_id=new_payment_id(now),
             now_us=now,
             expires_us=now + self._authorization_ttl_us if manual else 0,
         )

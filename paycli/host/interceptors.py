@@ -7,8 +7,7 @@ handler, and what it puts around the behaviour runs with each call.
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -55,36 +54,6 @@ def status_of(code: object) -> grpc.StatusCode:
     )
 
 
-def preceded(method: Method, first: Callable[[Any, Context], Awaitable[Any]]) -> Method:
-    """The method with something done at the beginning of each call; `first` returns the request for it."""
-    behaviour = method.behaviour
-
-    async def single(request: Any, context: Context) -> Any:
-        return await behaviour(await first(request, context), context)
-
-    async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with aclosing(behaviour(await first(request, context), context)) as responses:
-            async for response in responses:
-                yield response
-
-    return method._replace(behaviour=stream if method.yields else single)
-
-
-def guarded(method: Method, check: Callable[[Context], Awaitable[None]]) -> Method:
-    """The method with a check before the request of a call is read; it aborts the calls that fail it.
-
-    The requests of a stream are read when the method asks for them.
-    """
-    read = None if method.request_streaming else method.read
-
-    async def first(request: Any, context: Context) -> Any:
-        await check(context)
-        return read(request) if read is not None else request
-
-    checked = preceded(method, first)
-    return checked._replace(read=None) if read is not None else checked
-
-
 class Interceptors(grpc.aio.ServerInterceptor):
     """Puts interceptors around all methods of a server."""
 
@@ -95,6 +64,10 @@ class Interceptors(grpc.aio.ServerInterceptor):
     def add(self, interceptors: Sequence[Interceptor]) -> None:
         """Put them, the first outermost, within those that are there. Before the first call."""
         self._around += interceptors
+
+    def enclose(self, interceptor: Interceptor) -> None:
+        """Put it around those that are there. Before the first call."""
+        self._around.insert(0, interceptor)
 
     async def intercept_service(
         self,

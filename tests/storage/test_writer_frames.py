@@ -15,7 +15,16 @@ from paycli.errors import (
     StateForbids,
     StoreUnavailable,
 )
-from paycli.payments.batch import Claimed, NotOnRecord, OnRecord, Outcome, Receipt, Withdrawn
+from paycli.payments.batch import (
+    Claimed,
+    NotOnRecord,
+    OnRecord,
+    Outcome,
+    Receipt,
+    Stored,
+    Withdrawn,
+    apply,
+)
 from paycli.payments.commands import (
     Change,
     Command,
@@ -81,11 +90,25 @@ def test_commands_arrive_as_they_were(batch: list[Command]) -> None:
             assert isinstance(command.action, Action)
 
 
-@given(st.lists(outcomes, max_size=5), numbers)
-def test_outcomes_arrive_as_they_were(sent: list[Outcome], last_seq: int) -> None:
-    arrived, seq = answer_from_bytes(answer_to_bytes((sent, last_seq)))
-    assert (arrived, seq) == (sent, last_seq)
+@given(st.lists(st.tuples(changes, outcomes), max_size=5), numbers)
+def test_outcomes_arrive_as_they_were(answered: list[tuple[Command, Outcome]], last: int) -> None:
+    batch, sent = [each for each, _ in answered], [each for _, each in answered]
+    arrived, seq = answer_from_bytes(batch, answer_to_bytes(batch, (sent, last)))
+    assert (arrived, seq) == (sent, last)
     assert [type(each) for each in arrived] == [type(each) for each in sent]
+
+
+keys = st.sampled_from(["key-1", "key-2", "key-3"])
+few = creates.flatmap(lambda each: keys.map(lambda key: each._replace(request_key=key)))
+
+
+@given(st.lists(st.one_of(few, st.builds(Declined, few, st.just("LOST_CARD"))), max_size=6))
+def test_what_creations_made_arrives_as_the_writer_made_it(batch: list[Command]) -> None:
+    sent = apply(batch, Stored(), range(7, 20)).outcomes
+    arrived, _ = answer_from_bytes(batch, answer_to_bytes(batch, (sent, 20)))
+    for there, here in zip(sent, arrived, strict=True):
+        assert type(there) is type(here)
+        assert there == here or vars(there) == vars(here)  # errors are equal by what they say
 
 
 @pytest.mark.parametrize(
@@ -101,7 +124,8 @@ def test_outcomes_arrive_as_they_were(sent: list[Outcome], last_seq: int) -> Non
     ids=lambda error: type(error).__name__,
 )
 def test_a_refusal_arrives_with_all_that_the_caller_is_told(error: PaymentError) -> None:
-    ((arrived,), _) = answer_from_bytes(answer_to_bytes(([error], 7)))
+    batch = [Withdraw("key-1", "a/1")]
+    ((arrived,), _) = answer_from_bytes(batch, answer_to_bytes(batch, ([error], 7)))
     assert type(arrived) is type(error)
     assert vars(arrived) == vars(error)
     assert str(arrived) == str(error)
@@ -110,4 +134,4 @@ def test_a_refusal_arrives_with_all_that_the_caller_is_told(error: PaymentError)
 @pytest.mark.parametrize("kind", [CommitFailed, CommitRefused])
 def test_a_failure_arrives_as_one(kind: type[CommitFailed | CommitRefused]) -> None:
     with pytest.raises(kind, match="The disk is full"):
-        answer_from_bytes(answer_to_bytes(kind("The disk is full.")))
+        answer_from_bytes([], answer_to_bytes([], kind("The disk is full.")))

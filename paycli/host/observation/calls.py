@@ -12,14 +12,15 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, Final, Protocol
 
 import grpc
 
-from paycli.host.interceptors import Context, Interceptor, Method, preceded, status_of
+from paycli.host.interceptors import Context, Interceptor, Method, status_of
 from paycli.wire_names import REQUEST_ID
 
 _PROCESS: Final = secrets.token_hex(4)
@@ -83,17 +84,28 @@ def observed(observers: Sequence[CallObserver]) -> Interceptor:
         for each in observers:
             each.ended(call)
 
-    def around(method: Method) -> Method:
-        async def begin(request: Any, context: Context) -> Any:
-            call = Call(method, context)
-            for each in observers:
-                each.started(call)
-            task = asyncio.current_task()
-            assert task is not None
-            task.add_done_callback(partial(ended, call))
-            return request
+    def begin(method: Method, context: Context) -> None:
+        call = Call(method, context)
+        for each in observers:
+            each.started(call)
+        task = asyncio.current_task()
+        assert task is not None
+        task.add_done_callback(partial(ended, call))
 
-        return preceded(method, begin)
+    def around(method: Method) -> Method:
+        behaviour = method.behaviour
+
+        async def single(request: Any, context: Context) -> Any:
+            begin(method, context)
+            return await behaviour(request, context)
+
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            begin(method, context)
+            async with aclosing(behaviour(request, context)) as responses:
+                async for response in responses:
+                    yield response
+
+        return method._replace(behaviour=stream if method.yields else single)
 
     return around
 

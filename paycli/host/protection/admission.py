@@ -6,10 +6,10 @@ even a refusal costs, grpc's core itself ends calls (CANCELLED), before Python s
 
 from __future__ import annotations
 
-from paycli.errors import Overloaded, PaymentError
+from paycli.errors import Overloaded
 from paycli.host.calls_in_flight import CallsInFlight
-from paycli.host.interceptors import Context, Interceptor, Method, guarded
-from paycli.host.statuses import abort
+from paycli.host.interceptors import Context, Interceptor, Method
+from paycli.host.protection.guard import guarded
 
 # Whoever watches over the server asks most when it is busy.
 _ALWAYS = ("/grpc.health.v1.Health/", "/grpc.channelz.")
@@ -26,15 +26,16 @@ def admitted(calls: CallsInFlight, limit: int) -> Interceptor:
             return method
         streams = method.response_streaming
 
-        async def check(context: Context) -> None:
+        def check(_: Context) -> Overloaded | None:
             if (calls.streams if streams else calls.count) > limit:
-                await abort(context, _refusal(limit, streams=streams))
+                return _refusal(limit, streams=streams)
+            return None
 
         return guarded(method, check)
 
     return around
 
 
-def _refusal(limit: int, *, streams: bool) -> PaymentError:
+def _refusal(limit: int, *, streams: bool) -> Overloaded:
     what = "streams" if streams else "calls"
     return Overloaded(f"The server has {limit} {what} in flight; try again shortly.")

@@ -9,11 +9,11 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
 
 from paycli.errors import PaymentError, PermissionDenied, Unauthenticated
-from paycli.host.interceptors import Context, Interceptor, Method, guarded
+from paycli.host.interceptors import Context, Interceptor, Method
 from paycli.host.observation.calls import note
+from paycli.host.protection.guard import guarded
 from paycli.host.protection.scopes import Scope
 from paycli.host.protection.tokens import Tokens
-from paycli.host.statuses import abort
 
 _HEADER: Final = "authorization"
 _BEARER: Final = "bearer "
@@ -31,8 +31,12 @@ def authorized(tokens: Tokens) -> Interceptor:
         if scope is None:
             return method
 
-        async def check(context: Context) -> None:
-            await _check(context, tokens, scope, method.name)
+        def check(context: Context) -> PaymentError | None:
+            try:
+                note(caller=_caller(context, tokens, scope, method.name))
+            except PaymentError as refusal:
+                return refusal
+            return None
 
         return guarded(method, check)  # strangers get nothing read
 
@@ -64,13 +68,6 @@ def _idempotency_level(service: str, name: str) -> int:
         return MethodOptions.IDEMPOTENCY_UNKNOWN
     level: int = found.GetOptions().idempotency_level
     return level
-
-
-async def _check(context: Context, tokens: Tokens, scope: Scope, method: str) -> None:
-    try:
-        note(caller=_caller(context, tokens, scope, method))
-    except PaymentError as refusal:
-        await abort(context, refusal)
 
 
 def _caller(context: Context, tokens: Tokens, scope: Scope, method: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, Final, NoReturn
 
 import grpc
@@ -46,52 +46,61 @@ class Calls:
         behaviour = method.behaviour
 
         async def single(request: Any, given: Context) -> Any:
-            with self._begun(given) as context:
-                await self._admit(context)
+            with _NativeContext(given, self._tasks) as context:
+                if self._refuses:
+                    await _refuse(context)
                 return await behaviour(request, context)
 
         async def stream(request: Any, given: Context) -> AsyncIterator[Any]:
-            with self._begun(given) as context:
-                await self._admit(context)
+            with _NativeContext(given, self._tasks) as context:
+                if self._refuses:
+                    await _refuse(context)
                 async with aclosing(behaviour(request, context)) as responses:
                     async for response in responses:
                         yield response
 
         return method._replace(behaviour=stream if method.yields else single)
 
-    async def _admit(self, context: Context) -> None:
-        if self._refuses:
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
 
-    @contextmanager
-    def _begun(self, given: Context) -> Iterator[Any]:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        context = _NativeContext(given)
-        try:
-            yield context
-        except (asyncio.CancelledError, GeneratorExit):
-            context.was_cut = True
-            raise
+async def _refuse(context: _NativeContext) -> NoReturn:
+    await context.abort(grpc.StatusCode.UNAVAILABLE, "The server is stopping.")
 
 
 class _NativeContext:
-    """The context of a call, with the wheel's differences from grpc.aio taken back."""
+    """The context of a call, with the wheel's differences from grpc.aio taken back.
 
-    __slots__ = ("_given", "was_cut")
+    Entered while the call runs; its task then is one of those in flight.
+    """
 
-    def __init__(self, given: Any) -> None:
+    __slots__ = ("_given", "_task", "_tasks", "_was_cut")
+
+    def __init__(self, given: Any, tasks: set[asyncio.Task[Any]]) -> None:
         self._given = given
-        self.was_cut = False
+        self._tasks = tasks
+        self._was_cut = False
+
+    def __enter__(self) -> Any:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._tasks.add(task)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self._tasks.discard(self._task)
+        if kind is not None and issubclass(kind, asyncio.CancelledError | GeneratorExit):
+            self._was_cut = True
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._given, name)
 
+    def invocation_metadata(self) -> Any:
+        """What the caller sent."""
+        return self._given.invocation_metadata()
+
     def done(self) -> bool:
         """Whether a status was sent."""
-        return self._given.done() and not (self.was_cut or self._given.cancelled())
+        return self._given.done() and not (self._was_cut or self._given.cancelled())
 
     def time_remaining(self) -> float | None:
         """Seconds until the deadline; None without one."""

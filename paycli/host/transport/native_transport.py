@@ -55,9 +55,9 @@ def make_server(
         ("grpc.so_reuseport", int(reuse_port)),
         ("grpc.max_receive_message_length", limits.message_bytes),
     )
-    calls, around = Calls(), Interceptors()
-    around.add((calls,))
-    make = partial(NativeServer, options=options, interceptors=(around, interceptors))
+    calls = Calls()
+    interceptors.enclose(calls)
+    make = partial(NativeServer, options=options, interceptors=(interceptors,))
     return _Servers(make, calls)
 
 

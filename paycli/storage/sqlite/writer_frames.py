@@ -1,7 +1,8 @@
 """Batches and their outcomes as bytes, on their way to the writer process and back.
 
 Both ends are the same program in the same interpreter, so `marshal` will do, which is the fastest
-there is for tuples. It knows neither named tuples nor enums: records travel as plain tuples.
+there is for tuples. It knows neither named tuples nor enums: records travel as plain tuples. What a
+creation made travels as its number alone, since the rules make the same of it here.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import pickle
 from collections.abc import Sequence
 from typing import Any, Final
 
+from paycli.payments import decide
 from paycli.payments.batch import Claimed, NotOnRecord, OnRecord, Outcome, Receipt, Withdrawn
 from paycli.payments.commands import (
     Change,
@@ -43,6 +45,7 @@ _TAGS: Final = {kind: tag for tag, kind in (*_PLAIN_COMMANDS.items(), *_PLAIN_OU
 _FAILURES: Final = {kind.__name__: kind for kind in (CommitFailed, CommitRefused)}
 
 _Tagged = tuple[int, Any]
+_Answer = tuple[list[Outcome], int]
 
 
 def commands_to_bytes(commands: Sequence[Command]) -> bytes:
@@ -55,20 +58,40 @@ def commands_from_bytes(data: bytes) -> list[Command]:
     return [_command(tag, values) for tag, values in marshal.loads(data)]  # noqa: S302 - our own
 
 
-def answer_to_bytes(answer: tuple[list[Outcome], int] | CommitFailed | CommitRefused) -> bytes:
+def answer_to_bytes(
+    commands: Sequence[Command], answer: _Answer | CommitFailed | CommitRefused
+) -> bytes:
     """The outcomes of a batch and the last seq after it, or how its commit failed."""
     if isinstance(answer, CommitFailed | CommitRefused):
         return marshal.dumps((type(answer).__name__, str(answer)))
     outcomes, seq = answer
-    return marshal.dumps(([_tagged_outcome(outcome) for outcome in outcomes], seq))
+    return marshal.dumps((list(map(_short, commands, outcomes)), seq))
 
 
-def answer_from_bytes(data: bytes) -> tuple[list[Outcome], int]:
-    """The answer again. Raises CommitFailed, CommitRefused."""
+def answer_from_bytes(commands: Sequence[Command], data: bytes) -> _Answer:
+    """The answer to these commands again. Raises CommitFailed, CommitRefused."""
     outcomes, seq = marshal.loads(data)  # noqa: S302 - our own
     if isinstance(outcomes, str):
         raise _FAILURES[outcomes](seq)
-    return [_outcome(tag, values) for tag, values in outcomes], seq
+    return list(map(_long, commands, outcomes)), seq
+
+
+def _short(command: Command, outcome: Outcome) -> int | _Tagged:
+    if (
+        isinstance(command, Create | Declined)
+        and isinstance(outcome, Receipt)
+        and not outcome.replayed
+    ):
+        return outcome.entry.seq
+    return _tagged_outcome(outcome)
+
+
+def _long(command: Command, outcome: int | _Tagged) -> Outcome:
+    if isinstance(outcome, tuple):
+        return _outcome(*outcome)
+    create, reason = command if isinstance(command, Declined) else (command, "")
+    assert isinstance(create, Create)  # a change that was declined is refused
+    return Receipt(*decide.create(create, reason, outcome), replayed=False)
 
 
 def _tagged_command(command: Command) -> _Tagged:

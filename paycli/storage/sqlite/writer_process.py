@@ -78,7 +78,7 @@ class WriterProcess:
                 async with self._sending:
                     life = await self._living()
                     answer = await life.send(_LENGTH.pack(len(frame)) + frame)
-                return answer_from_bytes(await answer)
+                return answer_from_bytes(commands, await answer)
         except TimeoutError:
             self.kill()
             raise CommitLost(
@@ -225,7 +225,8 @@ def main(descriptor: int, lock: int, path: Path) -> None:
     ):
         writer = SqliteWriter(file.connect())
         while (frame := _next_frame(batches)) is not None:
-            answer = answer_to_bytes(_written(writer, commands_from_bytes(frame)))
+            commands = commands_from_bytes(frame)
+            answer = answer_to_bytes(commands, _written(writer, commands))
             channel.sendall(_LENGTH.pack(len(answer)) + answer)
 
 

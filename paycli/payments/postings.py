@@ -21,7 +21,7 @@ MERCHANT: Final = "merchant"
 CUSTOMER: Final = "customer/"
 HOLD: Final = "hold/"
 
-_TRANSFER: Final = {
+_TRANSFER: Final[dict[int, tuple[str, str]]] = {
     Kind.CHARGED: ("customer", "merchant"),
     Kind.AUTHORIZED: ("customer", "hold"),
     Kind.CAPTURED: ("hold", "merchant"),
@@ -41,7 +41,7 @@ class Posting(NamedTuple):
 
 def postings_of(payment: Payment, entry: Entry) -> list[Posting]:
     """The postings of one entry: none for a decline, else two or four."""
-    transfer = _TRANSFER.get(Kind(entry.kind))
+    transfer = _TRANSFER.get(entry.kind)
     if transfer is None:
         return []
     names = {

@@ -20,6 +20,9 @@ APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is 
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 4_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
+_CACHE_PAGES: Final = (
+    16_384  # 64 MiB at most: ids come at random, and so do the pages of their indexes
+)
 
 
 class SqliteFile:
@@ -52,6 +55,7 @@ class SqliteFile:
             # The batch keeps foreign keys; a check would cost a look-up per row.
             connection.pragma("foreign_keys", False)
             connection.pragma("wal_autocheckpoint", _WAL_PAGES)
+            connection.pragma("cache_size", _CACHE_PAGES)
             current = self.version_before = schema_version(connection)
             if current and not migrate:
                 check_schema_version(current % UNFINISHED, self.path)

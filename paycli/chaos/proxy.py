@@ -133,7 +133,7 @@ class _AnyMethod(grpc.GenericRpcHandler):
         self._proxy = proxy
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Asked once for each method: grpc.aio keeps what it gets."""
+        """Asked once for each method: the host keeps what it gets."""
         method = handler_call_details.method
         throw = self._proxy.throw_of(method)
 

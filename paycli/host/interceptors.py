@@ -1,13 +1,13 @@
 """What stands around the calls of every method, so that no method has to think of it.
 
-An interceptor is applied once to each method, not to each call as grpc's own: it makes a handler of a
-handler, and what it puts around the behaviour runs with each call.
+An interceptor is applied once to each method, not to each call as grpc's own, for which every call
+pays: it makes a method of a method, and what it puts around the behaviour runs with each call.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import grpc
@@ -17,6 +17,7 @@ Behaviour = Callable[[Any, Context], Any]
 Handler = Any  # grpc.RpcMethodHandler, whose type parameters exist in its stubs only
 
 _WORD: Final = {False: "unary", True: "stream"}
+_METHODS_MAX: Final = 1000
 
 
 class Method(NamedTuple):
@@ -54,38 +55,86 @@ def status_of(code: object) -> grpc.StatusCode:
     )
 
 
-class Interceptors(grpc.aio.ServerInterceptor):
-    """Puts interceptors around all methods of a server."""
+class Interceptors:
+    """Puts interceptors around all methods of a server, once, when its services are added to it."""
 
     def __init__(self) -> None:
-        self._handlers: dict[str, Handler] = {}
         self._around: list[Interceptor] = []
 
     def add(self, interceptors: Sequence[Interceptor]) -> None:
-        """Put them, the first outermost, within those that are there. Before the first call."""
+        """Put them, the first outermost, within those that are there. Before the first service."""
         self._around += interceptors
 
     def enclose(self, interceptor: Interceptor) -> None:
-        """Put it around those that are there. Before the first call."""
+        """Put it around those that are there. Before the first service."""
         self._around.insert(0, interceptor)
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler | None:
+    def at(self, server: Any) -> Any:
+        """What takes services for this server: generated code takes it for the server itself."""
+        return _Enclosing(server, self._enclosed)
+
+    def _enclosed(self, name: str, handler: Handler) -> Handler:
         """The method's handler with everything around it."""
+        method = _taken_apart(name, handler)
+        for interceptor in reversed(self._around):
+            method = interceptor(method)
+        return _put_together(method)
+
+
+_Enclose = Callable[[str, Handler], Handler]
+
+
+class _Enclosing:
+    """A server, as far as `add_…_to_server` knows it."""
+
+    def __init__(self, server: Any, enclose: _Enclose) -> None:
+        self._server = server
+        self._enclose = enclose
+
+    def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
+        self._server.add_generic_rpc_handlers(
+            [
+                (_OfService if isinstance(each, grpc.ServiceRpcHandler) else _Generic)(
+                    each, self._enclose
+                )
+                for each in handlers
+            ]
+        )
+
+    def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        enclosed = {
+            name: self._enclose(f"/{service}/{name}", handler) for name, handler in handlers.items()
+        }
+        self._server.add_registered_method_handlers(service, enclosed)
+
+
+class _Generic(grpc.GenericRpcHandler):
+    """A handler of methods that it alone knows; each is asked for once."""
+
+    def __init__(self, handler: Any, enclose: _Enclose) -> None:
+        self._handler = handler
+        self._enclose = enclose
+        self._made: dict[str, Handler] = {}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         name = handler_call_details.method
-        made = self._handlers.get(name)
+        made = self._made.get(name)
         if made is None:
-            handler = await continuation(handler_call_details)
+            handler = self._handler.service(handler_call_details)
             if handler is None:  # there is no such method
                 return None
-            method = _taken_apart(name, handler)
-            for interceptor in reversed(self._around):
-                method = interceptor(method)
-            made = self._handlers[name] = _put_together(method)
+            if len(self._made) == _METHODS_MAX:  # of one that takes any name
+                self._made.clear()
+            made = self._made[name] = self._enclose(name, handler)
         return made
+
+
+class _OfService(_Generic, grpc.ServiceRpcHandler):
+    """One of a service that says its name."""
+
+    def service_name(self) -> str:
+        name: str = self._handler.service_name()
+        return name
 
 
 def _taken_apart(name: str, handler: Any) -> Method:

@@ -42,7 +42,7 @@ def make_server(
     options += (("grpc.max_allowed_incoming_connections", connections),)
     options += (("grpc.so_reuseport", int(reuse_port)),)
     options += (("grpc.max_receive_message_length", limits.message_bytes),)
-    return _GrpcServer(grpc.aio.server(options=options, interceptors=(interceptors,)))
+    return _GrpcServer(grpc.aio.server(options=options), interceptors)
 
 
 def _times(limits: Limits) -> tuple[tuple[str, int], ...]:
@@ -56,8 +56,9 @@ def _times(limits: Limits) -> tuple[tuple[str, int], ...]:
 class _GrpcServer:
     """A `server.Server`."""
 
-    def __init__(self, server: grpc.aio.Server) -> None:
+    def __init__(self, server: grpc.aio.Server, interceptors: Interceptors) -> None:
         self._server = server
+        self._interceptors = interceptors
 
     def bind(self, host: str, port: int, tls: TlsFiles | None = None) -> list[str]:
         """See `server.Server.bind`."""
@@ -66,7 +67,7 @@ class _GrpcServer:
 
     def add(self, add_to: Callable[[grpc.aio.Server], None]) -> None:
         """See `server.Server.add`."""
-        add_to(self._server)
+        add_to(self._interceptors.at(self._server))
 
     async def start(self) -> None:
         """See `server.Server.start`."""

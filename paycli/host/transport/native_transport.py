@@ -57,15 +57,17 @@ def make_server(
     )
     calls = Calls()
     interceptors.enclose(calls)
-    make = partial(NativeServer, options=options, interceptors=(interceptors,))
-    return _Servers(make, calls)
+    return _Servers(partial(NativeServer, options=options), interceptors, calls)
 
 
 class _Servers:
     """A `server.Server`: one of the wheel's for each address."""
 
-    def __init__(self, make: Callable[[], NativeServer], calls: Calls) -> None:
+    def __init__(
+        self, make: Callable[[], NativeServer], interceptors: Interceptors, calls: Calls
+    ) -> None:
         self._make = make
+        self._interceptors = interceptors
         self._calls = calls
         self._added: list[Callable[[grpc.aio.Server], None]] = []
         self._servers: list[NativeServer] = []
@@ -85,7 +87,7 @@ class _Servers:
         """See `server.Server.start`."""
         for server in self._servers:
             for add_to in self._added:
-                add_to(server)
+                add_to(self._interceptors.at(server))
             try:
                 await server.start()
             except OSError as problem:  # the folder of its Unix socket

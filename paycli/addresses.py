@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import ipaddress
 
 LOCALHOST: Final = "localhost"
 
 
 def address_of(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     """The address, an IPv4 one also when IPv6 is wrapped around it; None for a name."""
+    import ipaddress  # start-up time: nearly all hosts are the name of the loopback
+
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -27,8 +31,10 @@ def is_localhost(host: str) -> bool:
 
 def is_loopback(host: str) -> bool:
     """Whether the host is the loopback: whoever listens there is reached by this machine alone."""
+    if is_localhost(host):
+        return True
     address = address_of(host)
-    return is_localhost(host) if address is None else address.is_loopback
+    return address is not None and address.is_loopback
 
 
 def is_here(host: str) -> bool:
@@ -39,6 +45,8 @@ def is_here(host: str) -> bool:
 
 def _short_address(host: str) -> ipaddress.IPv4Address | None:
     """Spellings that only the system knows, such as 127.1."""
+    import ipaddress
+
     try:
         return ipaddress.IPv4Address(socket.inet_aton(host))
     except (OSError, ValueError):

@@ -8,9 +8,9 @@ from typing import Final
 # Loading makes some ten thousand objects that stay, and looking at them again and again is a tenth
 # of a short command. A long one is still collected.
 _SELDOM: Final = 100_000
-# More than the calls in flight of a busy server hold, so that they are not looked at each few calls,
-# which was a sixth of its time; and few enough that garbage stays small and a look short.
-_SERVING: Final = 50_000
+# A call that fails is garbage that only a search finds, with its request of some MiB: not much seldomer
+# than Python's own 700 then. Of the calls in flight a search finds nothing; it took a tenth of the time.
+_SERVING: Final = 2_000
 
 
 def seldom() -> None:

@@ -123,10 +123,12 @@ GeneratedOut = Annotated[
 
 def _without_password(context: typer.Context, parameter: typer.CallbackParam, url: str) -> str:
     """A store that is named on the command line, where everybody sees it. Raises InputError."""
+    source = context.get_parameter_source(str(parameter.name))
+    if source is None or source.name != "COMMANDLINE":
+        return url
     from paycli.storage.stores import has_password
 
-    source = context.get_parameter_source(str(parameter.name))
-    if source is not None and source.name == "COMMANDLINE" and has_password(url):
+    if has_password(url):
         raise InputError(
             "Whoever lists processes would see the password of the store. Leave it out of the URL and "
             "give it in PGPASSWORD or a pgpass file, or the whole URL in PAYCLI_STORE."

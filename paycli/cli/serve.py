@@ -131,12 +131,12 @@ def serve(
 
 
 def _tls(certificate: Path | None, key: Path | None, client_ca: Path | None) -> TlsFiles | None:
-    from paycli.host.transport.tls import TlsFiles
-
     if certificate is None and key is None and client_ca is None:
         return None
     if certificate is None or key is None:
         raise InputError("TLS takes both: --tls-cert FILE and --tls-key FILE.")
+    from paycli.host.transport.tls import TlsFiles
+
     return TlsFiles(certificate, key, client_ca)
 
 

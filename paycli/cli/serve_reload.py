@@ -11,6 +11,11 @@ from paycli.errors import PaycliError
 from paycli.host.processes.reload import Reloader
 from paycli.host.transport.ports import free_port
 
+# Loaded now: what is saved in this folder later may have the name of a module of Python's.
+from paycli.toolchain.gen.manifest import MANIFEST
+from paycli.toolchain.gen.out_folder import default_out
+from paycli.toolchain.gen.run import Job, bring
+
 
 def serve_and_reload(host: str, port: int, patience_s: float) -> int:
     """Serve until a signal; returns the exit code of the last server. Port 0 is picked once.
@@ -36,10 +41,6 @@ def _without_port(given: Sequence[str]) -> list[str]:
 
 def _generate(changed: Sequence[str]) -> list[str] | None:
     """Bring the code of protos up to date, where gen made it; the files written, None if it fails."""
-    from paycli.toolchain.gen.manifest import MANIFEST
-    from paycli.toolchain.gen.out_folder import default_out
-    from paycli.toolchain.gen.run import Job, bring
-
     out = default_out()
     if not any(name.endswith(".proto") for name in changed) or not (out / MANIFEST).exists():
         return []

@@ -7,7 +7,6 @@ for those that several commands share, above the sections.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Collection, Iterator, Sequence
@@ -136,7 +135,11 @@ def _shown(name: str, value: object) -> str:
 def _quoted(value: object) -> str:
     """As YAML has it."""
     text = str(value)
-    return text if _PLAIN.fullmatch(text) else json.dumps(text)
+    if _PLAIN.fullmatch(text):
+        return text
+    import json
+
+    return json.dumps(text)
 
 
 def _source(context: Any, parameter: Any) -> str:

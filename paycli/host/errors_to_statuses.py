@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
 from typing import Any, Final, NoReturn
@@ -113,7 +113,7 @@ async def _fail(context: Context, method: str, problem: BaseException) -> NoRetu
         raise problem
     if not isinstance(problem, PaymentError):
         await _keep_own_code(context, method, problem)
-        fault = ServerFault(secrets.token_hex(6))
+        fault = ServerFault(os.urandom(6).hex())
         _log.error("%s failed; incident %s", method, fault.incident, exc_info=problem)
         problem = fault
     await abort(context, problem)

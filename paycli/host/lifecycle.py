@@ -9,10 +9,9 @@ import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from grpc_health.v1 import health_pb2_grpc
 
@@ -30,7 +29,9 @@ from paycli.host.processes.systemd import BOUND, notify
 from paycli.host.protection.admission import admitted
 from paycli.host.transport import grpc_transport
 from paycli.host.transport.server import NO_LIMITS, Limits, MakeServer, Server
-from paycli.host.transport.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from paycli.host.transport.tls import TlsFiles
 
 # What the last answers and last words get to leave, once no call is in flight any more.
 _GOODBYE_S: Final = 1.0
@@ -40,8 +41,7 @@ _PATIENCE: Final = 2  # signals
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """Where to listen, whom to let in, and how to stop.
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from paycli.errors import InputError
-from paycli.payments.store import CommitObserver, OnHealth, Store
 from paycli.storage.postgres.url import Url
 
 # Backends are imported where they are used: a process that opens no store loads no driver.
 if TYPE_CHECKING:
+    from paycli.payments.store import CommitObserver, OnHealth, Store
     from paycli.storage.copying import End, Phases
     from paycli.storage.postgres.pool import Address
     from paycli.storage.records import Condition, Progress, Status, Verified

@@ -24,4 +24,4 @@ __main__.main()
 
 def test_a_command_is_not_searched_while_it_loads_nor_a_server_in_what_it_has_loaded() -> None:
     run = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True)
-    assert run.stdout.splitlines() == ["100000 False", "50000 True"]
+    assert run.stdout.splitlines() == ["100000 False", "2000 True"]

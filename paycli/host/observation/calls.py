@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import re
-import secrets
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
@@ -23,7 +23,7 @@ import grpc
 from paycli.host.interceptors import Context, Interceptor, Method, status_of
 from paycli.wire_names import REQUEST_ID
 
-_PROCESS: Final = secrets.token_hex(4)
+_PROCESS: Final = os.urandom(4).hex()
 _numbers = itertools.count(1)
 _current: ContextVar[Call | None] = ContextVar("call", default=None)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
 
@@ -12,7 +12,9 @@ from paycli.host.interceptors import Interceptors
 from paycli.host.transport.file_descriptors import file_descriptors
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
 from paycli.host.transport.server import NO_LIMITS, PEER_OPTIONS, Limits, Server
-from paycli.host.transport.tls import TlsFiles, server_credentials
+
+if TYPE_CHECKING:
+    from paycli.host.transport.tls import TlsFiles
 
 _OTHER_FILES: Final = 128  # stores, logs, metrics: what must not fail for a crowd of connections
 _OPTIONS: Final = (
@@ -83,6 +85,8 @@ class _GrpcServer:
             if tls is None:
                 self._server.add_insecure_port(address)
             else:
+                from paycli.host.transport.tls import server_credentials
+
                 self._server.add_secure_port(address, server_credentials(tls))
         except RuntimeError as problem:  # it does not say why: ask the system again
             raise StartError(f"Cannot listen on {address}: {why_not(host, port)}") from problem

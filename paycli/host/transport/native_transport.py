@@ -20,10 +20,11 @@ from paycli.host.interceptors import Interceptors
 from paycli.host.transport.native_calls import Calls
 from paycli.host.transport.ports import addresses_of, free_port, why_not, with_port
 from paycli.host.transport.server import NO_LIMITS, PEER_OPTIONS, Limits, Server
-from paycli.host.transport.tls import TlsFiles
 
 if TYPE_CHECKING:
     from pygrpc_native.aio import Server as NativeServer
+
+    from paycli.host.transport.tls import TlsFiles
 
 MISSING: Final = (
     "--transport native needs pygrpc-native, which is there for Linux and macOS on x86-64 and arm64; "

@@ -115,8 +115,9 @@ def _family_of(host: str) -> socket.AddressFamily:
 
 def _resolved(host: str, port: int) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
     """Raises OSError."""
+    name = host.encode() if host.isascii() else host  # a str has Python load the tables of IDNA
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, _, _, _, address = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)[0]
     except UnicodeError as problem:  # no name of DNS can be so
         raise socket.gaierror(socket.EAI_NONAME, str(problem)) from problem
     return family, address

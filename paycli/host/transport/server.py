@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import grpc
 
 from paycli.host.interceptors import Interceptors
-from paycli.host.transport.tls import TlsFiles
+
+if TYPE_CHECKING:
+    from paycli.host.transport.tls import TlsFiles
 
 _METADATA_BYTES_MAX: Final = 16 * 1024
 
@@ -27,8 +28,7 @@ PEER_OPTIONS: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How long a connection may be without calls, and how old it gets, in seconds; None for ever.
 
     One that is over gets a GOAWAY, and its calls end. Of more than `connections` at an address the

@@ -69,9 +69,12 @@ class Interceptors:
         """Put it around those that are there. Before the first service."""
         self._around.insert(0, interceptor)
 
-    def at(self, server: Any) -> Any:
-        """What takes services for this server: generated code takes it for the server itself."""
-        return _Enclosing(server, self._enclosed)
+    def at(self, server: Any, *, registers: bool) -> Any:
+        """What takes services for this server: generated code takes it for the server itself.
+
+        Generated code offers each method twice, the second time for servers that register methods.
+        """
+        return _Enclosing(server, self._enclosed, registers=registers)
 
     def _enclosed(self, name: str, handler: Handler) -> Handler:
         """The method's handler with everything around it."""
@@ -87,9 +90,10 @@ _Enclose = Callable[[str, Handler], Handler]
 class _Enclosing:
     """A server, as far as `add_…_to_server` knows it."""
 
-    def __init__(self, server: Any, enclose: _Enclose) -> None:
+    def __init__(self, server: Any, enclose: _Enclose, *, registers: bool) -> None:
         self._server = server
         self._enclose = enclose
+        self._registers = registers
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
         self._server.add_generic_rpc_handlers(
@@ -102,6 +106,8 @@ class _Enclosing:
         )
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
+        if not self._registers:
+            return
         enclosed = {
             name: self._enclose(f"/{service}/{name}", handler) for name, handler in handlers.items()
         }

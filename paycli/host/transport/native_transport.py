@@ -88,7 +88,7 @@ class _Servers:
         """See `server.Server.start`."""
         for server in self._servers:
             for add_to in self._added:
-                add_to(self._interceptors.at(server))
+                add_to(self._interceptors.at(server, registers=True))
             try:
                 await server.start()
             except OSError as problem:  # the folder of its Unix socket

@@ -20,9 +20,7 @@ APPLICATION_ID: Final = 0x70617963  # "payc", so that another program's file is 
 SCHEMA_VERSION: Final = len(migrations("sqlite"))
 _BUSY_MS: Final = 4_000  # another program may write for a moment, such as somebody's SQL shell
 _WAL_PAGES: Final = 32_768  # checkpoint at 128 MiB: a page that many payments touch is copied once
-_CACHE_PAGES: Final = (
-    16_384  # 64 MiB at most: ids come at random, and so do the pages of their indexes
-)
+_CACHE_PAGES: Final = 16_384  # 64 MiB: random ids touch the pages of their indexes at random
 
 
 class SqliteFile:

@@ -45,7 +45,7 @@ _TAGS: Final = {kind: tag for tag, kind in (*_PLAIN_COMMANDS.items(), *_PLAIN_OU
 _FAILURES: Final = {kind.__name__: kind for kind in (CommitFailed, CommitRefused)}
 
 _Tagged = tuple[int, Any]
-_Answer = tuple[list[Outcome], int]
+Answer = tuple[list[Outcome], int]  # the outcomes of a batch, and the last seq after it
 
 
 def commands_to_bytes(commands: Sequence[Command]) -> bytes:
@@ -59,7 +59,7 @@ def commands_from_bytes(data: bytes) -> list[Command]:
 
 
 def answer_to_bytes(
-    commands: Sequence[Command], answer: _Answer | CommitFailed | CommitRefused
+    commands: Sequence[Command], answer: Answer | CommitFailed | CommitRefused
 ) -> bytes:
     """The outcomes of a batch and the last seq after it, or how its commit failed."""
     if isinstance(answer, CommitFailed | CommitRefused):
@@ -68,7 +68,7 @@ def answer_to_bytes(
     return marshal.dumps((list(map(_short, commands, outcomes)), seq))
 
 
-def answer_from_bytes(commands: Sequence[Command], data: bytes) -> _Answer:
+def answer_from_bytes(commands: Sequence[Command], data: bytes) -> Answer:
     """The answer to these commands again. Raises CommitFailed, CommitRefused."""
     outcomes, seq = marshal.loads(data)  # noqa: S302 - our own
     if isinstance(outcomes, str):

@@ -24,13 +24,13 @@ from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from paycli.payments.batch import Outcome
 from paycli.payments.commands import Command
 from paycli.storage.failures import CommitFailed, CommitLost, CommitRefused
 from paycli.storage.sqlite.file import SqliteFile
 from paycli.storage.sqlite.lock import write_holders
 from paycli.storage.sqlite.writer import SqliteWriter
 from paycli.storage.sqlite.writer_frames import (
+    Answer,
     answer_from_bytes,
     answer_to_bytes,
     commands_from_bytes,
@@ -46,8 +46,6 @@ _HUNG_S: Final = 30.0
 _CLOSE_S: Final = 5.0
 _GONE_WITHIN_S: Final = 1.0
 _LAST_WORDS_S: Final = 0.5
-
-_Answer = tuple[list[Outcome], int]
 
 _log = logging.getLogger(__name__)
 
@@ -67,7 +65,7 @@ class WriterProcess:
         self._sending = asyncio.Lock()
         self._life = self._begin()
 
-    async def write(self, commands: Sequence[Command]) -> _Answer:
+    async def write(self, commands: Sequence[Command]) -> Answer:
         """Commit a batch after those that came before.
 
         Raises CommitRefused, CommitFailed, and CommitLost when the writer ended or hung.
@@ -232,7 +230,7 @@ def main(descriptor: int, lock: int, path: Path) -> None:
 
 def _written(
     writer: SqliteWriter, commands: Sequence[Command]
-) -> _Answer | CommitFailed | CommitRefused:
+) -> Answer | CommitFailed | CommitRefused:
     try:
         return writer.write(commands)
     except (CommitFailed, CommitRefused) as failure:

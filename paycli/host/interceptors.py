@@ -56,10 +56,11 @@ def status_of(code: object) -> grpc.StatusCode:
 
 
 class Interceptors:
-    """Puts interceptors around all methods of a server, once, when its services are added to it."""
+    """Puts interceptors around all methods of a server: around each once, at however many addresses."""
 
     def __init__(self) -> None:
         self._around: list[Interceptor] = []
+        self._made: dict[str, Handler] = {}
 
     def add(self, interceptors: Sequence[Interceptor]) -> None:
         """Put them, the first outermost, within those that are there. Before the first service."""
@@ -74,64 +75,61 @@ class Interceptors:
 
         Generated code offers each method twice, the second time for servers that register methods.
         """
-        return _Enclosing(server, self._enclosed, registers=registers)
+        return _Enclosing(server, self, registers=registers)
 
-    def _enclosed(self, name: str, handler: Handler) -> Handler:
-        """The method's handler with everything around it."""
+    def made(self, name: str) -> Handler | None:
+        """The handler of this method with everything around it, if it was made."""
+        return self._made.get(name)
+
+    def make(self, name: str, handler: Handler) -> Handler:
+        """Put everything around the handler of this method."""
         method = _taken_apart(name, handler)
         for interceptor in reversed(self._around):
             method = interceptor(method)
-        return _put_together(method)
-
-
-_Enclose = Callable[[str, Handler], Handler]
+        if len(self._made) == _METHODS_MAX:  # some handlers take any name
+            self._made.clear()
+        made = self._made[name] = _put_together(method)
+        return made
 
 
 class _Enclosing:
     """A server, as far as `add_…_to_server` knows it."""
 
-    def __init__(self, server: Any, enclose: _Enclose, *, registers: bool) -> None:
+    def __init__(self, server: Any, interceptors: Interceptors, *, registers: bool) -> None:
         self._server = server
-        self._enclose = enclose
+        self._interceptors = interceptors
         self._registers = registers
 
     def add_generic_rpc_handlers(self, handlers: Sequence[grpc.GenericRpcHandler]) -> None:
-        self._server.add_generic_rpc_handlers(
-            [
-                (_OfService if isinstance(each, grpc.ServiceRpcHandler) else _Generic)(
-                    each, self._enclose
-                )
-                for each in handlers
-            ]
-        )
+        self._server.add_generic_rpc_handlers([self._enclosed(each) for each in handlers])
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         if not self._registers:
             return
-        enclosed = {
-            name: self._enclose(f"/{service}/{name}", handler) for name, handler in handlers.items()
-        }
+        enclosed: dict[str, Handler] = {}
+        for method, handler in handlers.items():
+            name = f"/{service}/{method}"
+            made = self._interceptors.made(name)
+            enclosed[method] = self._interceptors.make(name, handler) if made is None else made
         self._server.add_registered_method_handlers(service, enclosed)
+
+    def _enclosed(self, handler: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
+        kind = _OfService if isinstance(handler, grpc.ServiceRpcHandler) else _Generic
+        return kind(handler, self._interceptors)
 
 
 class _Generic(grpc.GenericRpcHandler):
     """A handler of methods that it alone knows; each is asked for once."""
 
-    def __init__(self, handler: Any, enclose: _Enclose) -> None:
+    def __init__(self, handler: Any, interceptors: Interceptors) -> None:
         self._handler = handler
-        self._enclose = enclose
-        self._made: dict[str, Handler] = {}
+        self._interceptors = interceptors
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
         name = handler_call_details.method
-        made = self._made.get(name)
-        if made is None:
-            handler = self._handler.service(handler_call_details)
-            if handler is None:  # there is no such method
-                return None
-            if len(self._made) == _METHODS_MAX:  # of one that takes any name
-                self._made.clear()
-            made = self._made[name] = self._enclose(name, handler)
+        made = self._interceptors.made(name)
+        if made is None and (handler := self._handler.service(handler_call_details)) is not None:
+            made = self._interceptors.make(name, handler)
         return made
 
 

@@ -17,12 +17,13 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
 from paycli.host.errors_to_statuses import errors_to_statuses
-from paycli.host.interceptors import Interceptors
+from paycli.host.interceptors import Interceptors, Method
 from tests.conftest import Server
-from tests.transports import make_server
+from tests.transports import MAKE_SERVER, make_server
 from tests.wire import Refusal, client_of, refusal_of
 
 KEY = "idempotency-key"
+GET_PAYMENT = "/paycli.payments.v1.Payments/GetPayment"
 
 
 class Faulty(payments_pb2_grpc.PaymentsServicer):
@@ -143,3 +144,31 @@ def _first(
     **request: str,
 ) -> reflection_pb2.ServerReflectionResponse:
     return next(ask(iter([reflection_pb2.ServerReflectionRequest(**request)]), timeout=20))
+
+
+@pytest.mark.parametrize("transport", MAKE_SERVER)
+def test_an_interceptor_is_put_around_a_method_once_at_however_many_addresses(
+    transport: str,
+) -> None:
+    made: list[str] = []
+
+    def counted(method: Method) -> Method:
+        made.append(method.name)
+        return method
+
+    async def run() -> None:
+        interceptors = Interceptors()
+        interceptors.add([counted, errors_to_statuses])
+        server = MAKE_SERVER[transport](interceptors)
+        server.add(partial(payments_pb2_grpc.add_PaymentsServicer_to_server, Faulty()))
+        addresses = server.bind("localhost", 0)
+        await server.start()
+        for address in addresses:
+            async with grpc.aio.insecure_channel(address) as channel:
+                stub: Any = payments_pb2_grpc.PaymentsStub(channel)
+                with pytest.raises(grpc.RpcError):
+                    await stub.GetPayment(pb.GetPaymentRequest(), timeout=20)
+        await server.stop(0)
+
+    asyncio.run(run())
+    assert made.count(GET_PAYMENT) == 1

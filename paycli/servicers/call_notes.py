@@ -11,7 +11,7 @@ from google.type.money_pb2 import Money
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.interceptors import Context, Method
-from paycli.host.observation.calls import is_noted, note
+from paycli.host.observation.calls import current_call
 
 _Notes = dict[str, object]
 
@@ -21,15 +21,18 @@ def noted(method: Method) -> Method:
     behaviour = method.behaviour
 
     async def single(request: Any, context: Context) -> Any:
-        if not is_noted():
+        call = current_call()
+        if call is None:
             return await behaviour(request, context)
-        note(**_notes_of(request))
+        call.notes |= _notes_of(request)
         response = await behaviour(request, context)
-        note(**_notes_of(response))
+        call.notes |= _notes_of(response)
         return response
 
     async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
-        note(**_notes_of(request))
+        call = current_call()
+        if call is not None:
+            call.notes |= _notes_of(request)
         async with aclosing(behaviour(request, context)) as responses:
             async for response in responses:
                 yield response
@@ -46,7 +49,10 @@ def _of_money(money: Money) -> _Notes:
     """The amount as it was sent, right or wrong."""
     sign = "-" if money.units < 0 or money.nanos < 0 else ""
     fraction = f"{abs(money.nanos):09}".rstrip("0").ljust(2, "0")
-    return {"amount": f"{sign}{abs(money.units)}.{fraction}", "currency": money.currency_code}
+    return {
+        "amount": f"{sign}{abs(money.units)}.{fraction}",
+        "currency": money.currency_code,
+    }
 
 
 def _of_change(message: Any) -> _Notes:

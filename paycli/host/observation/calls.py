@@ -115,9 +115,9 @@ def be_current(call: Call) -> None:
     _current.set(call)
 
 
-def is_noted() -> bool:
-    """Whether this is a call whose notes somebody reads."""
-    return _current.get() is not None
+def current_call() -> Call | None:
+    """The call that this is, if somebody reads its notes."""
+    return _current.get()
 
 
 def note(**fields: object) -> None:

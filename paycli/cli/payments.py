@@ -81,6 +81,9 @@ Key = Annotated[
         "--idempotency-key", metavar="KEY", help="Sent again, it is done once. Default: new."
     ),
 ]
+RetryFor = Annotated[
+    float, options.seconds("How long to send again what was not answered or taken.", least=0)
+]
 
 
 @calls_service
@@ -155,12 +158,13 @@ def capture(
         bool, typer.Option("--final", help="Give the rest back; nothing more is captured.")
     ] = False,
     idempotency_key: Key = None,
+    retry: RetryFor = 0.0,
     json: options.Json = False,
 ) -> None:
     """Take what is held for a payment, all or a part of it."""
     key = _key(idempotency_key)
     change = _Change(service, "capture", payment, amount, key, ["--final"] if final else [])
-    change.make(lambda calls: calls.capture(payment, amount, key, final=final), as_json=json)
+    change.make(lambda calls: calls.capture(payment, amount, key, final=final), retry, as_json=json)
 
 
 @calls_service
@@ -169,12 +173,13 @@ def void(
     payment: PaymentId,
     *,
     idempotency_key: Key = None,
+    retry: RetryFor = 0.0,
     json: options.Json = False,
 ) -> None:
     """Give back all that is held and not captured."""
     key = _key(idempotency_key)
     change = _Change(service, "void", payment, None, key, [])
-    change.make(lambda calls: calls.void(payment, key), as_json=json)
+    change.make(lambda calls: calls.void(payment, key), retry, as_json=json)
 
 
 @calls_service
@@ -185,13 +190,14 @@ def refund(
     amount: Amount = None,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="For people.")] = "",
     idempotency_key: Key = None,
+    retry: RetryFor = 0.0,
     json: options.Json = False,
 ) -> None:
     """Give back what was captured, all or a part of it."""
     key = _key(idempotency_key)
     words = ["--reason", reason] if reason else []
     change = _Change(service, "refund", payment, amount, key, words)
-    change.make(lambda calls: calls.refund(payment, amount, reason, key), as_json=json)
+    change.make(lambda calls: calls.refund(payment, amount, reason, key), retry, as_json=json)
 
 
 @calls_service
@@ -266,14 +272,18 @@ class _Change:
         self._words += ["--amount", amount] if amount is not None else []
         self._words += [*words, "--idempotency-key", key]
 
-    def make(self, act: Callable[[Payments], Changed], *, as_json: bool) -> None:
-        """Do it and show the answer. Raises OutcomeUnknown whenever that cannot be."""
+    def make(self, act: Callable[[Payments], Changed], retry_s: float, *, as_json: bool) -> None:
+        """Do it, again and again for so long, and show the answer. Raises OutcomeUnknown if it cannot."""
         from paycli.client.payments import Payments, unknown
+        from paycli.client.persistence import Persistence
 
         try:
             with termination_as_interrupt(), self._service.connect() as channel:
+                calls = Payments(channel, self._service.timeout_s)
+                persistence = Persistence(channel, self._service.timeout_s, retry_s)
                 try:
-                    self._show(act(Payments(channel, self._service.timeout_s)), as_json=as_json)
+                    changed = persistence.until_answered(lambda: act(calls))
+                    self._show(changed, as_json=as_json)
                 except KeyboardInterrupt as ended:
                     raise unknown("Interrupted before an answer was shown") from ended
                 except (BrokenPipeError, CheckFailed) as ended:

@@ -14,6 +14,7 @@ import termios
 from collections.abc import Iterator
 from concurrent import futures
 from contextlib import contextmanager
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -22,8 +23,8 @@ import pytest
 
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.generated.paycli.payments.v1 import payments_pb2_grpc
-from tests.conftest import Server, run_paycli
-from tests.wire import MANUAL, Client, creation
+from tests.conftest import Server, StartServer, run_paycli
+from tests.wire import MANUAL, Client, client_of, creation
 
 
 @pytest.fixture
@@ -268,3 +269,52 @@ def test_what_nobody_heard_of_is_unknown_and_named(how: str) -> None:
         *("paycli", "payments", "refund", "p", "--reason", "it's cold"),
         *("--idempotency-key", key, "--target", target),
     ]
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (("capture", "--amount", "4"), "captured_amount"),
+        (("void",), "voided_amount"),
+        (("refund", "--amount", "4"), "refunded_amount"),
+    ],
+)
+def test_a_change_is_sent_again_until_it_is_answered_and_made_once(
+    start_server: StartServer, tmp_path: Path, change: tuple[str, ...], shown: str
+) -> None:
+    """Its first answer is lost on the way, the second try is not taken, the third tells of the first."""
+    what, *amount = change
+    method = f"{what.title()}Payment"
+    faults = tmp_path / "chaos.yaml"
+    faults.write_text(
+        "faults:\n"
+        f"- {{do: drop, method: {method}, times: 1}}\n"
+        f"- {{do: resource_exhausted, method: {method}, times: 1, for: 10ms}}\n"
+    )
+    server = start_server("--chaos", str(faults))
+    with client_of(server.target) as client:
+        held = client.authorize("10.00", customer_id="ada", order_id="A-1").name
+        if what == "refund":
+            client.capture(held, "10.00")
+    (made,) = told(server, what, held, *amount, "--retry", "30")
+    assert made["replayed"]
+    (payment,) = told(server, "get", held)
+    assert payment[shown] == ("10.00" if what == "void" else "4.00")
+
+
+def test_a_change_that_is_sent_again_in_vain_is_unknown(
+    start_server: StartServer, tmp_path: Path
+) -> None:
+    """Refused at last, it may have been made at first."""
+    faults = tmp_path / "chaos.yaml"
+    faults.write_text(
+        "faults:\n"
+        "- {do: drop, method: VoidPayment, times: 1}\n"
+        "- {do: resource_exhausted, method: VoidPayment, for: 2s}\n"
+    )
+    server = start_server("--chaos", str(faults))
+    with client_of(server.target) as client:
+        held = client.authorize("10.00", customer_id="ada", order_id="A-1").name
+    run = ran(server, "void", held, "--retry", "1", "--idempotency-key", "k-1")
+    assert (run.returncode, run.stdout) == (5, "")
+    assert "--idempotency-key k-1" in run.stderr

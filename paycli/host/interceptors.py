@@ -60,7 +60,7 @@ class Interceptors:
 
     def __init__(self) -> None:
         self._around: list[Interceptor] = []
-        self._made: dict[str, Handler] = {}
+        self._made: dict[str, tuple[Handler, Handler]] = {}
 
     def add(self, interceptors: Sequence[Interceptor]) -> None:
         """Put them, the first outermost, within those that are there. Before the first service."""
@@ -77,18 +77,18 @@ class Interceptors:
         """
         return _Enclosing(server, self, registers=registers)
 
-    def made(self, name: str) -> Handler | None:
-        """The handler of this method with everything around it, if it was made."""
-        return self._made.get(name)
-
-    def make(self, name: str, handler: Handler) -> Handler:
-        """Put everything around the handler of this method."""
+    def enclosed(self, name: str, handler: Handler) -> Handler:
+        """The handler of this method with everything around it; made once, as long as it is the same."""
+        handler_before, made = self._made.get(name, (None, None))
+        if handler == handler_before:
+            return made
         method = _taken_apart(name, handler)
         for interceptor in reversed(self._around):
             method = interceptor(method)
         if len(self._made) == _METHODS_MAX:  # some handlers take any name
             self._made.clear()
-        made = self._made[name] = _put_together(method)
+        made = _put_together(method)
+        self._made[name] = handler, made
         return made
 
 
@@ -106,11 +106,10 @@ class _Enclosing:
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Handler]) -> None:
         if not self._registers:
             return
-        enclosed: dict[str, Handler] = {}
-        for method, handler in handlers.items():
-            name = f"/{service}/{method}"
-            made = self._interceptors.made(name)
-            enclosed[method] = self._interceptors.make(name, handler) if made is None else made
+        enclosed = {
+            method: self._interceptors.enclosed(f"/{service}/{method}", handler)
+            for method, handler in handlers.items()
+        }
         self._server.add_registered_method_handlers(service, enclosed)
 
     def _enclosed(self, handler: grpc.GenericRpcHandler) -> grpc.GenericRpcHandler:
@@ -119,18 +118,17 @@ class _Enclosing:
 
 
 class _Generic(grpc.GenericRpcHandler):
-    """A handler of methods that it alone knows; each is asked for once."""
+    """A handler of methods that it alone knows, and that may depend on the metadata of each call."""
 
     def __init__(self, handler: Any, interceptors: Interceptors) -> None:
         self._handler = handler
         self._interceptors = interceptors
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Handler | None:
-        name = handler_call_details.method
-        made = self._interceptors.made(name)
-        if made is None and (handler := self._handler.service(handler_call_details)) is not None:
-            made = self._interceptors.make(name, handler)
-        return made
+        handler = self._handler.service(handler_call_details)
+        if handler is None:
+            return None
+        return self._interceptors.enclosed(handler_call_details.method, handler)
 
 
 class _OfService(_Generic, grpc.ServiceRpcHandler):

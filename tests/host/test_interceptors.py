@@ -172,3 +172,39 @@ def test_an_interceptor_is_put_around_a_method_once_at_however_many_addresses(
 
     asyncio.run(run())
     assert made.count(GET_PAYMENT) == 1
+
+
+class ByTenant(grpc.GenericRpcHandler):
+    """Has a method for each tenant; generated code cannot, but grpc lets people write this."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        tenant = dict(handler_call_details.invocation_metadata or ()).get("tenant", "")
+        if tenant == "nobody":
+            return None
+
+        async def answer(request: bytes, context: Any) -> bytes:
+            return str(tenant).encode()
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+def test_a_handler_is_asked_with_each_call() -> None:
+    async def run() -> list[object]:
+        interceptors = Interceptors()
+        interceptors.add([errors_to_statuses])
+        server = MAKE_SERVER["aio"](interceptors)
+        server.add(lambda each: each.add_generic_rpc_handlers((ByTenant(),)))
+        (address,) = server.bind("127.0.0.1", 0)
+        await server.start()
+        said: list[object] = []
+        async with grpc.aio.insecure_channel(address) as channel:
+            for tenant in ("ada", "grace", "nobody", "ada"):
+                call: Any = channel.unary_unary("/any.Service/Any")
+                try:
+                    said.append(await call(b"", metadata=(("tenant", tenant),), timeout=20))
+                except grpc.aio.AioRpcError as problem:
+                    said.append(problem.code())
+        await server.stop(0)
+        return said
+
+    assert asyncio.run(run()) == [b"ada", b"grace", grpc.StatusCode.UNIMPLEMENTED, b"ada"]

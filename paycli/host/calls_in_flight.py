@@ -5,63 +5,62 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Final
 
-from paycli.host.interceptors import Behaviour, Context, Method
+from paycli.host.interceptors import Context, Method
+
+# The host's own streams, of health and reflection, end when their clients go.
+_OF_HOST: Final = "/grpc."
 
 
 class CallsInFlight:
-    """`count` are calls with one response, `streams` the others, which have no end to wait for."""
+    """`count` are calls with one response, `streams` the others; `awaited` those that end by themselves."""
 
     def __init__(self) -> None:
         self.count = 0
         self.streams = 0
+        self.awaited = 0
         self._none = asyncio.Event()
         self._none.set()
 
     def __call__(self, method: Method) -> Method:
         """Put the counter around a method."""
-        if method.yields:
-            return method._replace(behaviour=self._yielding(method.behaviour))
-        if method.response_streaming:
-            return method._replace(behaviour=self._writing(method.behaviour))
-        return method._replace(behaviour=self._answering(method.behaviour))
+        behaviour = method.behaviour
+        single = int(not method.response_streaming)
+        awaited = int(not method.name.startswith(_OF_HOST))
 
-    async def none(self) -> None:
-        """Wait until no call is in flight."""
-        await self._none.wait()
-
-    def _answering(self, behaviour: Behaviour) -> Behaviour:
-        async def call(request: Any, context: Context) -> Any:
-            self.count += 1
-            self._none.clear()
+        async def answer(request: Any, context: Context) -> Any:
+            self._begin(single, awaited)
             try:
                 return await behaviour(request, context)
             finally:
-                self.count -= 1
-                if not self.count:
-                    self._none.set()
+                self._end(single, awaited)
 
-        return call
-
-    def _writing(self, behaviour: Behaviour) -> Behaviour:
-        async def call(request: Any, context: Context) -> None:
-            self.streams += 1
-            try:
-                await behaviour(request, context)
-            finally:
-                self.streams -= 1
-
-        return call
-
-    def _yielding(self, behaviour: Behaviour) -> Behaviour:
-        async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-            self.streams += 1
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            self._begin(single, awaited)
             try:
                 async with aclosing(behaviour(request, context)) as responses:
                     async for response in responses:
                         yield response
             finally:
-                self.streams -= 1
+                self._end(single, awaited)
 
-        return call
+        return method._replace(behaviour=stream if method.yields else answer)
+
+    async def none(self) -> None:
+        """Wait until none is in flight that ends by itself."""
+        await self._none.wait()
+
+    def _begin(self, single: int, awaited: int) -> None:
+        self.count += single
+        self.streams += 1 - single
+        if awaited:
+            self.awaited += 1
+            self._none.clear()
+
+    def _end(self, single: int, awaited: int) -> None:
+        self.count -= single
+        self.streams -= 1 - single
+        self.awaited -= awaited
+        if not self.awaited:
+            self._none.set()

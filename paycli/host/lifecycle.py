@@ -197,7 +197,7 @@ async def _drain(
 
     The server's own wait is for connections, also for those that never said a word.
     """
-    _log.info("draining: waiting up to %g s for %d calls in flight", timeout_s, calls.count)
+    _log.info("draining: waiting up to %g s for %d calls in flight", timeout_s, calls.awaited)
     stopped = asyncio.ensure_future(server.stop(timeout_s))
     ends = {stopped, asyncio.ensure_future(stop.wait()), asyncio.ensure_future(_quiet(calls))}
     await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
@@ -213,7 +213,7 @@ async def _quiet(calls: CallsInFlight) -> None:
     while True:
         await calls.none()
         await asyncio.sleep(_GOODBYE_S)
-        if not calls.count:
+        if not calls.awaited:
             return
 
 

@@ -30,12 +30,13 @@ def errors_to_statuses(method: Method) -> Method:
     """
     read = _reading(method)
     write = method.write or _as_it_is
-    if method.yields:
-        behaviour = _stream(method, write)
-    elif method.response_streaming:  # it writes to its context
+    if method.yields:  # which may write to its context as well
+        return method._replace(
+            behaviour=_stream(method, write), read=read, write=_unless_written(write)
+        )
+    if method.response_streaming:  # it writes to its context
         return method._replace(behaviour=_single(method, lambda _: None), read=read)
-    else:
-        behaviour = _single(method, write)
+    behaviour = _single(method, write)
     return method._replace(behaviour=behaviour, read=read, write=None)
 
 
@@ -101,6 +102,10 @@ def _name_of(read: Callable[[bytes], Any]) -> str:
     """The name of the message that a reader makes."""
     descriptor = getattr(getattr(read, "__self__", None), "DESCRIPTOR", None)
     return getattr(descriptor, "full_name", "message of this method")
+
+
+def _unless_written(write: _Write) -> _Write:
+    return lambda response: response if isinstance(response, bytes) else write(response)
 
 
 def _as_it_is(response: Any) -> Any:

@@ -25,6 +25,7 @@ _log = logging.getLogger(__name__)
 
 _END: Final = object()
 _CUT_OFF_S: Final = 0.005
+_NEVER_S: Final = float(2**63)  # what grpc.server says without a deadline, which can be compared
 
 
 def in_threads(threads: Threads) -> Interceptor:
@@ -68,31 +69,37 @@ def _stream(method: Method, threads: Threads) -> Behaviour:
 async def _responses(start: Callable[[], Any], threads: Threads) -> AsyncGenerator[Any, None]:
     """What a method streams, all of it by one thread: a lock or a connection is that thread's."""
     loop = asyncio.get_running_loop()
-    handed: asyncio.Queue[Any] = asyncio.Queue(1)
+    handed: asyncio.Queue[Any] = asyncio.Queue()
+    written = asyncio.Semaphore(0)
     left = threading.Event()
 
-    def hand_over(response: Any) -> bool:
+    async def write(response: Any) -> None:
         if not left.is_set():
-            asyncio.run_coroutine_threadsafe(handed.put(response), loop).result()
+            handed.put_nowait(response)
+            await written.acquire()
+
+    def hand_over(response: Any) -> bool:
+        # What the method does next, as to abort, must not overtake its response.
+        asyncio.run_coroutine_threadsafe(write(response), loop).result()
         return not left.is_set()
 
+    def ended(giving: asyncio.Future[Any]) -> None:
+        handed.put_nowait(_END)
+        if not giving.cancelled():
+            giving.exception()  # seen, should nobody wait for it any more
+
     giving = asyncio.ensure_future(threads.run(_give, start, hand_over))
-    giving.add_done_callback(lambda done: done.cancelled() or done.exception())
+    giving.add_done_callback(ended)
     try:
-        while not (giving.done() and handed.empty()):
-            taking = asyncio.ensure_future(handed.get())
-            await asyncio.wait((taking, giving), return_when=asyncio.FIRST_COMPLETED)
-            if taking.done():
-                yield taking.result()
-            else:
-                taking.cancel()
+        while (response := await handed.get()) is not _END:
+            yield response
+            written.release()
         if (hidden := giving.result()) is not None:
             async for response in hidden:
                 yield response
     finally:
         left.set()
-        while not handed.empty():  # the thread may wait for room
-            handed.get_nowait()
+        written.release()
 
 
 def _give(start: Callable[[], Any], hand_over: Callable[[Any], bool]) -> AsyncIterator[Any] | None:
@@ -172,7 +179,8 @@ class SyncContext(grpc.ServicerContext):
         return self._active
 
     def time_remaining(self) -> float:
-        return self._context.time_remaining()
+        left_s = self._context.time_remaining()
+        return _NEVER_S if left_s is None else left_s
 
     def cancel(self) -> bool:
         if not self.is_active():
@@ -212,10 +220,10 @@ class SyncContext(grpc.ServicerContext):
         return self._wait_for(self._send_initial_metadata(initial_metadata))
 
     async def _send_initial_metadata(self, metadata: Any) -> None:
-        await self._context.send_initial_metadata(tuple(metadata))
+        await self._context.send_initial_metadata(_pairs(metadata))
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        self._context.set_trailing_metadata(tuple(trailing_metadata))
+        self._context.set_trailing_metadata(_pairs(trailing_metadata))
 
     def trailing_metadata(self) -> Any:
         return self._context.trailing_metadata()
@@ -229,19 +237,29 @@ class SyncContext(grpc.ServicerContext):
     async def _abort(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
         if code is grpc.StatusCode.OK:  # as grpc.server has it
             code, details = grpc.StatusCode.UNKNOWN, ""
-        await self._context.abort(_as_server_has(code), details, tuple(metadata))
+        await self._context.abort(_as_server_has(code), _text(details), _pairs(metadata))
 
     def set_code(self, code: grpc.StatusCode) -> None:
         self._context.set_code(grpc.StatusCode.OK if code is None else _as_server_has(code))
 
     def set_details(self, details: str) -> None:
-        self._context.set_details(details)
+        self._context.set_details(_text(details))
 
     def code(self) -> Any:
         return self._context.code()
 
     def details(self) -> Any:
         return self._context.details()
+
+
+def _pairs(metadata: Any) -> tuple[tuple[str, str | bytes], ...]:
+    """As grpc.server takes it: any pairs, or None."""
+    return tuple((key, value) for key, value in metadata or ())
+
+
+def _text(details: Any) -> str:
+    """As grpc.server takes it, which sends bytes as they are."""
+    return details.decode("utf-8", "replace") if isinstance(details, bytes) else details
 
 
 def _as_server_has(code: object) -> grpc.StatusCode:

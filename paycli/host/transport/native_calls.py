@@ -119,6 +119,12 @@ class _NativeContext:
         """End the call with it, if it ends by itself."""
         self._given.set_code(status_of(code))
 
+    def set_details(self, details: str) -> None:
+        """Say so to the caller. Raises TypeError for what is no text, which would end its connection."""
+        if not isinstance(details, str):
+            raise TypeError(f"details are text, not {type(details).__name__}")
+        self._given.set_details(details)
+
     async def abort(
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Metadata = ()
     ) -> NoReturn:

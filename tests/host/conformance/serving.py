@@ -124,6 +124,10 @@ class Every:
         context.set_details(DETAILS)
         return b"nobody sees this"
 
+    async def sets_odd_details(self, request: bytes, context: Context) -> bytes:
+        context.set_details(DETAILS.encode())  # type: ignore[arg-type]
+        return request
+
     async def pushes_back(self, request: bytes, context: Context) -> bytes:
         await context.abort(Code.UNAVAILABLE, "later", (("grpc-retry-pushback-ms", "7"),))
         raise AssertionError

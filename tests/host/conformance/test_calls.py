@@ -110,7 +110,7 @@ def test_a_code_that_is_set_ends_the_call_with_it(transport: str) -> None:
     run(transport, test)
 
 
-@pytest.mark.parametrize("name", ["fails", "streams_and_fails"])
+@pytest.mark.parametrize("name", ["fails", "streams_and_fails", "sets_odd_details"])
 def test_an_exception_is_internal_with_an_incident(transport: str, name: str) -> None:
     async def test(served: Served) -> None:
         call = served.call(name)

@@ -26,7 +26,9 @@ class Recorder:
         self.methods: list[str] = []  # as in /package.Service/Method; none of older generated code
 
     def add_generic_rpc_handlers(self, handlers: Sequence[Any]) -> None:
-        self.services += (handler.service_name() for handler in handlers)
+        # One that is written by hand may answer for any service, and so has no name.
+        named = (each for each in handlers if isinstance(each, grpc.ServiceRpcHandler))
+        self.services += (str(each.service_name()) for each in named)
 
     def add_registered_method_handlers(self, service: str, handlers: Iterable[str]) -> None:
         self.methods += (f"/{service}/{name}" for name in handlers)

@@ -85,6 +85,14 @@ class Sync(every_pb2_grpc.EveryServicer):
             context.abort("NOT_FOUND", "nothing here")
         if what == "unimplemented":
             return super().One(request, context)
+        if what == "details in bytes":
+            context.set_code(grpc.StatusCode.ABORTED)
+            context.set_details(b"gone")
+        if what == "no metadata":
+            context.send_initial_metadata(None)
+            context.set_trailing_metadata(None)
+        if what == "no deadline":
+            return Told(text=str(context.time_remaining() > 10**9))
         if what == "deadline":
             return Told(text=str(10 < context.time_remaining() < 30))
         if what == "state":
@@ -166,6 +174,20 @@ class EveryServicer(every_pb2_grpc.EveryServicer):
     One, Many, Sum, Talk = Async.One, Async.Many, Async.Sum, Async.Talk
 
 
+class Writes(Async):
+    async def Many(self, request, context):
+        await context.write(Told(text=f"{request.text}0"))
+        yield Told(text=f"{request.text}1")
+        await context.write(Told(text=f"{request.text}2"))
+
+
+class Slow(Async):
+    async def Many(self, request, context):
+        for number in range(3):
+            yield Told(text=f"{request.text}{number}")
+            await asyncio.sleep(1.5)
+
+
 class Decorated(Async):
     One = hidden(Async.One)
     Many = hidden(Async.Many)
@@ -225,10 +247,21 @@ def texts(answers):
     return [each.text for each in answers]
 
 
+def all_of(answers):
+    got = []
+    try:
+        got += (each.text for each in answers)
+    except grpc.RpcError as problem:
+        got.append(problem.code().name)
+    return got
+
+
 seen = {"metadata": said(metadata)}
 for what in sys.argv[2:]:
     seen[what] = said(lambda: stub.One(Ask(text=what), timeout=20))
 seen["many"] = said(lambda: texts(stub.Many(Ask(text="x"))))
+seen["no deadline"] = said(lambda: stub.One(Ask(text="no deadline")))
+seen["before aborts"] = [all_of(stub.Many(Ask(text="abort"))) for _ in range(30)]
 seen["many, abort"] = said(lambda: texts(stub.Many(Ask(text="abort"))))
 asks = lambda: iter([Ask(text="a"), Ask(text="b")])
 seen["sum"] = said(lambda: stub.Sum(asks()))
@@ -241,6 +274,8 @@ WORDS = (
     "status",
     "code",
     "code, raised",
+    "details in bytes",
+    "no metadata",
     "a number",
     "a number, raised",
     "aborts with a word",
@@ -313,9 +348,11 @@ def test_a_client_sees_what_it_sees_of_the_plain_server(project: Path) -> None:
         assert seen_by_client(project, target, *WORDS) == expected
     assert expected["code, raised"] == ["OUT_OF_RANGE", "too far"]
     assert expected["talk"] == ["A", "B"]
+    assert expected["no deadline"] == "True"
+    assert expected["before aborts"] == [["abort0", "abort1", "abort2", "ABORTED"]] * 30
 
 
-@pytest.mark.parametrize("name", ["Async", "Decorated", "EveryServicer"])
+@pytest.mark.parametrize("name", ["Async", "Decorated", "EveryServicer", "Writes"])
 def test_methods_may_be_async_in_each_of_their_ways(project: Path, name: str) -> None:
     with serving(project, f"servicer:{name}") as (_, target):
         seen = seen_by_client(project, target, "plain")
@@ -348,6 +385,30 @@ def one(text, **given):
     except grpc.RpcError as problem:
         return problem.code().name
 """
+
+
+@pytest.mark.parametrize("transport", ["aio", "native"])
+def test_a_stream_that_ends_by_itself_may_end_at_a_stop(project: Path, transport: str) -> None:
+    with serving(project, "servicer:Slow", "--transport", transport) as (process, target):
+        program = (
+            "begun = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1])).Many(Ask())\n"
+            "print(next(begun).text, flush=True)\n"
+            "print(*(each.text for each in begun))\n"
+        )
+        begin = "import sys, grpc, every_pb2_grpc\nfrom every_pb2 import Ask\n"
+        with subprocess.Popen(
+            [sys.executable, "-c", begin + program, target],
+            cwd=project,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as client:
+            assert client.stdout is not None
+            assert client.stdout.readline() == "0\n"
+            process.terminate()
+            assert client.communicate(timeout=30)[0] == "1 2\n"
+        _, said = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert "waiting up to 10 s for 1 calls in flight" in said
 
 
 def test_a_code_that_is_a_number_is_logged_as_its_caller_sees_it(project: Path) -> None:
@@ -593,6 +654,25 @@ number = 5
     "leaves": "import sys\nsys.exit(3)\n",
     "odd": "class Odd(BaseException): ...\ndef make(): raise SystemExit(4)\nraise Odd('x')\n",
     "exits": "def make():\n    raise SystemExit(4)\n",
+    "handmade": """
+import asyncio, grpc
+def handler(service):
+    return grpc.method_handlers_generic_handler(service, {})
+class Any(grpc.GenericRpcHandler):
+    def service(self, details): return None
+class Base: ...
+class NoneServicer(Base): ...
+def add_NoneServicer_to_server(servicer, server):
+    server.add_generic_rpc_handlers((Any(),))
+class PortServicer(Base): ...
+def add_PortServicer_to_server(servicer, server):
+    server.add_insecure_port("localhost:0")
+class TwoServicer(Base): ...
+def add_TwoServicer_to_server(servicer, server):
+    server.add_generic_rpc_handlers((handler("two.A"), handler("two.B")))
+def cancels():
+    raise asyncio.CancelledError
+""",
     "closing": """
 import contextlib, good
 @contextlib.contextmanager
@@ -626,6 +706,12 @@ REFUSED = {
     "odd:X": "odd fails on import: odd.Odd: x (odd.py:3).",
     "exits:make": "exits:make() fails: SystemExit: 4 (exits.py:2).",
     "leaves:X": "leaves fails on import: SystemExit: 3 (leaves.py:2).",
+    "handmade:NoneServicer": "add_NoneServicer_to_server of handmade:NoneServicer adds no handler "
+    "that says its service; make it with grpc.method_handlers_generic_handler, as generated code does.",
+    "handmade:PortServicer": "add_PortServicer_to_server of handmade:PortServicer fails: "
+    "AttributeError: 'Recorder' object has no attribute 'add_insecure_port' (handmade.py:13).",
+    "handmade:cancels": "handmade:cancels() fails: asyncio.exceptions.CancelledError "
+    "(handmade.py:18).",
     "./good.py:Only": f"'./good.py:Only' names no servicer; {HOW}",
     "good.py": f"'good.py' names no servicer; {HOW}",
     ":Only": f"':Only' names no servicer; {HOW}",
@@ -655,7 +741,7 @@ def refusals(project: Path) -> dict[str, object]:
         (project / f"{name}.py").write_text(text, encoding="utf-8")
     (project / "generated").mkdir()
     (project / "generated/made_pb2_grpc.py").touch()
-    line = [sys.executable, "-c", FINDER, *REFUSED, "good"]
+    line = [sys.executable, "-c", FINDER, *REFUSED, "good", "handmade:TwoServicer"]
     run = subprocess.run(line, cwd=project, capture_output=True, text=True, check=True)
     each, twice = run.stdout.splitlines()
     return {**json.loads(each), "twice": json.loads(twice)}
@@ -670,6 +756,10 @@ def test_what_is_no_servicer_is_refused_in_one_sentence(
 
 def test_a_module_with_one_servicer_needs_no_name(refusals: dict[str, object]) -> None:
     assert refusals["good"] == ["every.Other"]
+
+
+def test_one_function_may_add_several_services(refusals: dict[str, object]) -> None:
+    assert refusals["handmade:TwoServicer"] == ["two.A", "two.B"]
 
 
 def test_what_cannot_be_closed_is_told(project: Path, refusals: dict[str, object]) -> None:

@@ -24,7 +24,6 @@ from paycli.errors import InputError
 from paycli.host.app import Recorder, Service
 
 _HOW: Final = "write MODULE:SERVICER, as in payment_service:PaymentServiceImpl."
-_OURS: Final = (KeyboardInterrupt, asyncio.CancelledError)  # not of their code, wherever they come
 _EXTEND: Final = "name a class such as 'class Pay(payment_pb2_grpc.PaymentServiceServicer)'."
 
 
@@ -172,7 +171,9 @@ def _services_of(place: str, servicer: object) -> Iterator[Service]:
                 f"{place} does not implement {', '.join(missing)} of {base.__name__}; add "
                 f"{'it' if len(missing) == 1 else 'them'}."
             )
-        yield Service(_name_of(servicer, add_to_server), partial(add_to_server, servicer))
+        name, *others = _names_of(place, servicer, add_to_server)
+        yield Service(name, partial(add_to_server, servicer))
+        yield from (Service(each, _added_already) for each in others)
 
 
 def _generated_bases(made: type) -> Iterator[tuple[type, Callable[..., None]]]:
@@ -193,16 +194,36 @@ def _is_inherited(servicer: object, base: type, name: str) -> bool:
     return getattr(getattr(servicer, name), "__func__", None) is vars(base)[name]
 
 
-def _name_of(servicer: object, add_to_server: Callable[..., None]) -> str:
+def _names_of(place: str, servicer: object, add_to_server: Callable[..., None]) -> list[str]:
+    """Generated code adds one service; what is written by hand may add several."""
     recorder = Recorder()
-    add_to_server(servicer, recorder)
-    return recorder.services[0]
+    try:
+        add_to_server(servicer, recorder)
+    except BaseException as problem:  # noqa: BLE001 - whatever their code does
+        _fail(f"{add_to_server.__name__} of {place} fails", problem)
+    if not recorder.services:
+        raise InputError(
+            f"{add_to_server.__name__} of {place} adds no handler that says its service; "
+            "make it with grpc.method_handlers_generic_handler, as generated code does."
+        )
+    return recorder.services
+
+
+def _added_already(_: object) -> None:
+    """What adds the second service of those that came by one function."""
 
 
 def _fail(what: str, problem: BaseException) -> NoReturn:
-    if isinstance(problem, _OURS):
+    if isinstance(problem, KeyboardInterrupt) or _is_cancelled(problem):
         raise problem
     raise InputError(f"{what}: {told(problem)}.") from problem
+
+
+def _is_cancelled(problem: BaseException) -> bool:
+    """Whether it is we who are cancelled; their code may raise the same."""
+    task = asyncio.current_task()
+    cancelling = task is not None and task.cancelling() > 0
+    return isinstance(problem, asyncio.CancelledError) and cancelling
 
 
 def told(problem: BaseException) -> str:

@@ -240,8 +240,22 @@ def test_a_log_that_cannot_be_written_harms_nobody() -> None:
     handler.handle(logging.makeLogRecord({"msg": "%d", "args": ("no number",)}))
     assert next(lines_from(reader)).startswith("a log line could not be written: TypeError(")
     handler.handle(logging.makeLogRecord({"msg": "nobody hears this"}))
-    handler.close()
+    handler.end()
     os.close(writer)
+
+
+def test_a_servicer_that_configures_logging_ends_no_lines_of_calls(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = root.handlers[:]
+    with (
+        (tmp_path / "log").open("wb") as file,
+        logging_to(file.fileno(), TextLines(), logging.INFO) as writer,
+    ):
+        logging.basicConfig(force=True, handlers=[logging.NullHandler()])
+        root.handlers[:] = before
+        time.sleep(0.3)  # a thread that was told to end has ended
+        writer.put(lambda: "call ended")
+    assert (tmp_path / "log").read_text() == "call ended\n"
 
 
 def logged(behaviour: Any, tmp_path: Path) -> list[dict[str, Any]]:

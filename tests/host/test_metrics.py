@@ -20,7 +20,8 @@ from prometheus_client.openmetrics import parser as openmetrics
 
 from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
-from paycli.host.observation.metrics import code_name
+from paycli.host.interceptors import Method
+from paycli.host.observation.metrics import CallMetrics, code_name, process_registry
 from tests.conftest import Server, StartServer, run_paycli
 from tests.processes import children_of
 from tests.wire import client_of
@@ -274,6 +275,14 @@ def test_codes_are_named_as_go_names_them() -> None:
         *("Aborted", "OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss"),
         "Unauthenticated",
     ]
+
+
+def test_a_method_may_have_any_path() -> None:
+    method = Method("/any.Service/with/more", False, False, None, None, None)  # type: ignore[arg-type]
+    registry = process_registry()
+    CallMetrics(registry).count_messages(method).write(b"")  # type: ignore[misc]
+    labels = {"grpc_type": "unary", "grpc_service": "any.Service", "grpc_method": "with/more"}
+    assert registry.get_sample_value("grpc_server_msg_sent_total", labels) == 1
 
 
 def test_a_host_alone_offers_nothing(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def logging_to(descriptor: int, lines: Lines, level: int) -> Iterator[LogWriter]
         threading.excepthook, sys.unraisablehook = hooks
         root.removeHandler(writer)
         root.setLevel(before)
-        writer.close()
+        writer.end()
 
 
 def _of_thread(problem: threading.ExceptHookArgs) -> None:
@@ -89,12 +89,16 @@ class LogWriter(logging.Handler):
         if not self._awake.is_set():
             self._awake.set()
 
-    def close(self) -> None:
-        """Write what is waiting, if somebody takes it soon."""
+    def end(self) -> None:
+        """Write what is waiting, if somebody takes it soon.
+
+        Not `close`: a servicer that configures logging anew closes the handlers of others, and lines of
+        calls go on.
+        """
         self._closed = True
         self._awake.set()
         self._thread.join(_GOODBYE_S)
-        super().close()
+        self.close()
 
     def _run(self) -> None:
         while not self._closed or self._lines:

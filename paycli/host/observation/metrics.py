@@ -121,5 +121,5 @@ def code_name(code: grpc.StatusCode) -> str:
 
 
 def _labels(method: Method) -> tuple[str, str, str]:
-    _, service, name = method.name.split("/")
+    service, _, name = method.name.removeprefix("/").partition("/")
     return _TYPES[method.request_streaming, method.response_streaming], service, name

@@ -65,7 +65,11 @@ def _told_by(behind: Service) -> Schema | None:
         try:
             schema = schema_of_server(channel, behind.timeout_s)
             schema.methods()
-        except (RemoteError, NotTaken, Refused):  # suites know our own contracts without it
+        except (RemoteError, NotTaken, Refused) as problem:
+            output.progress(
+                f"{problem} Without, only calls of paycli's own contracts become steps; "
+                "-I DIR names other protos."
+            )
             return None
     return schema
 

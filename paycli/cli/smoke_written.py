@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from paycli.cli import output
+from paycli.errors import CheckFailed
 
 if TYPE_CHECKING:
     from paycli.scenarios.recording.suite import Made
@@ -17,14 +18,19 @@ Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it is ther
 
 
 def write(made: Made, out: Path | None, origin: str, *, force: bool) -> None:
-    """Write it, to stdout without a file, and say so. Raises CheckFailed."""
+    """Write it, to stdout without a file or if that fails, and say so. Raises CheckFailed."""
     from paycli.scenarios.recording import file
     from paycli.scenarios.recording.text import suite_text
 
+    text = suite_text(made, origin)
+    try:
+        if out is not None:
+            file.write(out, text, force=force)
+    except file.Unwritten as problem:  # what was recorded comes only once
+        output.result(text.rstrip("\n"))
+        raise CheckFailed(f"{problem} The suite is on stdout instead.") from problem
     if out is None:
-        output.result(suite_text(made, origin).rstrip("\n"))
-    else:
-        file.write(out, suite_text(made, origin), force=force)
+        output.result(text.rstrip("\n"))
     left_out = len(made.left_out)
     said = f"; {output.counted(left_out, 'call')} left out, as it says" if left_out else ""
     where = f" in {out}" if out is not None else ""

@@ -39,6 +39,8 @@ def recorded(folder: Path, target: str, *arguments: str) -> Iterator[tuple[grpc.
         end["code"] = process.wait(30)
         assert process.stderr is not None
         end["said"] = process.stderr.read()
+        assert process.stdout is not None
+        end["shown"] = process.stdout.read()
 
 
 def replayed(folder: Path, target: str, *arguments: str, **env: str) -> tuple[int, str]:
@@ -414,6 +416,33 @@ def test_a_target_that_tells_nothing_is_recorded_by_protos(tmp_path: Path) -> No
             call(b"\x0a\x01x\x10\x05\x1a\x01\xff", timeout=30)
         assert end["code"] == 0, end
         assert replayed(tmp_path, target, "-I", str(tmp_path))[0] == 0
+
+
+def test_a_request_with_a_field_that_nobody_tells_of_is_left_out(
+    server: Server, tmp_path: Path
+) -> None:
+    with recorded(tmp_path, server.target) as (channel, end):
+        client = Client(channel)
+        client.call("ProcessPayment", _seed("a", 1))
+        request = _seed("b", 1)
+        request.MergeFromString(b"\x9a\x06\x04XMAS")  # 99: a coupon
+        client.call("ProcessPayment", request)
+    assert "1 call left out" in end["said"]
+    written = (tmp_path / "suite.yaml").read_text()
+    assert "its request has fields that nobody tells of, by number 99" in written
+
+
+def test_what_cannot_be_written_is_not_lost(server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "suites"
+    folder.mkdir()
+    with recorded(tmp_path, server.target, "--out", "suites/a.yaml") as (channel, end):
+        Client(channel).call("ProcessPayment", _seed("a", 1))
+        folder.rmdir()
+    assert (end["code"], "The suite is on stdout instead." in end["said"]) == (1, True)
+    assert "ProcessPayment 1" in end["shown"]
+    line = ("smoke", "record", "--to", server.target, "--out", "x" * 252 + ".yaml")
+    refused = run_paycli(*line, cwd=tmp_path)
+    assert (refused.returncode, "Cannot write xxx" in refused.stderr) == (2, True)
 
 
 def test_nobody_behind_it(tmp_path: Path) -> None:

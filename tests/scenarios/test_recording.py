@@ -13,7 +13,7 @@ from paycli.cli.schemas import local_schema
 from paycli.client.calls import find_method
 from paycli.scenarios.recording.forms import has_card, is_new, pattern_within, stem
 from paycli.scenarios.recording.seen import Seen
-from paycli.scenarios.recording.suite import make_suite
+from paycli.scenarios.recording.suite import Made, make_suite
 from paycli.scenarios.recording.text import suite_text
 from paycli.scenarios.steps import CallStep
 from paycli.scenarios.suite import Suite, read_suite
@@ -154,3 +154,51 @@ def test_secrets_of_any_type_are_masked(tmp_path: Path) -> None:
     assert not [each for each in secrets if each in text]
     assert "x: 1.5" in text
     assert "page_token: next" in text
+
+
+PROTO = """syntax = "proto3"; package a;
+message M { int64 account_id = 1; int64 amount = 2; int64 order_id = 3; map<string, string> labels = 4; }
+message Made { int64 id = 1; }
+service B { rpc C(M) returns (Made); }
+"""
+
+
+def made_of(folder: Path, *calls: tuple[Any, ...]) -> Made:
+    """The suite of calls: metadata, request and answer of each."""
+    (folder / "a.proto").write_text(PROTO)
+    schema = local_schema([folder], None)
+    assert schema is not None
+    method = schema.method("a.B/C")
+    return make_suite([Seen(method, pairs, [asked], [told]) for pairs, asked, told in calls], 1.8e9)
+
+
+def test_an_amount_stays_what_it_was_whatever_id_it_looks_like(tmp_path: Path) -> None:
+    made = made_of(
+        tmp_path,
+        ((), {"amount": "5"}, {"id": "10000000"}),
+        ((), {"account_id": "10000000", "amount": "10000000"}, {"id": "10000001"}),
+    )
+    assert 'request: {account_id: "${made}", amount: 10000000}' in suite_text(made, "")
+
+
+@pytest.mark.parametrize(
+    ("pairs", "asked", "why"),
+    [
+        ((), {"labels": {"4111 1111 1111 1111": "v"}}, "a key of a map in it is new each time"),
+        ((("x-role", "a"), ("x-role", "b")), {"amount": "5"}, "its metadata has x-role twice"),
+        ((), {"order_id": "4711"}, "its order_id is a number, and suites make no new ones"),
+    ],
+)
+def test_what_would_be_another_call_is_left_out(
+    tmp_path: Path, pairs: Any, asked: dict[str, Any], why: str
+) -> None:
+    made = made_of(tmp_path, (pairs, asked, {}))
+    assert made.count == 0
+    (left_out,) = made.left_out
+    assert why in left_out.why
+    assert "4111" not in suite_text(made, "")
+
+
+def test_a_variable_of_the_environment_is_none_that_is_there_already(tmp_path: Path) -> None:
+    made = made_of(tmp_path, ((("path", "4111111111111111"),), {"amount": "5"}, {}))
+    assert list(made.environment) == ["PATH_2"]

@@ -141,7 +141,7 @@ class Answered:
             found = {
                 key: self._free(each, at._replace(of=key, path=""))
                 for key, each in value.items()
-                if isinstance(each, str) or not is_secret(key)
+                if (isinstance(each, str) or not is_secret(key)) and not forms.has_card(key)
             }
             return {key: each for key, each in found.items() if each is not _NOTHING}
         if isinstance(value, list):

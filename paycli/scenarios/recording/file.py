@@ -9,19 +9,32 @@ from pathlib import Path
 from paycli.errors import CheckFailed, InputError
 
 
+class Unwritten(CheckFailed):
+    """It could not be written."""
+
+
 def refuse_taken(path: Path, *, force: bool) -> None:
     """Before there is anything to lose. Raises InputError."""
-    if path.exists() and not path.is_file():  # a device would be gone
-        raise InputError(f"{path} is no file; name one.")
-    if not path.parent.is_dir():
-        raise InputError(f"There is no folder {path.parent}. Make it, or name another file.")
-    if not force and os.path.lexists(path):
-        raise InputError(f"{path} exists; --force replaces it, or name another file with --out.")
+    try:
+        if path.exists() and not path.is_file():  # a device would be gone
+            raise InputError(f"{path} is no file; name one.")
+        if not path.parent.is_dir():
+            raise InputError(f"There is no folder {path.parent}. Make it, or name another file.")
+        if not force and os.path.lexists(path):
+            raise InputError(
+                f"{path} exists; --force replaces it, or name another file with --out."
+            )
+        _partial(path).touch()
+        _partial(path).unlink()
+    except OSError as problem:
+        raise InputError(
+            f"Cannot write {path}: {problem.strerror}. Name another file."
+        ) from problem
 
 
 def write(path: Path, text: str, *, force: bool) -> None:
-    """Raises CheckFailed, and says where the text is if it is somewhere."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    """Raises CheckFailed, and says where the text is; Unwritten if it is nowhere."""
+    partial = _partial(path)
     try:
         partial.write_text(text, encoding="utf-8")
         if force:
@@ -34,7 +47,11 @@ def write(path: Path, text: str, *, force: bool) -> None:
             f"{path} exists by now and is left as it is; the suite is in {kept}."
         ) from problem
     except OSError as problem:
-        raise CheckFailed(f"Cannot write {path}: {problem.strerror}.") from problem
+        raise Unwritten(f"Cannot write {path}: {problem.strerror}.") from problem
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(f".{path.name}.{os.getpid()}.partial")

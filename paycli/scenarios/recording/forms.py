@@ -36,6 +36,7 @@ _PARTY: Final = re.compile("(^|_)(customer|user|merchant|account|shop|tenant|cli
 _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transaction)$")
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
 _COUNTED: Final = re.compile("(^|_)(id|sequence|seq)$")
+_ORDINAL: Final = re.compile("(^|_)(sequence|seq|number|no|cursor|token)$")
 _AFTER: Final = re.compile("^(after|since|from|start)_(.*_)?(sequence|seq)$")
 _ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
 
@@ -66,6 +67,12 @@ def goes_on_after(field: str) -> bool:
 def is_new_by_name(field: str) -> bool:
     """Whether the field of a response is another one each time, whatever it looks like."""
     return is_page_token(field) or _COUNTED.search(_snake(field)) is not None
+
+
+def counts_things(field: str) -> bool:
+    """Whether a number in the field of a request says which thing is meant, and not how much of it."""
+    name = _snake(field).removesuffix("s")
+    return is_key(name) or _HANDLE.search(name) is not None or _ORDINAL.search(name) is not None
 
 
 def only_asks(method: str) -> bool:

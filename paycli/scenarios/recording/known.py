@@ -11,6 +11,7 @@ from paycli.placeholders import UUID
 from paycli.scenarios.recording.forms import goes_on_after, has_id, is_handle, is_key, stem
 
 _TAKEN: Final = ("n", "uuid", "steps", "env")  # by placeholders
+_OF_SYSTEM: Final = ("HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER")
 _PIECES: Final = re.compile("[0-9A-Za-z]+|[^0-9A-Za-z]")
 _PIECES_MAX: Final = 100
 _TELLING: Final = 8  # characters; what is shorter may mean something else where it stands again
@@ -39,7 +40,7 @@ class Known:
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     _names: set[str] = field(default_factory=lambda: set(_TAKEN))
-    _of_environment: set[str] = field(default_factory=set)
+    _of_environment: set[str] = field(default_factory=lambda: set(_OF_SYSTEM))
     _numbers: dict[str, int] = field(default_factory=dict)
     _sources: dict[str, Source] = field(default_factory=dict)
 

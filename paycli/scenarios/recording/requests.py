@@ -8,6 +8,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.scenarios.recording.forms import (
+    counts_things,
     goes_on_after,
     has_card,
     has_id,
@@ -53,6 +54,8 @@ def texts(data: Data | Sequence[Data]) -> Iterator[tuple[str, str, bool]]:
 def _texts(value: Any, of: str, *, within: bool) -> Iterator[tuple[str, str, bool]]:
     if isinstance(value, dict):
         for name, each in value.items():
+            if has_card(name):  # of a map: it has the name of no field
+                yield name, "", True
             yield from _texts(each, name, within=within or is_secret(name))
     elif isinstance(value, list):
         for each in value:
@@ -87,7 +90,11 @@ class Sent:
         self.is_about_this_run = False
         kind = seen.method.input_type
         self.requests = [self._message(each, kind, hides=False) for each in seen.requests]
-        self.metadata = dict(self._metadata())
+        self.metadata: dict[str, str] = {}
+        for key, value in self._metadata():
+            if key in self.metadata:
+                raise Unsayable(f"its metadata has {key} twice")
+            self.metadata[key] = value
 
     def _message(self, data: Data, kind: Descriptor, *, hides: bool) -> Data:
         found: Data = {}
@@ -117,9 +124,17 @@ class Sent:
         if isinstance(value, bool) or field.enum_type is not None:
             return value
         if field.cpp_type in WHOLE:
-            text = self._text(str(value), of, hides=hides)
-            return text if "${" in text else int(text)
+            return self._whole(int(value), of, hides=hides)
         return self._scalar(value, of, hides=hides)
+
+    def _whole(self, value: int, of: str, *, hides: bool) -> int | str:
+        text = str(value)
+        if is_key(of) and text in self._known.keys and self._known.source(text, of) is None:
+            raise Unsayable(f"its {of} is a number, and suites make no new ones")
+        if not (hides or has_card(text) or text in self._known.secrets or counts_things(of)):
+            return value  # as an amount, which may be as long as an id
+        said = self._text(text, of, hides=hides)
+        return said if "${" in said else value
 
     def _scalar(self, value: Any, of: str, *, hides: bool) -> Any:
         if isinstance(value, float | int) and not isinstance(value, bool):

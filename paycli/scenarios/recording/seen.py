@@ -13,6 +13,7 @@ from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError
 
 from paycli.client.failures import info_in
+from paycli.client.forms import unknown_fields
 from paycli.errors import PaycliError
 from paycli.scenarios.contracts import Contracts
 from paycli.scenarios.target import NO_ANSWER
@@ -130,7 +131,7 @@ def _requests(method: MethodDescriptor, requests: Passed) -> list[Data]:
     is_whole = len(requests.kept) == requests.count
     if not is_whole or (requests.count != 1 and not method.client_streaming):
         raise Unfit(f"it was sent {requests.count or 'no'} requests")
-    return [data_of(method.input_type, each, "request") for each in requests.kept]
+    return [_request(method.input_type, each) for each in requests.kept]
 
 
 def _end(
@@ -148,6 +149,15 @@ def _end(
     if info is None and code in NO_ANSWER:
         raise Unfit(f"it ended with {code.name}, which another time it may not")
     return None, (code.name, info.reason if info is not None else "")
+
+
+def _request(kind: Descriptor, content: bytes) -> Data:
+    """Without a field that nobody tells of it would be another call."""
+    found = data_of(kind, content, "request")
+    message = message_factory.GetMessageClass(kind).FromString(content)
+    if unknown := ", ".join(unknown_fields(message)):
+        raise Unfit(f"its request has fields that nobody tells of, by number {unknown}")
+    return found
 
 
 def data_of(kind: Descriptor, content: bytes, what: str) -> Data:

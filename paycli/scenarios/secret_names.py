@@ -6,8 +6,9 @@ import re
 from typing import Final
 
 _SECRET: Final = re.compile(
-    r"auth(?!or)|authorization|cookie|credential|passw|secret|token|api[_-]?key"
-    r"|card[_-]?(no|num)|cvv|cvc|(^|[_-])(pan|pin)($|[_-])"
+    r"auth(?!or)|authorization|bearer|cookie|credential|jwt|passw|passphrase|secret|session$|token"
+    r"|(api|access|private|signing)[_-]?key|card[_-]?(no|num)|cvv|cvc"
+    r"|(^|[_-])(otp|pan|pass|pin|pwd|signature)($|[_-])"
 )
 # They tell where to go on, or which call it is; not who calls.
 _HARMLESS: Final = re.compile("(page|continuation|sync|idempotency)[_-]?token")

@@ -15,6 +15,7 @@ from paycli.scenarios.recording.forms import has_card, is_new, pattern_within, s
 from paycli.scenarios.recording.seen import Seen
 from paycli.scenarios.recording.suite import Made, make_suite
 from paycli.scenarios.recording.text import suite_text
+from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.steps import CallStep
 from paycli.scenarios.suite import Suite, read_suite
 
@@ -202,3 +203,18 @@ def test_what_would_be_another_call_is_left_out(
 def test_a_variable_of_the_environment_is_none_that_is_there_already(tmp_path: Path) -> None:
     made = made_of(tmp_path, ((("path", "4111111111111111"),), {"amount": "5"}, {}))
     assert list(made.environment) == ["PATH_2"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x-jwt", "X-Session", "db_pwd", "passphrase", "x-access-key", "private_key", "otp", "x-pass"],
+)
+def test_names_of_secrets(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["author", "page_token", "passenger", "key", "compass", "option", "session_id"]
+)
+def test_names_of_no_secrets(name: str) -> None:
+    assert not is_secret(name)

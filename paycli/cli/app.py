@@ -163,8 +163,10 @@ def _make_streams_safe() -> None:
     if isinstance(sys.stderr, io.TextIOWrapper):
         sys.stderr.reconfigure(errors="backslashreplace")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        encoding = sys.stdout.encoding
-        sys.stdout = output.Stdout(sys.stdout.detach(), encoding, "backslashreplace")
+        encoding, stream = sys.stdout.encoding, sys.stdout.detach()
+        if isinstance(stream, io.RawIOBase):  # PYTHONUNBUFFERED: it may write less than it is given
+            stream = io.BufferedWriter(stream)
+        sys.stdout = output.Stdout(stream, encoding, "backslashreplace")
 
 
 def run(arguments: list[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -181,6 +182,23 @@ def test_binary_is_not_for_a_terminal(tmp_path: Path) -> None:
     os.close(ours)
     assert run.returncode == 2
     assert b"write it to a file with > FILE, or --to json" in run.stderr
+
+
+def test_a_result_that_is_not_written_whole_is_told(tmp_path: Path) -> None:
+    """An unbuffered stdout takes what there is room for, and only says how much that was."""
+    room = 1_000_000
+    content = payment_pb2.PaymentRequest(order_id="a" * 2 * room).SerializeToString()
+    with (tmp_path / "out").open("wb") as out:
+        run = subprocess.run(
+            [sys.executable, "-m", "paycli", "convert", "payment.PaymentRequest", "--to", "binary"],
+            input=content,
+            stdout=out,
+            stderr=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
+            check=False,
+        )
+    assert (run.returncode, run.stderr) == (1, b"Error: Cannot write the result: File too large.\n")
 
 
 def test_a_descriptor_set_without_what_it_imports_is_told(tmp_path: Path) -> None:

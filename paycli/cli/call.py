@@ -135,7 +135,7 @@ class _Showing:
         except InputError as problem:
             output.progress(as_text(response, self.pool))
             raise CheckFailed(f"{problem} It is above in protobuf's text format.") from problem
-        output.json_text(text)
+        output.written(text)
 
     def initial(self, metadata: Metadata) -> None:
         """The first thing that comes."""

@@ -82,9 +82,9 @@ def convert(
         if wanted is Form.BINARY:
             output.binary(as_binary(read))
         elif wanted is Form.TEXT:
-            output.result(as_text(read, schema.pool))
+            output.written(as_text(read, schema.pool))
         else:
-            output.json_text(as_json(read, schema.pool, indent=None if json else 2))
+            output.written(as_json(read, schema.pool, indent=None if json else 2))
     if wanted is not Form.BINARY:
         _tell_of_unknown(read, "left out" if wanted is Form.JSON else "shown by number")
 

@@ -68,8 +68,8 @@ def document(value: Mapping[str, Any]) -> None:
     result(_json(value))
 
 
-def json_text(text: str) -> None:
-    """Print what is written as JSON already, so that it stays JSON and steers no terminal."""
+def written(text: str) -> None:
+    """Print JSON, or protobuf's text format, so that it stays that and steers no terminal."""
     result(_escaped(text))
 
 

@@ -196,7 +196,8 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
         line, column = problem.GetLine(), problem.GetColumn()
         why = str(problem).removeprefix(f"{line}:{column} : ")
         if line is not None:
-            why = why.removeprefix(f"'{text.splitlines()[line - 1]}': ")
+            quoted = text.split("\n")[line - 1]
+            why = why.removeprefix(f"'{quoted}': ").removeprefix("'': ")  # of the end, none
         raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
     except RecursionError as problem:
         raise _unfit(name, kind, "nested too deeply") from problem

@@ -16,7 +16,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from paycli.generated import payment_pb2
 from tests.conftest import Server, run_paycli
 
-PAID = payment_pb2.PaymentRequest(order_id="é\n\u202e", amount=99.99, currency="EUR")
+PAID = payment_pb2.PaymentRequest(order_id="é\n\u202e\x85", amount=99.99, currency="EUR")
 BATCH = "paycli.payments.v1.BatchCreatePaymentsRequest"
 PROTO = """syntax = "proto2";
 package odd;
@@ -133,6 +133,8 @@ def test_by_the_reflection_of_a_server(server: Server) -> None:
             "stdin:2:9: this is no payment.PaymentRequest: C",
         ),
         ("text", b"order_id: " + b"x" * 1_000_000, "stdin:1:11: "),
+        ("text", b"order_id: \n", "stdin:2:1: "),
+        ("text", "#\u2028\namount: x".encode(), "stdin:2:9: this is no payment.PaymentRequest: C"),
         ("binary", b"\xff\xff", "stdin: no payment.PaymentRequest in binary"),
         ("binary", b'{"order_id": "a"}', "say --from json"),
     ],

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from enum import StrEnum
 from pathlib import PurePath
 from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
@@ -89,10 +90,17 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
         raise _unfit(name, kind, "a message is written as {field: value}")
     try:
         json_format.ParseDict(given, message, descriptor_pool=pool)
-    except (json_format.ParseError, ValueError, TypeError, AttributeError) as problem:
+    except Exception as problem:  # protobuf raises what it meets: KeyError, SystemError
         raise _unfit(name, kind, _reason(problem, pool)) from problem
-    if wrong := next(_not_base64(kind, given), ""):
-        raise _unfit(name, kind, f"{wrong}: no base64, as bytes are written")
+    if wrong := next(_passed_over(kind, given, pool), ""):
+        raise _unfit(name, kind, wrong)
+    return _complete(kind, message, name)
+
+
+def _complete(kind: Descriptor, message: Message, name: str) -> Message:
+    required: Any = message  # of which its stub does not know all
+    if missing := required.FindInitializationErrors():
+        raise _unfit(name, kind, f"it requires {', '.join(missing)}")
     return message
 
 
@@ -101,25 +109,57 @@ def is_base64(text: str) -> bool:
     return _BASE64.fullmatch(text) is not None
 
 
-def _not_base64(kind: Descriptor, document: object, above: str = "") -> Iterator[str]:
-    """The paths of bytes that protobuf takes, leaving out what is not base64."""
+def _passed_over(
+    kind: Descriptor, document: Any, pool: DescriptorPool, path: str = ""
+) -> Iterator[str]:
+    """What protobuf leaves out without a word of data that it takes: the path, and why."""
     # JSON of google.protobuf's own messages is not that of their fields.
-    if not isinstance(document, dict) or kind.file.package == "google.protobuf":
-        return
-    for name, value in document.items():
-        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
-        if field is None:
-            continue
-        values = [value]
-        if field.message_type is not None and field.message_type.GetOptions().map_entry:
-            field, values = field.message_type.fields_by_name["value"], [*(value or {}).values()]
-        elif field.is_repeated:
-            values = value or []
-        for each in values:
-            if field.message_type is not None:
-                yield from _not_base64(field.message_type, each, f"{above}{name}.")
-            elif field.type == field.TYPE_BYTES and not is_base64(each or ""):
-                yield f"{above}{name}"
+    if kind.full_name == "google.protobuf.BytesValue":
+        yield from _not_base64(document, path)
+    elif kind.full_name == "google.protobuf.Any" and document:
+        inside = pool.FindMessageTypeByName(document["@type"].rpartition("/")[2])
+        own = inside.file.package == "google.protobuf"
+        yield from _passed_over(inside, document.get("value") if own else document, pool, path)
+    elif document and kind.file.package != "google.protobuf":
+        names: dict[int, str] = {}
+        for name, value in document.items():
+            field = _field(kind, name, pool)
+            if field is None:
+                continue
+            where = f"{path}.{name}".lstrip(".")
+            if field.number in names:
+                yield f"{where}: a duplicate of {names[field.number]}"
+            names[field.number] = name
+            yield from _passed_over_in(field, value, pool, where)
+
+
+def _passed_over_in(
+    field: FieldDescriptor, value: Any, pool: DescriptorPool, path: str
+) -> Iterator[str]:
+    values = [value]
+    if field.message_type is not None and field.message_type.GetOptions().map_entry:
+        field, values = field.message_type.fields_by_name["value"], [*(value or {}).values()]
+    elif field.is_repeated:
+        values = value or []
+    for each in values:
+        if field.message_type is not None:
+            yield from _passed_over(field.message_type, each, pool, path)
+        elif field.type == field.TYPE_BYTES:
+            yield from _not_base64(each, path)
+
+
+def _not_base64(text: str | None, path: str) -> Iterator[str]:
+    if not is_base64(text or ""):
+        yield f"{path}: no base64, as bytes are written".removeprefix(": ")
+
+
+def _field(kind: Descriptor, name: str, pool: DescriptorPool) -> FieldDescriptor | None:
+    """By its name in JSON, in the proto, or that of an extension in brackets."""
+    if name.startswith("["):
+        with suppress(KeyError):
+            return pool.FindExtensionByName(name[1:-1])
+    by_json_name = (each for each in kind.fields if each.json_name == name)
+    return next(by_json_name, kind.fields_by_name.get(name))
 
 
 def _unfit(
@@ -133,7 +173,10 @@ def _unfit(
 
 def _reason(problem: Exception, pool: DescriptorPool) -> str:
     """What protobuf's JSON says is wrong, after the path of the field that it is about."""
-    said = str(problem)
+    # A SystemError is about what it was caused by.
+    said = str(problem.__cause__ if isinstance(problem, SystemError) else problem)
+    if isinstance(problem, KeyError):
+        said = f"{said} is missing"
     steps = _STEP.findall(said)
     said = _STEP.sub("", said)
     if (unknown := _NO_FIELD.match(said)) is not None:
@@ -159,11 +202,8 @@ def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, na
         documents = documents_of(decoded(content, name), name)
         if len(documents) != 1:
             raise DocumentError(name, f"{len(documents)} documents; a message is one.")
-        message = message_of(kind, documents[0], pool, name)
-    required: Any = message  # of which its stub does not know all
-    if missing := required.FindInitializationErrors():
-        raise _unfit(name, kind, f"it requires {', '.join(missing)}")
-    return message
+        return message_of(kind, documents[0], pool, name)
+    return _complete(kind, message, name)
 
 
 def _of_binary(kind: Descriptor, content: bytes, name: str) -> Message:
@@ -224,7 +264,20 @@ def as_json(message: Message, pool: DescriptorPool, **options: Any) -> str:
 
 
 def as_text(message: Message, pool: DescriptorPool) -> str:
-    """As protobuf's text format has it; what the schema does not know, by its number."""
+    """As protobuf's text format has it; what the schema does not know, by its number.
+
+    Raises InputError for what is nested too deeply.
+    """
+    try:
+        return _text(message, pool)
+    except DecodeError:  # of an Any whose value is not of its type: all of them as their bytes
+        return _text(message, DescriptorPool())
+    except RecursionError as problem:
+        name = message.DESCRIPTOR.full_name
+        raise InputError(f"This {name} is nested too deeply to be shown.") from problem
+
+
+def _text(message: Message, pool: DescriptorPool) -> str:
     from google.protobuf import text_format
 
     return text_format.MessageToString(

@@ -1,0 +1,109 @@
+"""Messages from their forms and back, by descriptors of somebody else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from google.protobuf.descriptor_pb2 import FileDescriptorSet
+
+from paycli.client.forms import Form, as_text, message_of, parse
+from paycli.client.schema import Schema, schema_of_files
+from paycli.errors import DocumentError, InputError
+from tests.conftest import run_paycli
+
+PROTO = """syntax = "proto2";
+package odd;
+import "google/protobuf/any.proto";
+import "google/protobuf/timestamp.proto";
+import "google/protobuf/wrappers.proto";
+message Odd {
+  optional google.protobuf.Any any = 1;
+  optional Kind kind = 2;
+  optional bytes raw_bytes = 3 [json_name = "b"];
+  repeated google.protobuf.BytesValue wrapped = 4;
+  optional Odd inner = 5;
+  optional string text = 6;
+  enum Kind { NONE = 0; }
+  extensions 100 to 200;
+}
+message Strict { required string name = 1; }
+extend Odd { optional bytes more = 100; }
+"""
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Schema:
+    folder = tmp_path_factory.mktemp("odd")
+    (folder / "odd.proto").write_text(PROTO)
+    made = run_paycli("gen", "-I", ".", "--descriptor-set", "set", cwd=folder)
+    assert made.returncode == 0, made.stderr
+    return schema_of_files(FileDescriptorSet.FromString((folder / "set").read_bytes()))
+
+
+def refused(odd: Schema, content: str) -> str:
+    with pytest.raises(DocumentError) as refusal:
+        parse(odd.message("odd.Odd"), content.encode(), Form.JSON, odd.pool, "file")
+    return str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ('{"any": {"@type": "x/odd.Strict"}}', "missing required fields: name"),
+        ('{"any": {"@type": "x/google.protobuf.Timestamp"}}', "'value' is missing"),
+        ('{"kind": 1e999}', "cannot convert float infinity to integer"),
+        (r'{"kind": "\ud800"}', "surrogates not allowed"),
+        (r'{"\ud800": 1}', "surrogates not allowed"),
+    ],
+)
+def test_whatever_protobuf_raises_is_a_sentence(odd: Schema, content: str, why: str) -> None:
+    assert why in refused(odd, content)
+
+
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        ('{"b": "!!!!"}', "b"),
+        ('{"wrapped": ["", "!!!!"]}', "wrapped"),
+        ('{"any": {"@type": "x/odd.Odd", "inner": {"raw_bytes": "!!!!"}}}', "any.inner.raw_bytes"),
+        ('{"any": {"@type": "x/google.protobuf.BytesValue", "value": "!!!!"}}', "any"),
+        ('{"[odd.more]": "!!!!"}', "[odd.more]"),
+    ],
+)
+def test_bytes_are_base64_wherever_they_are(odd: Schema, content: str, path: str) -> None:
+    assert f"{path}: no base64, as bytes are written" in refused(odd, content)
+    parse(
+        odd.message("odd.Odd"),
+        content.replace("!!!!", "AP8=").encode(),
+        Form.JSON,
+        odd.pool,
+        "file",
+    )
+
+
+def test_one_field_under_two_names_is_a_duplicate(odd: Schema) -> None:
+    twice = '{"inner": {"raw_bytes": "AP8=", "b": "AA=="}}'
+    assert "inner.b: a duplicate of raw_bytes" in refused(odd, twice)
+
+
+def test_what_is_required_is_missed_before_it_is_sent(odd: Schema) -> None:
+    with pytest.raises(DocumentError, match="it requires name"):
+        message_of(odd.message("odd.Strict"), {}, odd.pool, "request")
+
+
+def test_an_any_whose_value_is_not_of_its_type_is_shown_as_bytes(odd: Schema) -> None:
+    content = b'any { type_url: "x/odd.Odd" value: "\\377" }'
+    message = parse(odd.message("odd.Odd"), content, Form.TEXT, odd.pool, "file")
+    shown = as_text(message, odd.pool)
+    assert parse(odd.message("odd.Odd"), shown.encode(), Form.TEXT, odd.pool, "file") == message
+
+
+def test_what_is_nested_too_deeply_to_be_shown_is_told(odd: Schema) -> None:
+    message: Any = message_of(odd.message("odd.Odd"), {}, odd.pool, "file")
+    inmost = message
+    for _ in range(1000):
+        inmost = inmost.inner
+    inmost.SetInParent()
+    with pytest.raises(InputError, match="nested too deeply"):
+        as_text(message, odd.pool)

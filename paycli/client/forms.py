@@ -248,6 +248,9 @@ def as_json(message: Message, pool: DescriptorPool, **options: Any) -> str:
     """As protobuf's JSON has it, with the names of the proto. Raises InputError for what it has not."""
     from google.protobuf import json_format
 
+    name = message.DESCRIPTOR.full_name
+    if odd := next(_not_utf8(message), ""):
+        raise InputError(f"This {name} cannot be shown as JSON: {odd} is not UTF-8.")
     try:
         return json_format.MessageToJson(
             message,
@@ -256,10 +259,9 @@ def as_json(message: Message, pool: DescriptorPool, **options: Any) -> str:
             descriptor_pool=pool,
             **options,
         )
-    except (ValueError, TypeError, DecodeError, json_format.Error) as problem:
+    except (ValueError, TypeError, DecodeError, RecursionError, json_format.Error) as problem:
         # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
         why = " ".join(str(problem).split()).rstrip(".")
-        name = message.DESCRIPTOR.full_name
         raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
 
 
@@ -293,12 +295,27 @@ def as_binary(message: Message) -> bytes:
         raise InputError(f"This cannot be written in binary: {problem}.") from problem
 
 
-def unknown_fields(message: Message, where: str = "") -> Iterator[str]:
+def unknown_fields(message: Message) -> Iterator[str]:
     """The fields of a message, and of those inside it, that the schema does not know: `inner.9`."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    unknown: Any = UnknownFieldSet(message)
-    yield from dict.fromkeys(f"{where}{each.field_number}" for each in unknown)
+    for where, each in _messages(message):
+        unknown: Any = UnknownFieldSet(each)
+        yield from dict.fromkeys(f"{where}{field.field_number}" for field in unknown)
+
+
+def _not_utf8(message: Message) -> Iterator[str]:
+    """The strings that are only bytes, which proto2 lets pass."""
+    for where, each in _messages(message):
+        for field, value in each.ListFields():
+            values = value if field.is_repeated else [value]
+            if field.type == field.TYPE_STRING and any(isinstance(one, bytes) for one in values):
+                yield f"{where}{field.name}"
+
+
+def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]]:
+    """A message and all inside it, each after its path: `inner.`."""
+    yield where, message
     for field, value in message.ListFields():
         kind = field.message_type
         if kind is None:
@@ -310,4 +327,4 @@ def unknown_fields(message: Message, where: str = "") -> Iterator[str]:
         else:
             inside = list(value) if field.is_repeated else [value]
         for each in inside:
-            yield from unknown_fields(each, f"{where}{field.name}.")
+            yield from _messages(each, f"{where}{field.name}.")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.client.forms import Form, as_text, message_of, parse
+from paycli.client.forms import Form, as_json, as_text, message_of, parse
 from paycli.client.schema import Schema, schema_of_files
 from paycli.errors import DocumentError, InputError
 from tests.conftest import run_paycli
@@ -107,3 +107,12 @@ def test_what_is_nested_too_deeply_to_be_shown_is_told(odd: Schema) -> None:
     inmost.SetInParent()
     with pytest.raises(InputError, match="nested too deeply"):
         as_text(message, odd.pool)
+
+
+def test_a_string_that_is_no_text_is_not_shown_as_json(odd: Schema) -> None:
+    """In proto2 it may be any bytes."""
+    message = parse(
+        odd.message("odd.Odd"), b"\x2a\x04\x32\x02\xff\xfe", Form.BINARY, odd.pool, "file"
+    )
+    with pytest.raises(InputError, match=r"cannot be shown as JSON: inner\.text is not UTF-8"):
+        as_json(message, odd.pool)

@@ -20,6 +20,7 @@ from paycli.errors import NotTaken, RemoteError
 
 # v1 has the messages of v1alpha; there are servers that know only one of them.
 _VERSIONS: Final = ("v1", "v1alpha")
+_STATUSES: Final = {code.value[0]: code.name for code in grpc.StatusCode}
 _NAME: Final = re.compile(r"[A-Za-z_][\w.]*")
 _IMPORT_DEPTH_MAX: Final = 500
 _ELSE: Final = "Name its protos with -I DIR, or their descriptors with --descriptor-set FILE."
@@ -38,6 +39,10 @@ class Reflection:
     def services(self) -> list[str]:
         """The full names of all services."""
         answer = self._ask(list_services="")
+        if answer.HasField("error_response"):
+            refusal = answer.error_response
+            status = _STATUSES.get(refusal.error_code, "UNKNOWN")
+            raise _unfit(f"it answers {status}: {refusal.error_message.rstrip('.')}", status)
         names = [each.name for each in answer.list_services_response.service]
         if odd := next((each for each in names if not _NAME.fullmatch(each)), None):
             raise _unfit(f"it lists a service that is called {odd!a}")
@@ -117,9 +122,9 @@ class Reflection:
         )
 
 
-def _unfit(why: str) -> RemoteError:
+def _unfit(why: str, status: str = "UNKNOWN") -> RemoteError:
     said = f"The server's reflection cannot be used: {' '.join(why.split())}. {_ELSE}"
-    return RemoteError(said, status="UNKNOWN")
+    return RemoteError(said, status=status)
 
 
 def unfit(problem: TypeError) -> RemoteError:

@@ -36,7 +36,7 @@ class Schema:
         files: Mapping[str, FileDescriptorProto],
     ) -> None:
         self.pool = pool
-        self.services = sorted(services)
+        self.services = sorted(set(services))
         self.files = files
         """As they came, which a pool does not keep: with their comments, if they have any."""
 

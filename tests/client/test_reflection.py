@@ -31,6 +31,13 @@ def late(_: pb.ServerReflectionRequest) -> Iterator[pb.ServerReflectionResponse]
     yield pb.ServerReflectionResponse()
 
 
+def denied(_: pb.ServerReflectionRequest) -> Iterator[pb.ServerReflectionResponse]:
+    answer = pb.ServerReflectionResponse()
+    answer.error_response.error_code = 7
+    answer.error_response.error_message = "not\nyours"
+    yield answer
+
+
 def silent(_: pb.ServerReflectionRequest) -> Iterator[pb.ServerReflectionResponse]:
     yield from ()
 
@@ -67,10 +74,11 @@ def of_type(kind: str) -> FileDescriptorProto:
         of_files(odd_file(syntax="editions", edition=1000)),
         of_files(odd_file(syntax="editions", edition=1001)),
         of_files(odd_file(), services=["gone.Gone", "odd.Odd"]),
+        of_files(odd_file(), services=["odd.Odd", "odd.Odd"]),
         of_files(*chain(400)),
         of_files(wide()),
     ],
-    ids=["plain", "edition 2023", "edition 2024", "one is not told", "deep", "wide"],
+    ids=["plain", "edition 2023", "edition 2024", "one is gone", "listed twice", "deep", "wide"],
 )
 def test_is_understood(tell: Tell) -> None:
     with telling(tell) as target, connect(target, 20) as channel:
@@ -96,6 +104,7 @@ UNTOLD = "odd.proto imports gone.proto, of which it does not tell"
         (of_files(odd_file(), services=["\x1b[2J\nodd"]), RemoteError, r"'\x1b[2J\nodd'"),
         (of_files(odd_file(), services=[]), InputError, "no method is told of"),
         (garbage, RemoteError, "what it tells is no descriptor"),
+        (denied, RemoteError, "cannot be used: it answers PERMISSION_DENIED: not yours. Name"),
         (silent, RemoteError, "(no reflection)"),
         (late, NotTaken, "did not answer within 1 s"),
     ],

@@ -33,7 +33,7 @@ _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Struct": {},
     "google.protobuf.ListValue": [],
     "google.protobuf.Value": None,
-    "google.protobuf.Any": {"@type": "type.googleapis.com/NAME"},
+    "google.protobuf.Any": {},
 }
 _WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
@@ -82,8 +82,8 @@ def outline(schema: Schema, symbol: Symbol) -> Iterator[str]:
 def template(message: Descriptor) -> Any:
     """The message as JSON with its fields to fill in, of a oneof the first.
 
-    A message inside itself is empty, and so is what comes after the first few hundred messages: an
-    API whose messages have each other has no end otherwise.
+    A message inside itself is empty, or not there if it may not be empty. What comes after the first few
+    hundred messages is empty too: an API whose messages have each other has no end otherwise.
     """
     whole: list[Any] = []
     left: deque[_Left] = deque([(message, (), whole.append)])
@@ -99,16 +99,26 @@ def template(message: Descriptor) -> Any:
             put(filled)
             if kind.full_name not in above and room:
                 room -= 1
-                for field in _to_fill_in(kind):
-                    _fill(filled, field, (*above, kind.full_name), left)
+                inside = (*above, kind.full_name)
+                for field in _to_fill_in(kind, inside):
+                    _fill(filled, field, inside, left)
     return whole[0]
 
 
-def _to_fill_in(message: Descriptor) -> Iterator[FieldDescriptor]:
+def _to_fill_in(message: Descriptor, above: tuple[str, ...]) -> Iterator[FieldDescriptor]:
     for field in message.fields:
         choice = field.containing_oneof
-        if choice is None or choice.fields[0].number == field.number:
+        if choice is not None and choice.fields[0].number != field.number:
+            continue
+        kind = field.message_type
+        if kind is not None and kind.GetOptions().map_entry:
+            kind = kind.fields_by_name["value"].message_type
+        if kind is None or kind.full_name not in above or not _requires(kind):
             yield field
+
+
+def _requires(message: Descriptor) -> bool:
+    return any(field.is_required for field in message.fields)
 
 
 def _fill(

@@ -8,6 +8,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
 from paycli.client.forms import Form, as_json, as_text, message_of, parse
+from paycli.client.outlines import template
 from paycli.client.schema import Schema, schema_of_files
 from paycli.errors import DocumentError, InputError
 from tests.conftest import run_paycli
@@ -27,7 +28,12 @@ message Odd {
   enum Kind { NONE = 0; }
   extensions 100 to 200;
 }
-message Strict { required string name = 1; }
+message Strict {
+  required string name = 1;
+  optional Strict inner = 2;
+  repeated Strict more = 3;
+  map<string, Strict> by_name = 4;
+}
 extend Odd { optional bytes more = 100; }
 """
 
@@ -116,3 +122,9 @@ def test_a_string_that_is_no_text_is_not_shown_as_json(odd: Schema) -> None:
     )
     with pytest.raises(InputError, match=r"cannot be shown as JSON: inner\.text is not UTF-8"):
         as_json(message, odd.pool)
+
+
+@pytest.mark.parametrize("kind", ["odd.Odd", "odd.Strict"])
+def test_a_template_is_what_it_is_a_template_of(odd: Schema, kind: str) -> None:
+    """Also with an Any, and with itself inside, which would require the same again."""
+    message_of(odd.message(kind), template(odd.message(kind)), odd.pool, "template")

@@ -32,6 +32,7 @@ _SUFFIXES: Final = {
 }
 _BASE64: Final = re.compile(r"([\w+/-]{4})*([\w+/-]{2,3}={0,2})?", re.ASCII)
 _BLANKS: Final = re.compile(r"[ \t\r\n]*")
+_OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
 # protobuf says of each message on the way down that a field of it failed, and at times where in the end.
 _STEP: Final = re.compile(r"Failed to parse (\S+) field: ")
@@ -109,43 +110,20 @@ def is_base64(text: str) -> bool:
     return _BASE64.fullmatch(text) is not None
 
 
-def _passed_over(
-    kind: Descriptor, document: Any, pool: DescriptorPool, path: str = ""
-) -> Iterator[str]:
+def _passed_over(kind: Descriptor, document: Any, pool: DescriptorPool) -> Iterator[str]:
     """What protobuf leaves out without a word of data that it takes: the path, and why."""
-    # JSON of google.protobuf's own messages is not that of their fields.
-    if kind.full_name == "google.protobuf.BytesValue":
-        yield from _not_base64(document, path)
-    elif kind.full_name == "google.protobuf.Any" and document:
-        inside = pool.FindMessageTypeByName(document["@type"].rpartition("/")[2])
-        own = inside.file.package == "google.protobuf"
-        yield from _passed_over(inside, document.get("value") if own else document, pool, path)
-    elif document and kind.file.package != "google.protobuf":
+    for path, inner, given in _nodes(kind, document, pool):
+        if inner.full_name == "google.protobuf.BytesValue":
+            yield from _not_base64(given, path)
         names: dict[int, str] = {}
-        for name, value in document.items():
-            field = _field(kind, name, pool)
-            if field is None:
-                continue
+        for name, field, value in _fields(inner, given, pool):
             where = f"{path}.{name}".lstrip(".")
             if field.number in names:
                 yield f"{where}: a duplicate of {names[field.number]}"
             names[field.number] = name
-            yield from _passed_over_in(field, value, pool, where)
-
-
-def _passed_over_in(
-    field: FieldDescriptor, value: Any, pool: DescriptorPool, path: str
-) -> Iterator[str]:
-    values = [value]
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        field, values = field.message_type.fields_by_name["value"], [*(value or {}).values()]
-    elif field.is_repeated:
-        values = value or []
-    for each in values:
-        if field.message_type is not None:
-            yield from _passed_over(field.message_type, each, pool, path)
-        elif field.type == field.TYPE_BYTES:
-            yield from _not_base64(each, path)
+            one, values = _values(field, value)
+            for each in values if one.type == one.TYPE_BYTES else ():
+                yield from _not_base64(each, where)
 
 
 def _not_base64(text: str | None, path: str) -> Iterator[str]:
@@ -153,13 +131,50 @@ def _not_base64(text: str | None, path: str) -> Iterator[str]:
         yield f"{path}: no base64, as bytes are written".removeprefix(": ")
 
 
-def _field(kind: Descriptor, name: str, pool: DescriptorPool) -> FieldDescriptor | None:
-    """By its name in JSON, in the proto, or that of an extension in brackets."""
-    if name.startswith("["):
-        with suppress(KeyError):
-            return pool.FindExtensionByName(name[1:-1])
-    by_json_name = (each for each in kind.fields if each.json_name == name)
-    return next(by_json_name, kind.fields_by_name.get(name))
+def _nodes(
+    kind: Descriptor, document: Any, pool: DescriptorPool, path: str = ""
+) -> Iterator[tuple[str, Descriptor, Any]]:
+    """A message as plain data and all inside it: the path, the kind and the data of each."""
+    yield path, kind, document
+    if kind.full_name == "google.protobuf.Any" and document:
+        packed = pool.FindMessageTypeByName(document["@type"].rpartition("/")[2])
+        own = packed.file.package == "google.protobuf"
+        yield from _nodes(packed, document.get("value") if own else document, pool, path)
+    for name, field, value in _fields(kind, document, pool):
+        one, values = _values(field, value)
+        inner: Any = one.message_type
+        for each in values if inner is not None else ():
+            yield from _nodes(inner, each, pool, f"{path}.{name}".lstrip("."))
+
+
+def _fields(
+    kind: Descriptor, document: Any, pool: DescriptorPool
+) -> Iterator[tuple[str, FieldDescriptor, Any]]:
+    """What a message as plain data has, each by its name in JSON, in the proto, or of an extension."""
+    # JSON of google.protobuf's own messages is not that of their fields.
+    if not document or kind.file.package == "google.protobuf":
+        return
+    by_json_name = {each.json_name: each for each in kind.fields}
+    for name, value in document.items():
+        field = by_json_name.get(name) or kind.fields_by_name.get(name)
+        if field is None and name.startswith("["):
+            with suppress(KeyError):
+                field = pool.FindExtensionByName(name[1:-1])
+        if field is not None:
+            yield name, field, value
+
+
+def _values(field: FieldDescriptor, value: Any) -> tuple[FieldDescriptor, list[Any]]:
+    """The values of a field, and what describes one of them."""
+    if (entry := _entry(field)) is not None:
+        return entry.fields_by_name["value"], [*(value or {}).values()]
+    return field, (value or []) if field.is_repeated else [value]
+
+
+def _entry(field: FieldDescriptor) -> Descriptor | None:
+    """What a map is made of, if the field is one."""
+    kind = field.message_type
+    return kind if kind is not None and kind.GetOptions().map_entry else None
 
 
 def _unfit(
@@ -244,25 +259,50 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
     return message
 
 
-def as_json(message: Message, pool: DescriptorPool, **options: Any) -> str:
-    """As protobuf's JSON has it, with the names of the proto. Raises InputError for what it has not."""
+def as_json(
+    message: Message, pool: DescriptorPool, *, indent: int | None = None, **options: Any
+) -> str:
+    """As protobuf's JSON has it, with the names of the proto, and maps in the order of their keys.
+
+    Raises InputError for what it has not.
+    """
     from google.protobuf import json_format
 
     name = message.DESCRIPTOR.full_name
     if odd := next(_not_utf8(message), ""):
         raise InputError(f"This {name} cannot be shown as JSON: {odd} is not UTF-8.")
     try:
-        return json_format.MessageToJson(
-            message,
-            preserving_proto_field_name=True,
-            ensure_ascii=False,
-            descriptor_pool=pool,
-            **options,
+        plain = json_format.MessageToDict(
+            message, preserving_proto_field_name=True, descriptor_pool=pool, **options
         )
     except (ValueError, TypeError, DecodeError, RecursionError, json_format.Error) as problem:
         # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
         why = " ".join(str(problem).split()).rstrip(".")
         raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
+    whole: Any = message.DESCRIPTOR
+    for _, kind, inner in _nodes(whole, plain, pool):
+        _sort_maps(kind, inner, pool)
+    return json.dumps(plain, indent=indent, ensure_ascii=False)
+
+
+def _sort_maps(kind: Descriptor, plain: Any, pool: DescriptorPool) -> None:
+    """Of one message; protobuf has them in another order each time."""
+    if kind.full_name in _OF_STRUCTS:
+        maps = _dicts(plain)
+    else:
+        maps = (value for _, field, value in _fields(kind, plain, pool) if _entry(field))
+    for each in maps:
+        entries = sorted(each.items())
+        each.clear()
+        each.update(entries)
+
+
+def _dicts(plain: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(plain, dict):
+        yield plain
+    inside = plain.values() if isinstance(plain, dict) else plain if isinstance(plain, list) else ()
+    for each in inside:
+        yield from _dicts(each)
 
 
 def as_text(message: Message, pool: DescriptorPool) -> str:
@@ -320,8 +360,8 @@ def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]
         kind = field.message_type
         if kind is None:
             continue
-        if kind.GetOptions().map_entry:
-            if kind.fields_by_name["value"].message_type is None:
+        if (entry := _entry(field)) is not None:
+            if entry.fields_by_name["value"].message_type is None:
                 continue
             inside = list(value.values())
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.conftest import run_paycli
 PROTO = """syntax = "proto2";
 package odd;
 import "google/protobuf/any.proto";
+import "google/protobuf/struct.proto";
 import "google/protobuf/timestamp.proto";
 import "google/protobuf/wrappers.proto";
 message Odd {
@@ -25,6 +27,7 @@ message Odd {
   repeated google.protobuf.BytesValue wrapped = 4;
   optional Odd inner = 5;
   optional string text = 6;
+  map<string, google.protobuf.Struct> structs = 7;
   enum Kind { NONE = 0; }
   extensions 100 to 200;
 }
@@ -128,3 +131,13 @@ def test_a_string_that_is_no_text_is_not_shown_as_json(odd: Schema) -> None:
 def test_a_template_is_what_it_is_a_template_of(odd: Schema, kind: str) -> None:
     """Also with an Any, and with itself inside, which would require the same again."""
     message_of(odd.message(kind), template(odd.message(kind)), odd.pool, "template")
+
+
+def test_maps_are_shown_in_the_order_of_their_keys(odd: Schema) -> None:
+    """Fields are in the order of the proto, so that two outputs can be compared."""
+    names = [f"k{number}" for number in range(10, 30)]
+    structs = {name: {"z": [dict.fromkeys(names)]} for name in names}
+    fields = {"text": "", "structs": structs}
+    written = json.dumps({"any": {"@type": "x/odd.Odd", **fields}, **fields})
+    message = parse(odd.message("odd.Odd"), written.encode(), Form.JSON, odd.pool, "file")
+    assert as_json(message, odd.pool) == written

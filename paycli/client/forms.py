@@ -154,9 +154,10 @@ def _fields(
     # JSON of google.protobuf's own messages is not that of their fields.
     if not document or kind.file.package == "google.protobuf":
         return
-    by_json_name = {each.json_name: each for each in kind.fields}
     for name, value in document.items():
-        field = by_json_name.get(name) or kind.fields_by_name.get(name)
+        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
+        if field is None:
+            field = next((each for each in kind.fields if each.json_name == name), None)
         if field is None and name.startswith("["):
             with suppress(KeyError):
                 field = pool.FindExtensionByName(name[1:-1])

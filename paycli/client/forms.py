@@ -91,6 +91,7 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
         raise _unfit(name, kind, "a message is written as {field: value}")
     try:
         json_format.ParseDict(given, message, descriptor_pool=pool)
+        _pack_again(message, pool)
     except Exception as problem:  # protobuf raises what it meets: KeyError, SystemError
         raise _unfit(name, kind, _reason(problem, pool)) from problem
     if wrong := next(_passed_over(kind, given, pool), ""):
@@ -103,6 +104,19 @@ def _complete(kind: Descriptor, message: Message, name: str) -> Message:
     if missing := required.FindInitializationErrors():
         raise _unfit(name, kind, f"it requires {', '.join(missing)}")
     return message
+
+
+def _pack_again(message: Message, pool: DescriptorPool) -> None:
+    """Each Any, as `as_binary` has messages; protobuf's JSON packs maps in another order each time."""
+    for _, inner in _messages(message):
+        if inner.DESCRIPTOR.full_name != "google.protobuf.Any":
+            continue
+        holder: Any = inner
+        if holder.type_url:
+            kind = pool.FindMessageTypeByName(holder.type_url.rpartition("/")[2])
+            packed = GetMessageClass(kind).FromString(holder.value)
+            _pack_again(packed, pool)
+            holder.value = as_binary(packed)
 
 
 def is_base64(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.client.forms import Form, as_json, as_text, message_of, parse
+from paycli.client.forms import Form, as_binary, as_json, as_text, message_of, parse
 from paycli.client.outlines import template
 from paycli.client.schema import Schema, schema_of_files
 from paycli.errors import DocumentError, InputError
@@ -141,3 +141,11 @@ def test_maps_are_shown_in_the_order_of_their_keys(odd: Schema) -> None:
     written = json.dumps({"any": {"@type": "x/odd.Odd", **fields}, **fields})
     message = parse(odd.message("odd.Odd"), written.encode(), Form.JSON, odd.pool, "file")
     assert as_json(message, odd.pool) == written
+
+
+def test_an_any_has_the_same_bytes_in_each_run(odd: Schema) -> None:
+    fields: dict[str, Any] = {"structs": {f"k{number}": {} for number in range(20)}}
+    document = {"any": {"@type": "x/odd.Odd", **fields}}
+    holder: Any = message_of(odd.message("odd.Odd"), document, odd.pool, "file")
+    packed = message_of(odd.message("odd.Odd"), fields, odd.pool, "file")
+    assert holder.any.value == as_binary(packed)

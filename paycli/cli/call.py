@@ -133,7 +133,10 @@ class _Showing:
                 response, self.pool, indent=self._indent, always_print_fields_with_no_presence=True
             )
         except InputError as problem:
-            output.progress(as_text(response, self.pool))
+            try:
+                output.progress(as_text(response, self.pool))
+            except InputError as odd:  # no mistake in what was asked
+                raise CheckFailed(f"{problem} {odd}") from odd
             raise CheckFailed(f"{problem} It is above in protobuf's text format.") from problem
         output.written(text)
 

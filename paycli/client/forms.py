@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from paycli.errors import DocumentError, InputError
+from paycli.errors import DocumentError, InputError, PaycliError
 
 
 class Form(StrEnum):
@@ -92,6 +92,8 @@ def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: s
     try:
         json_format.ParseDict(given, message, descriptor_pool=pool)
         _pack_again(message, pool)
+    except PaycliError:  # of the reflection that was asked about an Any
+        raise
     except Exception as problem:  # protobuf raises what it meets: KeyError, SystemError
         raise _unfit(name, kind, _reason(problem, pool)) from problem
     if wrong := next(_passed_over(kind, given, pool), ""):
@@ -109,14 +111,19 @@ def _complete(kind: Descriptor, message: Message, name: str) -> Message:
 def _pack_again(message: Message, pool: DescriptorPool) -> None:
     """Each Any, as `as_binary` has messages; protobuf's JSON packs maps in another order each time."""
     for _, inner in _messages(message):
-        if inner.DESCRIPTOR.full_name != "google.protobuf.Any":
-            continue
-        holder: Any = inner
-        if holder.type_url:
-            kind = pool.FindMessageTypeByName(holder.type_url.rpartition("/")[2])
-            packed = GetMessageClass(kind).FromString(holder.value)
+        if (packed := _packed(inner, pool)) is not None:
             _pack_again(packed, pool)
+            holder: Any = inner
             holder.value = as_binary(packed)
+
+
+def _packed(message: Any, pool: DescriptorPool) -> Message | None:
+    """What an Any has inside, if this is one and its type is known. Raises DecodeError."""
+    if message.DESCRIPTOR.full_name == "google.protobuf.Any" and message.type_url:
+        with suppress(KeyError):
+            kind = pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
+            return GetMessageClass(kind).FromString(message.value)
+    return None
 
 
 def is_base64(text: str) -> bool:
@@ -284,9 +291,8 @@ def as_json(
     from google.protobuf import json_format
 
     name = message.DESCRIPTOR.full_name
-    if odd := next(_not_utf8(message), ""):
-        raise InputError(f"This {name} cannot be shown as JSON: {odd} is not UTF-8.")
     try:
+        _check_utf8(message, pool)
         plain = json_format.MessageToDict(
             message, preserving_proto_field_name=True, descriptor_pool=pool, **options
         )
@@ -323,15 +329,15 @@ def _dicts(plain: Any) -> Iterator[dict[str, Any]]:
 def as_text(message: Message, pool: DescriptorPool) -> str:
     """As protobuf's text format has it; what the schema does not know, by its number.
 
-    Raises InputError for what is nested too deeply.
+    Raises InputError for what is nested too deeply, and for maps of proto2 that are not UTF-8.
     """
     try:
         return _text(message, pool)
     except DecodeError:  # of an Any whose value is not of its type: all of them as their bytes
         return _text(message, DescriptorPool())
-    except RecursionError as problem:
+    except (RecursionError, UnicodeDecodeError) as problem:
         name = message.DESCRIPTOR.full_name
-        raise InputError(f"This {name} is nested too deeply to be shown.") from problem
+        raise InputError(f"This {name} cannot be shown as text: {problem}.") from problem
 
 
 def _text(message: Message, pool: DescriptorPool) -> str:
@@ -359,13 +365,15 @@ def unknown_fields(message: Message) -> Iterator[str]:
         yield from dict.fromkeys(f"{where}{field.field_number}" for field in unknown)
 
 
-def _not_utf8(message: Message) -> Iterator[str]:
-    """The strings that are only bytes, which proto2 lets pass."""
+def _check_utf8(message: Message, pool: DescriptorPool) -> None:
+    """Raises ValueError for a string that is only bytes, which proto2 lets pass."""
     for where, each in _messages(message):
+        if (packed := _packed(each, pool)) is not None:
+            _check_utf8(packed, pool)
         for field, value in each.ListFields():
-            values = value if field.is_repeated else [value]
-            if field.type == field.TYPE_STRING and any(isinstance(one, bytes) for one in values):
-                yield f"{where}{field.name}"
+            one, values = _values(field, value)
+            if one.type == one.TYPE_STRING and any(isinstance(text, bytes) for text in values):
+                raise ValueError(f"{where}{field.name} is not UTF-8")
 
 
 def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]]:

@@ -28,6 +28,7 @@ message Odd {
   optional Odd inner = 5;
   optional string text = 6;
   map<string, google.protobuf.Struct> structs = 7;
+  map<string, string> texts = 8;
   enum Kind { NONE = 0; }
   extensions 100 to 200;
 }
@@ -114,17 +115,32 @@ def test_what_is_nested_too_deeply_to_be_shown_is_told(odd: Schema) -> None:
     for _ in range(1000):
         inmost = inmost.inner
     inmost.SetInParent()
-    with pytest.raises(InputError, match="nested too deeply"):
+    with pytest.raises(InputError, match="cannot be shown as text: maximum recursion depth"):
         as_text(message, odd.pool)
 
 
-def test_a_string_that_is_no_text_is_not_shown_as_json(odd: Schema) -> None:
+@pytest.mark.parametrize(
+    ("content", "path"),
+    [
+        (b"\x2a\x04\x32\x02\xff\xfe", "inner.text"),
+        (b"\x0a\x11\x0a\x09x/odd.Odd\x12\x04\x32\x02\xff\xfe", "text"),
+        (b"\x42\x06\x0a\x01k\x12\x01\xff", "texts"),
+    ],
+)
+def test_a_string_that_is_no_text_is_not_shown_as_json(
+    odd: Schema, content: bytes, path: str
+) -> None:
     """In proto2 it may be any bytes."""
-    message = parse(
-        odd.message("odd.Odd"), b"\x2a\x04\x32\x02\xff\xfe", Form.BINARY, odd.pool, "file"
-    )
-    with pytest.raises(InputError, match=r"cannot be shown as JSON: inner\.text is not UTF-8"):
+    message = parse(odd.message("odd.Odd"), content, Form.BINARY, odd.pool, "file")
+    with pytest.raises(InputError, match=rf"cannot be shown as JSON: {path} is not UTF-8"):
         as_json(message, odd.pool)
+
+
+def test_a_map_that_is_no_text_is_not_shown_as_text(odd: Schema) -> None:
+    content = b"\x42\x06\x0a\x01k\x12\x01\xff"
+    message = parse(odd.message("odd.Odd"), content, Form.BINARY, odd.pool, "file")
+    with pytest.raises(InputError, match="cannot be shown as text: 'utf-8' codec"):
+        as_text(message, odd.pool)
 
 
 @pytest.mark.parametrize("kind", ["odd.Odd", "odd.Strict"])

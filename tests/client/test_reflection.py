@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from google.protobuf import any_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_reflection.v1alpha import reflection_pb2 as pb
 
 from paycli.client.channel import connect
+from paycli.client.forms import message_of
 from paycli.client.outlines import overview
 from paycli.client.schema import schema_of_server
 from paycli.errors import InputError, NotTaken, PaycliError, RemoteError
@@ -133,3 +135,23 @@ def test_ten_thousand_methods_are_not_listed_in_an_error() -> None:
         nope = run_paycli("call", "Nope", "--target", target)
     assert nope.returncode == 2
     assert "and 9,961 more." in nope.stderr
+
+
+def test_reflection_that_fails_at_an_any_is_no_mistake_of_the_request() -> None:
+    """Its type is asked for when the request is read."""
+    file = odd_file(dependency=["google/protobuf/any.proto"])
+    given = file.message_type[0].field.add(name="any", number=9, label=1, type=11)
+    given.type_name = ".google.protobuf.Any"
+    imported = FileDescriptorProto()
+    any_pb2.DESCRIPTOR.CopyToProto(imported)
+    told = of_files(file, imported)
+
+    def tell(request: pb.ServerReflectionRequest) -> Iterator[pb.ServerReflectionResponse]:
+        gone = request.file_containing_symbol == "odd.Gone"
+        return garbage(request) if gone else iter(list(told(request)))
+
+    with telling(tell) as target, connect(target, 20) as channel:
+        schema = schema_of_server(channel, 20)
+        kind = schema.method("Say").input_type
+        with pytest.raises(RemoteError, match="what it tells is no descriptor"):
+            message_of(kind, {"any": {"@type": "x/odd.Gone"}}, schema.pool, "request")

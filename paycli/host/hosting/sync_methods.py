@@ -25,6 +25,9 @@ _log = logging.getLogger(__name__)
 
 _END: Final = object()
 _CUT_OFF_S: Final = 0.005
+_AHEAD_MAX: Final = (
+    4  # responses that a method may be ahead of its caller: a hand-over for each is slow
+)
 _NEVER_S: Final = float(2**63)  # what grpc.server says without a deadline, which can be compared
 
 
@@ -57,49 +60,56 @@ def _stream(method: Method, threads: Threads) -> Behaviour:
     behaviour: Callable[[Any, Any], Any] = method.behaviour
 
     async def call(request: Any, context: Context) -> AsyncIterator[Any]:
-        with SyncContext(context) as seen:
-            given = _given(method, request, seen)
-            async with aclosing(_responses(partial(behaviour, given, seen), threads)) as responses:
+        handed: asyncio.Queue[Any] = asyncio.Queue()
+        with SyncContext(context, handed.join) as seen:
+            start = partial(behaviour, _given(method, request, seen), seen)
+            async with aclosing(_responses(start, threads, handed)) as responses:
                 async for response in responses:
                     yield response
 
     return call
 
 
-async def _responses(start: Callable[[], Any], threads: Threads) -> AsyncGenerator[Any, None]:
+async def _responses(
+    start: Callable[[], Any], threads: Threads, handed: asyncio.Queue[Any]
+) -> AsyncGenerator[Any, None]:
     """What a method streams, all of it by one thread: a lock or a connection is that thread's."""
     loop = asyncio.get_running_loop()
-    handed: asyncio.Queue[Any] = asyncio.Queue()
-    written = asyncio.Semaphore(0)
+    room = threading.Semaphore(_AHEAD_MAX)
     left = threading.Event()
 
-    async def write(response: Any) -> None:
+    def take(response: Any) -> None:
         if not left.is_set():
             handed.put_nowait(response)
-            await written.acquire()
 
     def hand_over(response: Any) -> bool:
-        # What the method does next, as to abort, must not overtake its response.
-        asyncio.run_coroutine_threadsafe(write(response), loop).result()
+        room.acquire()
+        loop.call_soon_threadsafe(take, response)
         return not left.is_set()
 
-    def ended(giving: asyncio.Future[Any]) -> None:
-        handed.put_nowait(_END)
+    def end(giving: asyncio.Future[Any]) -> None:
+        take(_END)
         if not giving.cancelled():
             giving.exception()  # seen, should nobody wait for it any more
 
     giving = asyncio.ensure_future(threads.run(_give, start, hand_over))
-    giving.add_done_callback(ended)
+    giving.add_done_callback(end)
+    taken = 0
     try:
         while (response := await handed.get()) is not _END:
+            taken = 1
             yield response
-            written.release()
+            taken = 0
+            handed.task_done()
+            room.release()
         if (hidden := giving.result()) is not None:
             async for response in hidden:
                 yield response
     finally:
         left.set()
-        written.release()
+        room.release()
+        for _ in range(taken + handed.qsize()):  # the method may wait until all are written
+            handed.task_done()
 
 
 def _give(start: Callable[[], Any], hand_over: Callable[[Any], bool]) -> AsyncIterator[Any] | None:
@@ -152,8 +162,12 @@ class _Requests(Iterator[Any]):
 class SyncContext(grpc.ServicerContext):
     """The context of a call, for a thread; entered while the call lasts."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(
+        self, context: Context, written: Callable[[], Coroutine[Any, Any, None]] | None = None
+    ) -> None:
+        """`written` waits until all that the method has streamed so far is on its way."""
         self._context = context
+        self._written = written
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
         self._callbacks: list[Callable[[], None]] = []
@@ -229,10 +243,15 @@ class SyncContext(grpc.ServicerContext):
         return self._context.trailing_metadata()
 
     def abort(self, code: grpc.StatusCode, details: str = "", trailing_metadata: Any = ()) -> Any:
-        return self._wait_for(self._abort(code, details, trailing_metadata))
+        return self._wait_for(self._abort_after_all(code, details, trailing_metadata))
 
     def abort_with_status(self, status: grpc.Status) -> Any:
         return self.abort(status.code, status.details, status.trailing_metadata or ())
+
+    async def _abort_after_all(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
+        if self._written is not None:
+            await self._written()
+        await self._abort(code, details, metadata)
 
     async def _abort(self, code: grpc.StatusCode, details: str, metadata: Any) -> None:
         if code is grpc.StatusCode.OK:  # as grpc.server has it

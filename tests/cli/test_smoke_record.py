@@ -416,6 +416,9 @@ def test_a_target_that_tells_nothing_is_recorded_by_protos(tmp_path: Path) -> No
             call(b"\x0a\x01x\x10\x05\x1a\x01\xff", timeout=30)
         assert end["code"] == 0, end
         assert replayed(tmp_path, target, "-I", str(tmp_path))[0] == 0
+        with recorded(tmp_path, target, "--force") as (channel, unheard):
+            pass
+        assert "-I DIR names other protos." in unheard["said"]
 
 
 def test_a_request_with_a_field_that_nobody_tells_of_is_left_out(

@@ -153,3 +153,8 @@ def test_lines_run_as_a_suite(server: Server, tmp_path: Path) -> None:
     )
     smoke = run_paycli("smoke", tmp_path / "suite.yaml", "--target", server.target)
     assert smoke.returncode == 0, smoke.stdout
+
+
+@pytest.mark.parametrize(("seconds", "limit_ms"), [("1.001", 1001), ("0.001", 1)])
+def test_a_time_limit_is_one_that_suites_can_say(seconds: str, limit_ms: float) -> None:
+    assert read_one(f"grpcurl -max-time {seconds} {PAY}").within_ms == limit_ms

@@ -160,7 +160,7 @@ def _take(found: _Line, flag: str, value: str) -> None:
     elif flag == _MAX_TIME:
         if not _SECONDS.fullmatch(value) or not float(value):
             raise found.error(f"-{flag} takes seconds, such as 2.5; '{value}' is none.")
-        found.within_ms = max(round(float(value) * 1000, 3), 0.001)
+        found.within_ms = round(float(value) * 1000, 3)
     elif flag == _FORMAT and value != "json":
         raise found.error(f"-{flag} {value}: only data in JSON is read.")
 

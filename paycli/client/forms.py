@@ -10,11 +10,12 @@ from enum import StrEnum
 from pathlib import PurePath
 from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from paycli.client.plain import fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
 
@@ -133,16 +134,16 @@ def is_base64(text: str) -> bool:
 
 def _passed_over(kind: Descriptor, document: Any, pool: DescriptorPool) -> Iterator[str]:
     """What protobuf leaves out without a word of data that it takes: the path, and why."""
-    for path, inner, given in _nodes(kind, document, pool):
+    for path, inner, given in nodes(kind, document, pool):
         if inner.full_name == "google.protobuf.BytesValue":
             yield from _not_base64(given, path)
         names: dict[int, str] = {}
-        for name, field, value in _fields(inner, given, pool):
+        for name, field, value in fields_of(inner, given, pool):
             where = f"{path}.{name}".lstrip(".")
             if field.number in names:
                 yield f"{where}: a duplicate of {names[field.number]}"
             names[field.number] = name
-            one, values = _values(field, value)
+            one, values = values_of(field, value)
             for each in values if one.type == one.TYPE_BYTES else ():
                 yield from _not_base64(each, where)
 
@@ -150,53 +151,6 @@ def _passed_over(kind: Descriptor, document: Any, pool: DescriptorPool) -> Itera
 def _not_base64(text: str | None, path: str) -> Iterator[str]:
     if not is_base64(text or ""):
         yield f"{path}: no base64, as bytes are written".removeprefix(": ")
-
-
-def _nodes(
-    kind: Descriptor, document: Any, pool: DescriptorPool, path: str = ""
-) -> Iterator[tuple[str, Descriptor, Any]]:
-    """A message as plain data and all inside it: the path, the kind and the data of each."""
-    yield path, kind, document
-    if kind.full_name == "google.protobuf.Any" and document:
-        packed = pool.FindMessageTypeByName(document["@type"].rpartition("/")[2])
-        own = packed.file.package == "google.protobuf"
-        yield from _nodes(packed, document.get("value") if own else document, pool, path)
-    for name, field, value in _fields(kind, document, pool):
-        one, values = _values(field, value)
-        inner: Any = one.message_type
-        for each in values if inner is not None else ():
-            yield from _nodes(inner, each, pool, f"{path}.{name}".lstrip("."))
-
-
-def _fields(
-    kind: Descriptor, document: Any, pool: DescriptorPool
-) -> Iterator[tuple[str, FieldDescriptor, Any]]:
-    """What a message as plain data has, each by its name in JSON, in the proto, or of an extension."""
-    # JSON of google.protobuf's own messages is not that of their fields.
-    if not document or kind.file.package == "google.protobuf":
-        return
-    for name, value in document.items():
-        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
-        if field is None:
-            field = next((each for each in kind.fields if each.json_name == name), None)
-        if field is None and name.startswith("["):
-            with suppress(KeyError):
-                field = pool.FindExtensionByName(name[1:-1])
-        if field is not None:
-            yield name, field, value
-
-
-def _values(field: FieldDescriptor, value: Any) -> tuple[FieldDescriptor, list[Any]]:
-    """The values of a field, and what describes one of them."""
-    if (entry := _entry(field)) is not None:
-        return entry.fields_by_name["value"], [*(value or {}).values()]
-    return field, (value or []) if field.is_repeated else [value]
-
-
-def _entry(field: FieldDescriptor) -> Descriptor | None:
-    """What a map is made of, if the field is one."""
-    kind = field.message_type
-    return kind if kind is not None and kind.GetOptions().map_entry else None
 
 
 def _unfit(
@@ -301,7 +255,7 @@ def as_json(
         why = " ".join(str(problem).split()).rstrip(".")
         raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
     whole: Any = message.DESCRIPTOR
-    for _, kind, inner in _nodes(whole, plain, pool):
+    for _, kind, inner in nodes(whole, plain, pool):
         _sort_maps(kind, inner, pool)
     return json.dumps(plain, indent=indent, ensure_ascii=False)
 
@@ -311,7 +265,7 @@ def _sort_maps(kind: Descriptor, plain: Any, pool: DescriptorPool) -> None:
     if kind.full_name in _OF_STRUCTS:
         maps = _dicts(plain)
     else:
-        maps = (value for _, field, value in _fields(kind, plain, pool) if _entry(field))
+        maps = (value for _, field, value in fields_of(kind, plain, pool) if map_entry(field))
     for each in maps:
         entries = sorted(each.items())
         each.clear()
@@ -371,7 +325,7 @@ def _check_utf8(message: Message, pool: DescriptorPool) -> None:
         if (packed := _packed(each, pool)) is not None:
             _check_utf8(packed, pool)
         for field, value in each.ListFields():
-            one, values = _values(field, value)
+            one, values = values_of(field, value)
             if one.type == one.TYPE_STRING and any(isinstance(text, bytes) for text in values):
                 raise ValueError(f"{where}{field.name} is not UTF-8")
 
@@ -380,14 +334,6 @@ def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]
     """A message and all inside it, each after its path: `inner.`."""
     yield where, message
     for field, value in message.ListFields():
-        kind = field.message_type
-        if kind is None:
-            continue
-        if (entry := _entry(field)) is not None:
-            if entry.fields_by_name["value"].message_type is None:
-                continue
-            inside = list(value.values())
-        else:
-            inside = list(value) if field.is_repeated else [value]
-        for each in inside:
+        one, values = values_of(field, value)
+        for each in values if one.message_type is not None else ():
             yield from _messages(each, f"{where}{field.name}.")

@@ -16,6 +16,7 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from paycli.client.plain import map_entry
 from paycli.client.schema import Schema, Symbol
 from paycli.errors import RemoteError
 
@@ -110,9 +111,8 @@ def _to_fill_in(message: Descriptor, above: tuple[str, ...]) -> Iterator[FieldDe
         choice = field.containing_oneof
         if choice is not None and choice.fields[0].number != field.number:
             continue
-        kind = field.message_type
-        if kind is not None and kind.GetOptions().map_entry:
-            kind = kind.fields_by_name["value"].message_type
+        entry = map_entry(field)
+        kind = (entry.fields_by_name["value"] if entry is not None else field).message_type
         if kind is None or kind.full_name not in above or not _requires(kind):
             yield field
 
@@ -125,10 +125,10 @@ def _fill(
     filled: dict[str, Any], field: FieldDescriptor, above: tuple[str, ...], left: deque[_Left]
 ) -> None:
     """Put an example of a field into its message; messages are left for later."""
-    kind, name, put = field.message_type, field.name, filled.__setitem__
+    name, put = field.name, filled.__setitem__
     one, filled[name] = field, None  # the order of the proto, whenever it is filled
-    if kind is not None and kind.GetOptions().map_entry:
-        key, one = kind.fields_by_name["key"], kind.fields_by_name["value"]
+    if (entry := map_entry(field)) is not None:
+        key, one = entry.fields_by_name["key"], entry.fields_by_name["value"]
         filled[name], name = {}, _KEYS.get(_SCALARS[key.type], "0")
         put = filled[field.name].__setitem__
     elif field.is_repeated:
@@ -184,9 +184,8 @@ def _choice(field: FieldDescriptor) -> str:
 
 
 def _type(field: FieldDescriptor) -> str:
-    kind = field.message_type
-    if kind is not None and kind.GetOptions().map_entry:
-        key, value = kind.fields_by_name["key"], kind.fields_by_name["value"]
+    if (entry := map_entry(field)) is not None:
+        key, value = entry.fields_by_name["key"], entry.fields_by_name["value"]
         return f"map<{_name(key)}, {_name(value)}>"
     return f"repeated {_name(field)}" if field.is_repeated else _name(field)
 

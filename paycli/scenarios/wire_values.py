@@ -13,6 +13,7 @@ from google.protobuf import duration_pb2, json_format, message_factory, timestam
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.client.forms import is_base64
+from paycli.client.plain import map_entry
 from paycli.documents import Node, nearest
 
 # Messages whose JSON is a single value (a text, a number), not a mapping of their fields ...
@@ -62,8 +63,7 @@ def is_free(field: FieldDescriptor) -> bool:
 
 def is_map(field: FieldDescriptor) -> bool:
     """Whether the field is a map<key, value>."""
-    kind = field.message_type
-    return kind is not None and kind.GetOptions().map_entry
+    return map_entry(field) is not None
 
 
 def map_value(field: FieldDescriptor) -> FieldDescriptor:

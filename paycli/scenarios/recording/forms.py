@@ -69,7 +69,7 @@ def is_new_by_name(field: str) -> bool:
     return is_page_token(field) or _COUNTED.search(_snake(field)) is not None
 
 
-def counts_things(field: str) -> bool:
+def names_a_thing(field: str) -> bool:
     """Whether a number in the field of a request says which thing is meant, and not how much of it."""
     name = _snake(field).removesuffix("s")
     return is_key(name) or _HANDLE.search(name) is not None or _ORDINAL.search(name) is not None

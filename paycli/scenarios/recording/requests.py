@@ -8,13 +8,13 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.scenarios.recording.forms import (
-    counts_things,
     goes_on_after,
     has_card,
     has_id,
     is_card,
     is_handle,
     is_key,
+    names_a_thing,
     only_asks,
 )
 from paycli.scenarios.recording.known import Known, Source
@@ -131,7 +131,7 @@ class Sent:
         text = str(value)
         if is_key(of) and text in self._known.keys and self._known.source(text, of) is None:
             raise Unsayable(f"its {of} is a number, and suites make no new ones")
-        if not (hides or has_card(text) or text in self._known.secrets or counts_things(of)):
+        if not (hides or has_card(text) or text in self._known.secrets or names_a_thing(of)):
             return value  # as an amount, which may be as long as an id
         said = self._text(text, of, hides=hides)
         return said if "${" in said else value

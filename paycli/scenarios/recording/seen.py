@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import grpc
 from google.protobuf import json_format, message_factory
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
 from paycli.client.failures import info_in
 from paycli.client.forms import unknown_fields
@@ -153,8 +153,8 @@ def _end(
 
 def _request(kind: Descriptor, content: bytes) -> Data:
     """Without a field that nobody tells of it would be another call."""
-    found = data_of(kind, content, "request")
-    message = message_factory.GetMessageClass(kind).FromString(content)
+    message = _message(kind, content, "request")
+    found = _plain(message, "request")
     if unknown := ", ".join(unknown_fields(message)):
         raise Unfit(f"its request has fields that nobody tells of, by number {unknown}")
     return found
@@ -162,14 +162,21 @@ def _request(kind: Descriptor, content: bytes) -> Data:
 
 def data_of(kind: Descriptor, content: bytes, what: str) -> Data:
     """A message as plain data. Raises Unfit for what no suite can say."""
+    return _plain(_message(kind, content, what), what)
+
+
+def _message(kind: Descriptor, content: bytes, what: str) -> Message:
     if len(content) > _MESSAGE_BYTES_MAX:
         raise Unfit(f"its {what} has {len(content):,} bytes")
     try:
-        message = message_factory.GetMessageClass(kind).FromString(content)
+        return message_factory.GetMessageClass(kind).FromString(content)
     except DecodeError as problem:
         raise Unfit(f"its {what} is no {kind.full_name}") from problem
+
+
+def _plain(message: Message, what: str) -> Data:
     try:
-        pool: Any = kind.file.pool
+        pool: Any = message.DESCRIPTOR.file.pool
         found: Data = json_format.MessageToDict(
             message, preserving_proto_field_name=True, descriptor_pool=pool
         )

@@ -22,15 +22,15 @@ def write(made: Made, out: Path | None, origin: str, *, force: bool) -> None:
     from paycli.scenarios.recording import file
     from paycli.scenarios.recording.text import suite_text
 
-    text = suite_text(made, origin)
+    text = suite_text(made, origin).rstrip("\n")
     try:
-        if out is not None:
-            file.write(out, text, force=force)
+        if out is None:
+            output.result(text)
+        else:
+            file.write(out, f"{text}\n", force=force)
     except file.Unwritten as problem:  # what was recorded comes only once
-        output.result(text.rstrip("\n"))
+        output.result(text)
         raise CheckFailed(f"{problem} The suite is on stdout instead.") from problem
-    if out is None:
-        output.result(text.rstrip("\n"))
     left_out = len(made.left_out)
     said = f"; {output.counted(left_out, 'call')} left out, as it says" if left_out else ""
     where = f" in {out}" if out is not None else ""

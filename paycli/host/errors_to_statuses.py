@@ -36,8 +36,7 @@ def errors_to_statuses(method: Method) -> Method:
         )
     if method.response_streaming:  # it writes to its context
         return method._replace(behaviour=_single(method, lambda _: None), read=read)
-    behaviour = _single(method, write)
-    return method._replace(behaviour=behaviour, read=read, write=None)
+    return method._replace(behaviour=_single(method, write), read=read, write=None)
 
 
 def _single(method: Method, write: _Write) -> Behaviour:

@@ -49,10 +49,7 @@ def _of_money(money: Money) -> _Notes:
     """The amount as it was sent, right or wrong."""
     sign = "-" if money.units < 0 or money.nanos < 0 else ""
     fraction = f"{abs(money.nanos):09}".rstrip("0").ljust(2, "0")
-    return {
-        "amount": f"{sign}{abs(money.units)}.{fraction}",
-        "currency": money.currency_code,
-    }
+    return {"amount": f"{sign}{abs(money.units)}.{fraction}", "currency": money.currency_code}
 
 
 def _of_change(message: Any) -> _Notes:

@@ -362,12 +362,17 @@ def test_methods_may_be_async_in_each_of_their_ways(project: Path, name: str) ->
     assert seen["talk"] == ["A", "B"]
 
 
+STUB = """
+import sys, grpc, every_pb2_grpc, concurrent.futures as f
+from every_pb2 import Ask
+stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))
+"""
+
+
 def asked(project: Path, target: str, program: str) -> str:
     """What a program prints that has a stub of the server."""
-    begin = "import sys, grpc, every_pb2_grpc, concurrent.futures as f\nfrom every_pb2 import Ask\n"
-    begin += "stub = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1]))\n"
     run = subprocess.run(
-        [sys.executable, "-c", begin + program, target],
+        [sys.executable, "-c", STUB + program, target],
         cwd=project,
         capture_output=True,
         text=True,
@@ -391,13 +396,12 @@ def one(text, **given):
 def test_a_stream_that_ends_by_itself_may_end_at_a_stop(project: Path, transport: str) -> None:
     with serving(project, "servicer:Slow", "--transport", transport) as (process, target):
         program = (
-            "begun = every_pb2_grpc.EveryStub(grpc.insecure_channel(sys.argv[1])).Many(Ask())\n"
+            "begun = stub.Many(Ask())\n"
             "print(next(begun).text, flush=True)\n"
             "print(*(each.text for each in begun))\n"
         )
-        begin = "import sys, grpc, every_pb2_grpc\nfrom every_pb2 import Ask\n"
         with subprocess.Popen(
-            [sys.executable, "-c", begin + program, target],
+            [sys.executable, "-c", STUB + program, target],
             cwd=project,
             stdout=subprocess.PIPE,
             text=True,

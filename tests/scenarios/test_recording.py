@@ -76,7 +76,11 @@ def test_what_stands_in_quotes_and_comments_cannot_become_yaml(tmp_path: Path) -
     [
         (NAME, "payments/pay_[0-9a-f]{32}"),
         ("01ARZ3NDEKTSV4RRFFQ69G5FAV", "[0-9A-Z]{26}"),
-        ("ch_3Nw2x9Lk0qZt", "ch_[0-9A-Za-z]+"),
+        ("ch_3Nw2x9Lk0qZt", "ch_[0-9A-Za-z_-]+"),
+        ("u9-zz8-gb_1mFPtwUk0", "[0-9A-Za-z_-]+"),
+        ("(V1StGXR8_Z5jdHi6B-myT)", r"\([0-9A-Za-z_-]+\)"),
+        ("sk_live_0ujsswThIGTUYm2K8FjOOfXtY1K", "sk_live_[0-9A-Za-z_-]+"),
+        ("k3j4h5k6j7", "[0-9A-Za-z]+"),
         ("(no. 123456789)", r"\(no\. [0-9]+\)"),
         ("at 2026-01-31T12:00:00.5Z", "at [0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?"),
     ],
@@ -86,7 +90,11 @@ def test_ids_and_times_by_their_form(text: str, pattern: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["INSUFFICIENT_FUNDS", "EUR", "ada", "order-17", "sim_slow_500", "2026"]
+    "text",
+    [
+        *("INSUFFICIENT_FUNDS", "EUR", "ada", "order-17", "sim_slow_500", "2026"),
+        *("USB-C-Cable-2m", "PaymentIntentSucceeded", "Basic-Plan-2024", "Visa-Debit-Card"),
+    ],
 )
 def test_words_are_no_ids(text: str) -> None:
     assert not is_new(text)
@@ -106,7 +114,7 @@ def test_the_stem_of_a_key() -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["a-", "a ", "4-", "4 4", "aF0", "2026-01-01T", "a1", " ", "pay_", "'"]
+    "part", ["a-", "a ", "4-", "4 4", "aF0", "2026-01-01T", "a1", " ", "pay_", "'", "aA-", "b9A_"]
 )
 def test_long_texts_take_no_time(tmp_path: Path, part: str) -> None:
     text = part * (60_000 // len(part)) + "!"

@@ -11,10 +11,17 @@ _ULID: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _HEX: Final = "(?=[a-f]*[0-9])[0-9a-f]{16,}"
 _DIGITS: Final = "[0-9]{9,}"
 _MIXED: Final = "(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{10,}"
+# Random bytes in base64url, nanoids: letters of both cases, and twice what no words have, as x9 or kQ7.
+_ODD: Final = "[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z](?![a-z]))|[A-Z](?=[A-Z][a-z])"
+_RANDOM: Final = (
+    "(?<![0-9A-Za-z_-])(?=[0-9A-Z_-]*[a-z])(?=[0-9a-z_-]*[A-Z])"
+    f"(?=(?:[0-9A-Za-z_-]*?(?:{_ODD})){{2}})[0-9A-Za-z_-]{{11,}}"
+)
 # The first that fits is meant: a ULID is mixed, too.
 _TOKEN: Final = re.compile(
     f"(?<![0-9A-Za-z])(?:(?P<time>{_TIME})|(?P<uuid>{_UUID})|(?P<ulid>{_ULID})"
-    f"|(?P<digits>{_DIGITS})|(?P<hex>{_HEX})|(?P<mixed>{_MIXED}))(?![0-9A-Za-z])"
+    f"|(?P<digits>{_DIGITS})|(?P<hex>{_HEX})|(?P<random>{_RANDOM})|(?P<mixed>{_MIXED}))"
+    "(?![0-9A-Za-z])"
 )
 _PATTERNS: Final = {
     "time": "[0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?",
@@ -23,6 +30,7 @@ _PATTERNS: Final = {
     "digits": "[0-9]+",
     "mixed": "[0-9A-Za-z]+",
 }
+_KIND: Final = re.compile("([a-z]{2,10}_){0,2}")  # before what is random: sess_, sk_live_
 _CARD: Final = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9A-Za-z])")
 _EXACT_MAX: Final = 2.0**53
 _DAY_S: Final = 86_400
@@ -100,6 +108,9 @@ def pattern_within(text: str) -> str:
 
 
 def _pattern(found: re.Match[str]) -> str:
+    if found.lastgroup == "random":  # another one may have - and _ where this has none
+        kind = _KIND.match(found[0])
+        return f"{kind[0] if kind is not None else ''}[0-9A-Za-z_-]+"
     return _PATTERNS.get(str(found.lastgroup)) or f"[0-9a-f]{{{len(found[0])}}}"
 
 

@@ -29,6 +29,7 @@ class _Place(NamedTuple):
     field: FieldDescriptor
     of: str
     path: str
+    hides: bool = False  # within what is secret
 
 
 class Answered:
@@ -56,7 +57,7 @@ class Answered:
         self._refers = 0
         self.is_whole = is_about_this_run
         """Whether it says all that was set, and what was not will not be."""
-        self.expect: Data = self._message(response, kind, None if save is None else "")
+        self.expect: Data = self._message(response, kind, None if save is None else "", hides=False)
         if save is None:
             return
         for value, path in self._brought.items():
@@ -64,7 +65,7 @@ class Answered:
             is_new = is_about_this_run or not forms.is_page_token(path.rpartition(".")[2])
             known.answered(value, cache(partial(save, path)), is_new=is_new)
 
-    def _message(self, data: Data, kind: Descriptor, path: str | None) -> Data:
+    def _message(self, data: Data, kind: Descriptor, path: str | None, *, hides: bool) -> Data:
         found: Data = {}
         tokens = (data.get(each.name) for each in kind.fields if forms.is_page_token(each.name))
         self._is_page |= path == "" and any(tokens)
@@ -74,7 +75,8 @@ class Answered:
                 self.is_whole = False
                 continue
             inner = None if path is None else f"{path}.{name}" if path else name
-            said = self._field(value, _Place(field, name, inner or ""))
+            at = _Place(field, name, inner or "", hides or is_secret(name))
+            said = self._field(value, at)
             if said is _NOTHING:
                 self.is_whole = False
             else:
@@ -82,8 +84,6 @@ class Answered:
         return found
 
     def _field(self, value: Any, at: _Place) -> Any:
-        if is_secret(at.of):
-            return _ANY if isinstance(value, str) and value else _NOTHING
         if is_map(at.field):
             return self._entries(value, at._replace(path=""))
         if at.field.is_repeated:
@@ -95,11 +95,8 @@ class Answered:
             return _NOTHING
         inner = map_value(at.field)
         found = {
-            key: {"matches": forms.ANY}
-            if is_secret(key)
-            else self._one(each, _Place(inner, key, ""))
+            key: self._one(each, _Place(inner, key, "", at.hides or is_secret(key)))
             for key, each in value.items()
-            if isinstance(each, str) or not is_secret(key)
         }
         return {key: each for key, each in found.items() if each is not _NOTHING}
 
@@ -122,15 +119,17 @@ class Answered:
 
     def _one(self, value: Any, at: _Place) -> Any:
         if (message := message_of(at.field)) is not None:
-            return self._message(value, message, at.path or None)
+            return self._message(value, message, at.path or None, hides=at.hides)
         if is_free(at.field):
-            return self._free(value, at)
+            return self._free(value, at._replace(path=""))
         if isinstance(value, bool) or at.field.enum_type is not None:
             return value
+        if at.hides:
+            return self._hidden(value, at)
         if at.field.message_type is not None and at.field.message_type.full_name == _TIMESTAMP:
             return value if value in self._known.written else {"matches": "Z$"}
         if at.field.type == FieldDescriptor.TYPE_BYTES:
-            return {"matches": forms.ANY}
+            return _ANY if value else value
         if at.field.cpp_type in WHOLE:
             return self._number(int(value), at)
         return self._text(value, at) if isinstance(value, str) else value
@@ -139,17 +138,26 @@ class Answered:
         """JSON of any form, which knows few matchers."""
         if isinstance(value, dict):
             found = {
-                key: self._free(each, at._replace(of=key, path=""))
+                key: self._free(each, at._replace(of=key, hides=at.hides or is_secret(key)))
                 for key, each in value.items()
-                if (isinstance(each, str) or not is_secret(key)) and not forms.has_card(key)
+                if not forms.has_card(key)
             }
             return {key: each for key, each in found.items() if each is not _NOTHING}
         if isinstance(value, list):
-            items = [self._free(each, at._replace(path="")) for each in value]
+            items = [self._free(each, at) for each in value]
             return items if self._is_ours and _NOTHING not in items else _NOTHING
+        if at.hides and not isinstance(value, bool):
+            return self._hidden(value, at)
         if not isinstance(value, str):
-            return _NOTHING if is_secret(at.of) or forms.is_card(value) else value
-        return _ANY if is_secret(at.of) else self._text(value, at)
+            return _NOTHING if forms.is_card(value) else value
+        return self._text(value, at)
+
+    def _hidden(self, value: Any, at: _Place) -> Any:
+        """A secret, which later calls may need: whoever logs in has it of an answer."""
+        if not isinstance(value, str | int):
+            return _NOTHING
+        self._bring(str(value), at)
+        return _ANY if value != "" else value
 
     def _number(self, value: int, at: _Place) -> Any:
         parts = self._known.parts(str(value), at.of)
@@ -164,6 +172,8 @@ class Answered:
     def _text(self, value: str, at: _Place) -> Any:
         if not value:
             return value
+        if self._known.hides_within(value):
+            return self._hidden(value, at)
         parts = self._known.parts(value, at.of)
         knows = any(isinstance(each, Source) for each in parts)
         self._refers += knows

@@ -61,9 +61,24 @@ class Known:
     def answered(self, value: str, refer: Callable[[], str], *, is_new: bool) -> None:
         """A value that a response brought, unless it is known."""
         if value not in self._sources:
+            is_secret = value in self.secrets  # of whoever logs in, who is there before the run
             self._sources[value] = Source(
-                refer, is_telling(value), fits_pattern=True, is_new=is_new
+                refer,
+                len(value) >= _SECRET_MIN if is_secret else is_telling(value),
+                fits_pattern=True,
+                is_new=is_new and not is_secret,
             )
+
+    def knows(self, value: str) -> bool:
+        """Whether it is referred to, wherever it comes from."""
+        return value in self._sources
+
+    def hides_within(self, text: str) -> bool:
+        """Whether a secret stands in it that no request has sent so far: it is the service's own."""
+        return any(each not in self._sources for each in self._secrets_within(text))
+
+    def _secrets_within(self, text: str) -> list[str]:
+        return [each for each in self.secrets if len(each) >= _SECRET_MIN and each in text]
 
     def key(self, value: str, of: str) -> Source:
         """A variable for a key that stood in this field."""
@@ -132,7 +147,7 @@ class Known:
 
     def _masked(self, text: str, of: str) -> Iterator[str | Source]:
         """No secret is written anywhere, wherever it was seen."""
-        within = [each for each in self.secrets if len(each) >= _SECRET_MIN and each in text]
+        within = self._secrets_within(text)
         if not within:
             yield text
             return

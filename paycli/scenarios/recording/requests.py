@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -39,7 +40,7 @@ WHOLE: Final = (
     FieldDescriptor.CPPTYPE_UINT32,
     FieldDescriptor.CPPTYPE_UINT64,
 )
-Visit = Callable[[str, str, bool], None]  # a text, its field, whether it is within what is secret
+_SCHEME: Final = re.compile("[A-Za-z][A-Za-z0-9_-]*[ =](?=[^=])")
 
 
 class Unsayable(Exception):
@@ -76,7 +77,7 @@ def look_through(seen: Seen, known: Known) -> None:
             known.keys.add(value)
     for key, sent in seen.metadata:
         if isinstance(sent, str) and is_secret(key):
-            known.secrets |= {sent, sent.rpartition(" ")[2]}
+            known.secrets |= {sent, _credentials(sent)[1]}
         elif isinstance(sent, str) and is_key(key):
             known.keys.add(sent)
 
@@ -185,10 +186,17 @@ class Sent:
                 continue
             if not is_metadata_key(key) or not is_metadata_text(value) or not value:
                 continue
-            scheme, space, credentials = value.rpartition(" ")
-            if is_secret(key) and credentials:
-                came = self._known.is_brought(credentials)  # such as by a call that logs in
-                hidden = credentials if came else value
-                yield key, (scheme + space if came else "") + self._text(hidden, key, hides=True)
-            else:
+            scheme, credentials = _credentials(value)
+            if not is_secret(key):
                 yield key, self._text(value, key, hides=False)
+            elif not self._known.knows(value) and self._known.knows(credentials):
+                yield key, scheme + self._text(credentials, key, hides=True)  # of a log-in
+            else:
+                yield key, self._text(value, key, hides=True)
+
+
+def _credentials(value: str) -> tuple[str, str]:
+    """What stands before them, such as `Bearer ` or the name of a cookie, and they."""
+    found = _SCHEME.match(value)
+    end = found.end() if found is not None else 0
+    return value[:end], value[end:]

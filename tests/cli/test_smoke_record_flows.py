@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +133,114 @@ def test_a_token_of_a_log_in_is_that_of_each_run(tmp_path: Path) -> None:
     with serving(schema, accounts()) as fresh:
         assert passes(tmp_path, fresh, PASSWORD="hunter2-hunter2")
         assert not passes(tmp_path, fresh, PASSWORD="another")
+
+
+SHOP = """
+message Made { int64 id = 1; }
+message Customer { int64 id = 1; string name = 2; repeated int64 order_ids = 3; }
+message Order { int64 id = 1; int64 customer_id = 2; string state = 3; repeated Line lines = 4; int64 quantity = 5; }
+message Line { string id = 1; int64 order_id = 2; }
+message OrderIds { repeated int64 order_ids = 1; }
+message Orders { repeated Order orders = 1; }
+message NewOrder { int64 customer_id = 1; int64 quantity = 2; }
+message Ask { int64 id = 1; }
+message Refund { int64 id = 1; int64 order_id = 2; int64 customer_id = 3; }
+message NewAccount { string owner = 1; }
+message Transfer { int64 from_account_id = 1; int64 to_account = 2; int64 amount = 3; }
+message Moved { string id = 1; int64 from_account_id = 2; int64 to_account = 3; int64 amount = 4; }
+service B {
+  rpc CreateCustomer(Customer) returns (Made);
+  rpc PlaceOrder(NewOrder) returns (Order);
+  rpc GetCustomer(Ask) returns (Customer);
+  rpc GetOrderState(Ask) returns (Order);
+  rpc RefundOrder(Ask) returns (Refund);
+  rpc GetRefund(Ask) returns (Refund);
+  rpc ListOrders(OrderIds) returns (Orders);
+  rpc OpenAccount(NewAccount) returns (Made);
+  rpc Move(Transfer) returns (Moved);
+}
+"""
+
+
+def shop(**first: int) -> Mapping[str, Method]:
+    """A server that numbers things of each kind from 1 on, or from what is given."""
+    tables: dict[str, dict[str, Data]] = {}
+
+    def insert(kind: str, row: Data) -> Data:
+        table = tables.setdefault(kind, {})
+        number = str(first.get(kind, 1) + len(table))
+        table[number] = {**row, "id": number}
+        return table[number]
+
+    def get(kind: str, number: str) -> Data:
+        if number not in tables.get(kind, {}):
+            raise Refused("NOT_FOUND")
+        return tables[kind][number]
+
+    def place(request: Data, _: Any) -> Data:
+        order = insert("order", {**request, "state": "PLACED"})
+        get("customer", request["customer_id"]).setdefault("order_ids", []).append(order["id"])
+        order["lines"] = [{"id": "1", "order_id": order["id"]}]
+        return order
+
+    def refund(request: Data, _: Any) -> Data:
+        order = get("order", request["id"])
+        row = {"order_id": order["id"], "customer_id": order["customer_id"]}
+        return insert("refund", row)
+
+    def move(request: Data, _: Any) -> Data:
+        get("account", request["from_account_id"]), get("account", request["to_account"])
+        return insert("transfer", request)
+
+    return {
+        "CreateCustomer": lambda request, _: {"id": insert("customer", request)["id"]},
+        "PlaceOrder": place,
+        "GetCustomer": lambda request, _: get("customer", request["id"]),
+        "GetOrderState": lambda request, _: get("order", request["id"]),
+        "RefundOrder": refund,
+        "GetRefund": lambda request, _: get("refund", request["id"]),
+        "ListOrders": lambda request, _: {
+            "orders": [get("order", n) for n in request["order_ids"]]
+        },
+        "OpenAccount": lambda request, _: {"id": insert("account", request)["id"]},
+        "Move": move,
+    }
+
+
+def test_serial_numbers_are_those_of_their_own_things(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, SHOP)
+    with serving(schema, shop()) as target, recording(tmp_path, schema, target) as made:
+        for name in ("ada", "bob"):
+            customer = made("CreateCustomer", name=name)["id"]
+            orders = [made("PlaceOrder", customer_id=customer, quantity=n)["id"] for n in (1, 2)]
+            made("GetCustomer", id=customer)
+            made("GetOrderState", id=orders[0])
+            refund = made("RefundOrder", id=orders[0])["id"]
+            made("GetRefund", id=refund)
+            made("ListOrders", order_ids=orders)
+        mine, theirs = (made("OpenAccount", owner=each)["id"] for each in ("ada", "bob"))
+        made("Move", from_account_id=mine, to_account=theirs, amount=1)
+    for first in ({}, {"customer": 40, "order": 70, "refund": 5, "account": 20, "transfer": 9}):
+        with serving(schema, shop(**first)) as fresh:
+            assert passes(tmp_path, fresh)
+            assert passes(tmp_path, fresh)  # of which all numbers are others
+    written = (tmp_path / "suite.yaml").read_text()
+    for each in (
+        'request: {customer_id: "${made}", quantity: 1}',
+        'expect_exactly: {id: "${made}", name: ada, order_ids: ["${order}", "${order_2}"]}',
+        'request: {order_ids: ["${order}", "${order_2}"]}',
+        'request: {from_account_id: "${made_3}", to_account: "${made_4}", amount: 1}',
+    ):
+        assert each in written, written
+    for wrong in ("GetCustomer", "GetOrderState", "RefundOrder"):
+        broken = shop(customer=3)
+        with serving(schema, {**broken, wrong: partial(_next, broken[wrong])}) as another:
+            assert not passes(tmp_path, another)
+
+
+def _next(method: Method, request: Data, metadata: Mapping[str, Any]) -> Data:
+    """What a method tells of the thing after the one that was asked for."""
+    return {
+        key: int(value) + 1 if key in ("id", "customer_id") else value
+        for key, value in method(request, metadata).items()
+    }

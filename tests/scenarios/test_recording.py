@@ -191,6 +191,22 @@ def test_an_amount_stays_what_it_was_whatever_id_it_looks_like(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("key", "reason", "said"),
+    [
+        ("my-order", "of my-order", 'decline_reason: "of ${order_id}"'),
+        ("A-1", "(A-1)", 'decline_reason: "(${order_id})"'),
+        ("books", "books", 'decline_reason: "${order_id}"'),
+        ("17", "17", 'decline_reason: "17"'),
+    ],
+)
+def test_a_key_of_the_run_in_other_fields(tmp_path: Path, key: str, reason: str, said: str) -> None:
+    response = {"name": NAME, "order_id": key, "decline_reason": reason}
+    _, text = suite_of(tmp_path, Seen(CREATE, (), [{"order_id": key}], [response]))
+    assert 'order_id: "${order_id}"' in text
+    assert said in text
+
+
+@pytest.mark.parametrize(
     ("pairs", "asked", "why"),
     [
         ((), {"labels": {"4111 1111 1111 1111": "v"}}, "a key of a map in it is new each time"),

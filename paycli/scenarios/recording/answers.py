@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
 from paycli.scenarios.recording import forms
 from paycli.scenarios.recording.known import Known, Source
+from paycli.scenarios.recording.places import Place, Thing, answered, place_of
 from paycli.scenarios.recording.requests import WHOLE
 from paycli.scenarios.recording.seen import Data
-from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.wire_values import is_free, is_map, map_value, message_of
 
 _TIMESTAMP: Final = "google.protobuf.Timestamp"
@@ -20,16 +20,7 @@ _TEXT_MAX: Final = 500
 _ITEMS_MAX: Final = 20
 _NOTHING: Final = object()  # is said of a value
 
-Save = Callable[[str], str]  # from the path of a field to the `${…}` that stands for it later
-
-
-class _Place(NamedTuple):
-    """Where a value stands; `path` is "" where nothing can be saved, as in lists."""
-
-    field: FieldDescriptor
-    of: str
-    path: str
-    hides: bool = False  # within what is secret
+Save = Callable[[Place], str]  # from the place of a field to the `${…}` that stands for it later
 
 
 class Answered:
@@ -38,7 +29,7 @@ class Answered:
     def __init__(
         self,
         response: Data,
-        kind: Descriptor,
+        method: MethodDescriptor,
         known: Known,
         save: Save | None,
         now_s: float,
@@ -52,20 +43,25 @@ class Answered:
         self._known = known
         self._now_s = now_s
         self._is_ours = is_about_this_run
-        self._brought: dict[str, str] = {}  # path by value
+        self._brought: list[tuple[str, Place]] = []
         self._is_page = False
         self._refers = 0
         self.is_whole = is_about_this_run
         """Whether it says all that was set, and what was not will not be."""
-        self.expect: Data = self._message(response, kind, None if save is None else "", hides=False)
+        thing = answered(method)
+        self.expect: Data = self._message(
+            response, method.output_type, thing, None if save is None else ""
+        )
         if save is None:
             return
-        for value, path in self._brought.items():
+        for value, at in self._brought:
             # Where somebody else's list goes on is not about this run either.
-            is_new = is_about_this_run or not forms.is_page_token(path.rpartition(".")[2])
-            known.answered(value, cache(partial(save, path)), is_new=is_new)
+            is_new = is_about_this_run or not forms.is_page_token(at.of)
+            known.answered(value, at, cache(partial(save, at)), is_new=is_new)
 
-    def _message(self, data: Data, kind: Descriptor, path: str | None, *, hides: bool) -> Data:
+    def _message(
+        self, data: Data, kind: Descriptor, thing: Thing, path: str | None, *, hides: bool = False
+    ) -> Data:
         found: Data = {}
         tokens = (data.get(each.name) for each in kind.fields if forms.is_page_token(each.name))
         self._is_page |= path == "" and any(tokens)
@@ -75,36 +71,31 @@ class Answered:
                 self.is_whole = False
                 continue
             inner = None if path is None else f"{path}.{name}" if path else name
-            at = _Place(field, name, inner or "", hides or is_secret(name))
-            said = self._field(value, at)
+            said = self._field(value, field, place_of(name, thing, inner or "", hides=hides))
             if said is _NOTHING:
                 self.is_whole = False
             else:
                 found[name] = said
         return found
 
-    def _field(self, value: Any, at: _Place) -> Any:
-        if is_map(at.field):
-            return self._entries(value, at._replace(path=""))
-        if at.field.is_repeated:
-            return self._list(value, at._replace(path=""))
-        return self._one(value, at)
+    def _field(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
+        if is_map(field):
+            return self._entries(value, map_value(field), at)
+        if field.is_repeated:
+            return self._list(value, field, at._replace(path=""))
+        return self._one(value, field, at)
 
-    def _entries(self, value: Data, at: _Place) -> Any:
-        if any(self._known.parts(key, "") != [key] or forms.is_new(key) for key in value):
+    def _entries(self, value: Data, field: FieldDescriptor, at: Place) -> Any:
+        if any(self._known.parts(key, Place("")) != [key] or forms.is_new(key) for key in value):
             return _NOTHING
-        inner = map_value(at.field)
-        found = {
-            key: self._one(each, _Place(inner, key, "", at.hides or is_secret(key)))
-            for key, each in value.items()
-        }
+        found = {key: self._one(each, field, at.entry(key)) for key, each in value.items()}
         return {key: each for key, each in found.items() if each is not _NOTHING}
 
-    def _list(self, value: list[Any], at: _Place) -> Any:
+    def _list(self, value: list[Any], field: FieldDescriptor, at: Place) -> Any:
         items, ours = [], []
         for each in value:
             before = self._refers
-            said = self._one(each, at)
+            said = self._one(each, field, at)
             items.append(said)
             if self._refers > before:
                 ours.append(said)
@@ -117,28 +108,28 @@ class Answered:
         first = {} if self._is_page or ours[0] is _NOTHING else {"contains": ours[0]}
         return {"length": {"gte": len(ours)}, **first}
 
-    def _one(self, value: Any, at: _Place) -> Any:
-        if (message := message_of(at.field)) is not None:
-            return self._message(value, message, at.path or None, hides=at.hides)
-        if is_free(at.field):
+    def _one(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
+        if (message := message_of(field)) is not None:
+            return self._message(value, message, at.inner(message), at.path or None, hides=at.hides)
+        if is_free(field):
             return self._free(value, at._replace(path=""))
-        if isinstance(value, bool) or at.field.enum_type is not None:
+        if isinstance(value, bool) or field.enum_type is not None:
             return value
         if at.hides:
             return self._hidden(value, at)
-        if at.field.message_type is not None and at.field.message_type.full_name == _TIMESTAMP:
-            return value if value in self._known.written else {"matches": "Z$"}
-        if at.field.type == FieldDescriptor.TYPE_BYTES:
+        if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
+            return value if self._known.is_written(value, at) else {"matches": "Z$"}
+        if field.type == FieldDescriptor.TYPE_BYTES:
             return _ANY if value else value
-        if at.field.cpp_type in WHOLE:
+        if field.cpp_type in WHOLE:
             return self._number(int(value), at)
         return self._text(value, at) if isinstance(value, str) else value
 
-    def _free(self, value: Any, at: _Place) -> Any:
+    def _free(self, value: Any, at: Place) -> Any:
         """JSON of any form, which knows few matchers."""
         if isinstance(value, dict):
             found = {
-                key: self._free(each, at._replace(of=key, hides=at.hides or is_secret(key)))
+                key: self._free(each, at.entry(key))
                 for key, each in value.items()
                 if not forms.has_card(key)
             }
@@ -152,36 +143,42 @@ class Answered:
             return _NOTHING if forms.is_card(value) else value
         return self._text(value, at)
 
-    def _hidden(self, value: Any, at: _Place) -> Any:
+    def _hidden(self, value: Any, at: Place) -> Any:
         """A secret, which later calls may need: whoever logs in has it of an answer."""
         if not isinstance(value, str | int):
             return _NOTHING
         self._bring(str(value), at)
         return _ANY if value != "" else value
 
-    def _number(self, value: int, at: _Place) -> Any:
-        parts = self._known.parts(str(value), at.of)
-        if isinstance(parts[0], Source):
+    def _number(self, value: int, at: Place) -> Any:
+        text = str(value)
+        source = self._known.source(text, at)
+        is_meant = forms.names_a_thing(at.of) or self._known.by_name(text, at) is not None
+        # An amount may be as long as an id.
+        if source is not None and (is_meant or source.is_secret):
             self._refers += 1
-            return parts[0].refer()
+            return source.refer()
+        if is_meant and self._known.is_written(text, at):
+            return value
         if forms.is_new_by_name(at.of) or forms.is_near(value, self._now_s):
-            self._bring(str(value), at)
+            self._bring(text, at)
             return {"gt": 0} if value > 0 else {"matches": forms.ANY}
         return value
 
-    def _text(self, value: str, at: _Place) -> Any:
+    def _text(self, value: str, at: Place) -> Any:
         if not value:
             return value
         if self._known.hides_within(value):
             return self._hidden(value, at)
-        parts = self._known.parts(value, at.of)
+        echo = self._known.echo(value)
+        parts: list[str | Source] = [echo] if echo is not None else self._known.parts(value, at)
         knows = any(isinstance(each, Source) for each in parts)
         self._refers += knows
         rest = [each for each in parts if isinstance(each, str)]
         if forms.is_page_token(at.of):
             self._bring(value, at)
             return _ANY if self._is_ours else _NOTHING
-        if not knows and value in self._known.written:
+        if not knows and self._known.is_written(value, at):
             return value if "${" not in value else _NOTHING
         if not knows and (forms.is_new_by_name(at.of) or forms.is_new(value)):
             self._bring(value, at)
@@ -192,9 +189,9 @@ class Answered:
             )
         return self._by_form(value, parts)
 
-    def _bring(self, value: str, at: _Place) -> None:
+    def _bring(self, value: str, at: Place) -> None:
         if at.path and value:
-            self._brought.setdefault(value, at.path)
+            self._brought.append((value, at))
 
     @staticmethod
     def _by_form(value: str, parts: list[str | Source]) -> Data:

@@ -43,7 +43,7 @@ _KEY: Final = re.compile(
 _PARTY: Final = re.compile("(^|_)(customer|user|merchant|account|shop|tenant|client)_?id$")
 _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transaction)$")
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
-_COUNTED: Final = re.compile("(^|_)(id|sequence|seq)$")
+_COUNTED: Final = re.compile("(^|_)(ids?|sequence|seq)$")
 _ORDINAL: Final = re.compile("(^|_)(sequence|seq|number|no|cursor|token)$")
 _AFTER: Final = re.compile("^(after|since|from|start)_(.*_)?(sequence|seq)$")
 _ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
@@ -53,33 +53,33 @@ ANY: Final = ".+"
 
 def is_key(field: str) -> bool:
     """Whether a service knows calls by the values of the field, so that each run needs its own."""
-    return _KEY.search(_snake(field)) is not None
+    return _KEY.search(snake(field)) is not None
 
 
 def is_handle(field: str) -> bool:
     """Whether the field of a request says which of a service's things is meant."""
-    name = _snake(field)
+    name = snake(field)
     return bool(_HANDLE.search(name)) and not is_key(name) and not _PARTY.search(name)
 
 
 def is_page_token(field: str) -> bool:
     """Whether the field of a response says where to go on."""
-    return _GO_ON.search(_snake(field)) is not None
+    return _GO_ON.search(snake(field)) is not None
 
 
 def goes_on_after(field: str) -> bool:
     """Whether the field of a request says after which message of an earlier stream to begin."""
-    return _AFTER.search(_snake(field)) is not None
+    return _AFTER.search(snake(field)) is not None
 
 
 def is_new_by_name(field: str) -> bool:
     """Whether the field of a response is another one each time, whatever it looks like."""
-    return is_page_token(field) or _COUNTED.search(_snake(field)) is not None
+    return is_page_token(field) or _COUNTED.search(snake(field)) is not None
 
 
 def names_a_thing(field: str) -> bool:
     """Whether a number in the field of a request says which thing is meant, and not how much of it."""
-    name = _snake(field).removesuffix("s")
+    name = snake(field).removesuffix("s")
     return is_key(name) or _HANDLE.search(name) is not None or _ORDINAL.search(name) is not None
 
 
@@ -149,5 +149,6 @@ def _luhn(digits: str) -> bool:
     return sum(each - 9 if each > 9 else each for each in doubled) % 10 == 0
 
 
-def _snake(field: str) -> str:
-    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", field).lower().replace("-", "_")
+def snake(name: str) -> str:
+    """A name in small letters, with `_` between its words."""
+    return re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paycli.placeholders import UUID
-from paycli.scenarios.recording.forms import goes_on_after, has_id, is_handle, is_key, stem
+from paycli.scenarios.recording.forms import has_id, is_key, is_new_by_name, stem
+from paycli.scenarios.recording.places import Place, Thing
 
 _TAKEN: Final = ("n", "uuid", "steps", "env")  # by placeholders
 _OF_SYSTEM: Final = ("HOME", "LANG", "LOGNAME", "PATH", "PWD", "SHELL", "TERM", "TMPDIR", "USER")
@@ -16,6 +17,8 @@ _PIECES: Final = re.compile("[0-9A-Za-z]+|[^0-9A-Za-z]")
 _PIECES_MAX: Final = 100
 _TELLING: Final = 8  # characters; what is shorter may mean something else where it stands again
 _SECRET_MIN: Final = 6
+_WORD_MIN: Final = 4
+_OWN: Final = re.compile("(?=.*[A-Za-z])(?=.*[^A-Za-z]).{3,}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +26,12 @@ class Source:
     """Where a value comes from; `refer` is `${…}`, and takes what is needed for it into the suite."""
 
     refer: Callable[[], str]
-    is_telling: bool  # not the same by chance
+    thing: Thing
+    is_telling: bool  # not the same by chance, wherever it stands
     fits_pattern: bool = False  # stands for itself in a regular expression
     is_new: bool = True  # in each run: what is asked about it is about this run alone
+    is_key: bool = False
+    is_secret: bool = False
 
 
 @dataclass(slots=True)
@@ -35,14 +41,13 @@ class Known:
     keys: set[str] = field(default_factory=set)
     """Those by which a service was made to know something."""
     secrets: set[str] = field(default_factory=set)
-    written: set[str] = field(default_factory=set)
-    """What requests say as it stands."""
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     _names: set[str] = field(default_factory=lambda: set(_TAKEN))
     _of_environment: set[str] = field(default_factory=lambda: set(_OF_SYSTEM))
     _numbers: dict[str, int] = field(default_factory=dict)
-    _sources: dict[str, Source] = field(default_factory=dict)
+    _sources: dict[str, list[Source]] = field(default_factory=dict)
+    _written: dict[str, set[Thing]] = field(default_factory=dict)
 
     def name(self, wanted: str) -> str:
         """A name that nothing else has, for what is saved or a variable."""
@@ -58,20 +63,36 @@ class Known:
         names.add(name)
         return name
 
-    def answered(self, value: str, refer: Callable[[], str], *, is_new: bool) -> None:
+    def answered(self, value: str, at: Place, refer: Callable[[], str], *, is_new: bool) -> None:
         """A value that a response brought, unless it is known."""
-        if value not in self._sources:
-            is_secret = value in self.secrets  # of whoever logs in, who is there before the run
-            self._sources[value] = Source(
-                refer,
-                len(value) >= _SECRET_MIN if is_secret else is_telling(value),
-                fits_pattern=True,
-                is_new=is_new and not is_secret,
+        if self.source(value, at) is None:
+            is_telling_here = len(value) >= _SECRET_MIN if at.hides else is_telling(value)
+            # Whoever logs in is there before the run.
+            is_new = is_new and not at.hides
+            self._add(
+                value,
+                Source(refer, at.thing, is_telling_here, True, is_new, is_secret=at.hides),
             )
+
+    def wrote(self, value: str, at: Place) -> None:
+        """A value that a request says as it stands."""
+        self._written.setdefault(value, set()).add(at.thing)
+
+    def is_written(self, value: str, at: Place) -> bool:
+        """Whether a request says it as it stands, and means what stands in this place."""
+        things = self._written.get(value)
+        if things is None:
+            return False
+        is_sure = is_telling(value) or not is_new_by_name(at.of)
+        return is_sure or at.thing.latest(list(things)) is not None
 
     def knows(self, value: str) -> bool:
         """Whether it is referred to, wherever it comes from."""
         return value in self._sources
+
+    def _add(self, value: str, source: Source) -> Source:
+        self._sources.setdefault(value, []).append(source)
+        return source
 
     def hides_within(self, text: str) -> bool:
         """Whether a secret stands in it that no request has sent so far: it is the service's own."""
@@ -80,50 +101,63 @@ class Known:
     def _secrets_within(self, text: str) -> list[str]:
         return [each for each in self.secrets if len(each) >= _SECRET_MIN and each in text]
 
-    def key(self, value: str, of: str) -> Source:
-        """A variable for a key that stood in this field."""
-        if value not in self._sources:
-            name = self.name(of)
-            before = "" if any(each in value for each in self.secrets if each) else stem(value)
-            self.variables[name] = before + UUID
-            refer = f"${{{name}}}"
-            is_plain = re.fullmatch("[A-Za-z0-9_-]*", before) is not None
-            self._sources[value] = Source(lambda: refer, is_telling(value), fits_pattern=is_plain)
-        return self._sources[value]
+    def key(self, value: str, at: Place) -> Source:
+        """A variable for a key that stood in this place."""
+        name = self.name(at.of)
+        before = "" if any(each in value for each in self.secrets if each) else stem(value)
+        self.variables[name] = before + UUID
+        refer = f"${{{name}}}"
+        is_plain = re.fullmatch("[A-Za-z0-9_-]*", before) is not None
+        is_own = is_telling(value) or _OWN.fullmatch(value) is not None
+        source = Source(lambda: refer, at.thing, is_own, fits_pattern=is_plain, is_key=True)
+        return self._add(value, source)
 
     def secret(self, value: str, of: str) -> Source:
-        """A variable of the environment for a secret that stood in this field."""
-        source = self._sources.get(value)
-        if source is None:
-            wanted = re.sub("[^0-9A-Z]+", "_", of.upper()).strip("_") or "SECRET"
-            name = self._unlike(wanted, self._of_environment)
-            self.environment[name] = of
-            refer = f"${{env:{name}}}"
-            source = Source(lambda: refer, is_telling=len(value) >= _SECRET_MIN, is_new=False)
-            self._sources[value] = source
-        return source
+        """What a secret comes from; a variable of the environment, if no answer brought it."""
+        for each in self._sources.get(value, ()):
+            if each.is_secret or each.is_telling:
+                return each
+        wanted = re.sub("[^0-9A-Z]+", "_", of.upper()).strip("_") or "SECRET"
+        name = self._unlike(wanted, self._of_environment)
+        self.environment[name] = of
+        refer = f"${{env:{name}}}"
+        is_telling_here = len(value) >= _SECRET_MIN
+        source = Source(lambda: refer, Thing(), is_telling_here, is_new=False, is_secret=True)
+        return self._add(value, source)
 
-    def source(self, text: str, of: str) -> Source | None:
-        """What the whole text of a field comes from, if that is known."""
-        source = self._sources.get(text)
-        is_meant = source is not None and (
-            source.is_telling or is_key(of) or is_handle(of) or goes_on_after(of)
-        )
-        return source if is_meant else None
+    def source(self, text: str, at: Place) -> Source | None:
+        """What the whole text of a place comes from, if that is known."""
+        found = self._sources.get(text, [])
+        if (telling := next((e for e in found if e.is_telling), None)) is not None:
+            return telling
+        if (named := self.by_name(text, at)) is not None:
+            return named
+        return next((e for e in found if e.is_key and is_key(at.of)), None)
+
+    def by_name(self, text: str, at: Place) -> Source | None:
+        """The same, if the names of both say that it is the same thing."""
+        found = self._sources.get(text, [])
+        place = at.thing.latest([each.thing for each in found])
+        return found[place] if place is not None else None
+
+    def echo(self, text: str) -> Source | None:
+        """What the whole text of an answer comes from, if it is a key that means nothing else."""
+        is_word = len(text) >= _WORD_MIN and not text.isdigit() and text not in self._written
+        found = self._sources.get(text, ()) if is_word else ()
+        return next((each for each in found if each.is_key), None)
 
     def is_brought(self, value: str) -> bool:
         """Whether it comes from this run, by a response or as a key of it."""
-        source = self._sources.get(value)
-        return source is not None and source.is_new
+        return any(each.is_new for each in self._sources.get(value, ()))
 
-    def parts(self, text: str, of: str) -> list[str | Source]:
-        """A text of a field, taken apart into what is known and what stands between."""
-        source = self.source(text, of)
+    def parts(self, text: str, at: Place) -> list[str | Source]:
+        """A text of a place, taken apart into what is known and what stands between."""
+        source = self.source(text, at)
         if source is not None:
             return [source]
         found: list[str | Source] = []
         for part in self._known_within(text):
-            found += [part] if isinstance(part, Source) else self._masked(part, of)
+            found += [part] if isinstance(part, Source) else self._masked(part, at.of)
         return found
 
     def _known_within(self, text: str) -> Iterator[str | Source]:
@@ -134,8 +168,9 @@ class Known:
         start, rest = 0, ""
         while start < len(pieces):
             for end in range(len(pieces), start, -1):
-                source = self._sources.get("".join(pieces[start:end]))
-                if source is not None and source.is_telling:
+                sources = self._sources.get("".join(pieces[start:end]), ())
+                source = next((each for each in sources if each.is_telling), None)
+                if source is not None:
                     yield from [rest] if rest else []
                     yield source
                     start, rest = end, ""

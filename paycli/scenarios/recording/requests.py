@@ -19,6 +19,7 @@ from paycli.scenarios.recording.forms import (
     only_asks,
 )
 from paycli.scenarios.recording.known import Known, Source
+from paycli.scenarios.recording.places import Place, Thing, asked, place_of
 from paycli.scenarios.recording.seen import Data, Seen
 from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.steps import is_metadata_key, is_metadata_text
@@ -89,95 +90,95 @@ class Sent:
         self._known = known
         self._seen = seen
         self.is_about_this_run = False
-        kind = seen.method.input_type
-        self.requests = [self._message(each, kind, hides=False) for each in seen.requests]
+        kind, thing = seen.method.input_type, asked(seen.method)
+        self.requests = [self._message(each, kind, thing) for each in seen.requests]
         self.metadata: dict[str, str] = {}
         for key, value in self._metadata():
             if key in self.metadata:
                 raise Unsayable(f"its metadata has {key} twice")
             self.metadata[key] = value
 
-    def _message(self, data: Data, kind: Descriptor, *, hides: bool) -> Data:
+    def _message(self, data: Data, kind: Descriptor, thing: Thing, *, hides: bool = False) -> Data:
         found: Data = {}
         for name, value in data.items():
             field = kind.fields_by_name.get(name)
             if field is None:
                 raise Unsayable(f"it has the extension {name}")
-            found[name] = self._field(value, field, hides=hides or is_secret(name))
+            found[name] = self._field(value, field, place_of(name, thing, hides=hides))
         return found
 
-    def _field(self, value: Any, field: FieldDescriptor, *, hides: bool) -> Any:
+    def _field(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
         if is_map(field):
             inner = map_value(field)
             return {
-                self._map_key(key): self._one(each, inner, key, hides=hides or is_secret(key))
+                self._map_key(key): self._one(each, inner, at.entry(key))
                 for key, each in value.items()
             }
         if field.is_repeated:
-            return [self._one(each, field, field.name, hides=hides) for each in value]
-        return self._one(value, field, field.name, hides=hides)
+            return [self._one(each, field, at) for each in value]
+        return self._one(value, field, at)
 
-    def _one(self, value: Any, field: FieldDescriptor, of: str, *, hides: bool) -> Any:
+    def _one(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
         if (message := message_of(field)) is not None:
-            return self._message(value, message, hides=hides)
+            return self._message(value, message, at.inner(message), hides=at.hides)
         if is_free(field):
-            return self._free(value, of, hides=hides)
+            return self._free(value, at)
         if isinstance(value, bool) or field.enum_type is not None:
             return value
         if field.cpp_type in WHOLE:
-            return self._whole(int(value), of, hides=hides)
-        return self._scalar(value, of, hides=hides)
+            return self._whole(int(value), at)
+        return self._scalar(value, at)
 
-    def _whole(self, value: int, of: str, *, hides: bool) -> int | str:
+    def _whole(self, value: int, at: Place) -> int | str:
         text = str(value)
-        if is_key(of) and text in self._known.keys and self._known.source(text, of) is None:
-            raise Unsayable(f"its {of} is a number, and suites make no new ones")
-        if not (hides or has_card(text) or text in self._known.secrets or names_a_thing(of)):
+        if is_key(at.of) and text in self._known.keys and self._known.source(text, at) is None:
+            raise Unsayable(f"its {at.of} is a number, and suites make no new ones")
+        is_meant = names_a_thing(at.of) or self._known.by_name(text, at) is not None
+        if not (is_meant or at.hides or has_card(text) or text in self._known.secrets):
             return value  # as an amount, which may be as long as an id
-        said = self._text(text, of, hides=hides)
+        said = self._text(text, at)
         return said if "${" in said else value
 
-    def _scalar(self, value: Any, of: str, *, hides: bool) -> Any:
+    def _scalar(self, value: Any, at: Place) -> Any:
         if isinstance(value, float | int) and not isinstance(value, bool):
-            return self._text(repr(value), of, hides=True) if hides else value
-        return self._text(value, of, hides=hides) if isinstance(value, str) else value
+            return self._text(repr(value), at) if at.hides else value
+        return self._text(value, at) if isinstance(value, str) else value
 
-    def _free(self, value: Any, of: str, *, hides: bool) -> Any:
+    def _free(self, value: Any, at: Place) -> Any:
         if isinstance(value, dict):
             return {
-                self._map_key(key): self._free(each, key, hides=hides or is_secret(key))
-                for key, each in value.items()
+                self._map_key(key): self._free(each, at.entry(key)) for key, each in value.items()
             }
         if isinstance(value, list):
-            return [self._free(each, of, hides=hides) for each in value]
-        return self._scalar(value, of, hides=hides or is_card(value))
+            return [self._free(each, at) for each in value]
+        return self._scalar(value, at._replace(hides=at.hides or is_card(value)))
 
     def _map_key(self, key: str) -> str:
-        if self._known.parts(key, "") != [key] and key:
+        if self._known.parts(key, Place("")) != [key] and key:
             raise Unsayable("a key of a map in it is new each time, or a secret")
         return key
 
-    def _text(self, value: str, of: str, *, hides: bool) -> str:
+    def _text(self, value: str, at: Place) -> str:
         if not value:
             return value
-        source = self._known.source(value, of)
-        if source is None and is_key(of) and value in self._known.keys:
-            source = self._known.key(value, of)
-        elif source is None and (hides or has_card(value)):
-            source = self._known.secret(value, of)
-        parts = self._known.parts(value, of) if source is None else [source]
-        return "".join(self._said(each, of) for each in parts)
+        source = self._known.source(value, at)
+        if source is None and is_key(at.of) and value in self._known.keys:
+            source = self._known.key(value, at)
+        elif source is None and (at.hides or has_card(value)):
+            source = self._known.secret(value, at.of)
+        parts = self._known.parts(value, at) if source is None else [source]
+        return "".join(self._said(each, at) for each in parts)
 
-    def _said(self, part: str | Source, of: str) -> str:
+    def _said(self, part: str | Source, at: Place) -> str:
         if isinstance(part, Source):
             self.is_about_this_run |= part.is_new
             return part.refer()
         if "${" in part:
             raise Unsayable("its request has a '${', which suites fill in")
-        is_of_another = (is_handle(of) and has_id(part)) or goes_on_after(of)
+        is_of_another = (is_handle(at.of) and has_id(part)) or goes_on_after(at.of)
         if self._seen.responses is not None and is_of_another:
-            raise Unsayable(f"its {of} is of no call before it")
-        self._known.written.add(part)
+            raise Unsayable(f"its {at.of} is of no call before it")
+        self._known.wrote(part, at)
         return part
 
     def _metadata(self) -> Iterator[tuple[str, str]]:
@@ -187,12 +188,12 @@ class Sent:
             if not is_metadata_key(key) or not is_metadata_text(value) or not value:
                 continue
             scheme, credentials = _credentials(value)
-            if not is_secret(key):
-                yield key, self._text(value, key, hides=False)
-            elif not self._known.knows(value) and self._known.knows(credentials):
-                yield key, scheme + self._text(credentials, key, hides=True)  # of a log-in
+            at = place_of(key)
+            is_of_log_in = not self._known.knows(value) and self._known.knows(credentials)
+            if at.hides and is_of_log_in:
+                yield key, scheme + self._text(credentials, at)
             else:
-                yield key, self._text(value, key, hides=True)
+                yield key, self._text(value, at)
 
 
 def _credentials(value: str) -> tuple[str, str]:

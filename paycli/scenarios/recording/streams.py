@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from typing import Final
 
 from paycli.scenarios.recording import forms
 from paycli.scenarios.recording.answers import Answered
 from paycli.scenarios.recording.known import Known, is_telling
+from paycli.scenarios.recording.places import Place, place_of
 from paycli.scenarios.recording.requests import Unsayable, texts
 from paycli.scenarios.recording.seen import Data, Seen
 
@@ -30,14 +30,15 @@ def expect_stream(
             raise Unsayable("its messages are of no call before it")
         step["expect_stream"] = {"count": ours if seen.is_cancelled else {"gte": ours}, **then}
         return
-    kind = seen.method.output_type
     is_whole = len(messages) == seen.count
     said = []
     for number, each in enumerate(messages, 1):
         # Later steps know the last message alone.
         is_last = is_whole and number == seen.count
-        save = partial(save_field, step, known, kind.name) if is_last else None
-        answered = Answered(each, kind, known, save, now_s, is_about_this_run=is_about_this_run)
+        save = partial(save_field, step, known) if is_last else None
+        answered = Answered(
+            each, seen.method, known, save, now_s, is_about_this_run=is_about_this_run
+        )
         said.append(answered.expect)
     listed = {"messages": said} if any(said) else {}
     step["expect_stream"] = {"count": seen.count, **listed, **then}
@@ -48,7 +49,7 @@ def expect_stream(
 def _is_new(message: Data, known: Known) -> bool:
     """Whether something in it is another one each time, or of a call before."""
     return any(
-        forms.is_new(text) or forms.is_new_by_name(of) or known.parts(text, of) != [text]
+        forms.is_new(text) or forms.is_new_by_name(of) or known.parts(text, place_of(of)) != [text]
         for text, of, _ in texts(message)
         if text
     )
@@ -59,10 +60,8 @@ def _is_ours(message: Data, known: Known) -> bool:
     return any(known.is_brought(part) for text in found for part in (text, *text.split("/")))
 
 
-def save_field(step: Data, known: Known, kind: str, path: str) -> str:
+def save_field(step: Data, known: Known, at: Place) -> str:
     """Let a step save a field of its response; what stands for it later."""
-    field = path.rpartition(".")[2]
-    message = re.sub("(?<=[a-z0-9])(?=[A-Z])", "_", kind).lower()
-    name = known.name(message if field in _NAMELESS else field)
-    step.setdefault("save", {})[name] = path
+    name = known.name(at.thing.kind if at.of in _NAMELESS else at.of)
+    step.setdefault("save", {})[name] = at.path
     return f"${{{name}}}"

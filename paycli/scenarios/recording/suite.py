@@ -120,9 +120,10 @@ def _expect(step: Data, seen: Seen, known: Known, now_s: float, *, is_about_this
     if seen.responses is not None and seen.method.server_streaming:
         expect_stream(step, seen, known, now_s, is_about_this_run=is_about_this_run)
         return
-    kind = seen.method.output_type
-    save = partial(save_field, step, known, kind.name)
+    save = partial(save_field, step, known)
     for each in seen.responses or ():
-        answered = Answered(each, kind, known, save, now_s, is_about_this_run=is_about_this_run)
+        answered = Answered(
+            each, seen.method, known, save, now_s, is_about_this_run=is_about_this_run
+        )
         if answered.expect:
             step["expect_exactly" if answered.is_whole else "expect"] = answered.expect

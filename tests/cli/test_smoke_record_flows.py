@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from email.utils import formatdate
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -244,3 +246,48 @@ def _next(method: Method, request: Data, metadata: Mapping[str, Any]) -> Data:
         key: int(value) + 1 if key in ("id", "customer_id") else value
         for key, value in method(request, metadata).items()
     }
+
+
+CLOCK = """
+message Ask { string order_id = 1; double since = 2; }
+message Told {
+  double created_at = 1; int64 expires_at = 2; google.protobuf.Duration took = 3; google.protobuf.Duration spent = 4;
+  int32 latency_ms = 5; double elapsed = 6; string date = 7; google.protobuf.Struct more = 8; double since = 9;
+  double amount = 10; int64 valid_days = 11; google.protobuf.Duration every = 12; string order_id = 13;
+}
+service B { rpc Tell(Ask) returns (Told); }
+"""
+
+
+def clock(now: float, took: float = 0.1234567) -> Mapping[str, Method]:
+    def tell(request: Data, _: Any) -> Data:
+        return {
+            **request,
+            "created_at": now,
+            "expires_at": int((now + 30 * 86_400) * 1000),
+            "took": f"{took * 10:.1f}s",
+            "spent": f"{took:.9f}s",
+            "elapsed": took,
+            "latency_ms": int(took * 10),
+            "date": formatdate(now, usegmt=True),
+            "more": {"updated_at": now - 4000 * 86_400, "price": 2.5, "nothing": None},
+            "amount": 1_700_000_000.5,
+            "valid_days": 30,
+            "every": "1.500s",
+        }
+
+    return {"Tell": tell}
+
+
+def test_times_are_those_of_each_run(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, CLOCK)
+    with serving(schema, clock(time.time())) as target, recording(tmp_path, schema, target) as made:
+        made("Tell", order_id="order-1", since=1_600_000_000)
+    with serving(schema, clock(time.time() + 100_000.5, 0.3)) as fresh:
+        assert passes(tmp_path, fresh)
+    written = (tmp_path / "suite.yaml").read_text()
+    for each in (
+        *("price: 2.5", "since: 1600000000\n", "amount: 1700000000.5", "valid_days: 30"),
+        *('every: "1.500s"', "expect_exactly:"),
+    ):
+        assert each in written, written

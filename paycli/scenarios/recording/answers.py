@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache, partial
 from typing import Any, Final
@@ -15,9 +16,11 @@ from paycli.scenarios.recording.requests import WHOLE
 from paycli.scenarios.recording.seen import Data
 from paycli.scenarios.wire_values import is_free, is_map, map_value, message_of
 
-_TIMESTAMP: Final = "google.protobuf.Timestamp"
+_TIMES: Final = ("google.protobuf.Timestamp", "google.protobuf.Duration")
+_EXACT_SPAN: Final = re.compile(r"\.[0-9]{4}")
 _TEXT_MAX: Final = 500
 _ITEMS_MAX: Final = 20
+_NUMBERS: Final = (*WHOLE, FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
 _NOTHING: Final = object()  # is said of a value
 
 Save = Callable[[Place], str]  # from the place of a field to the `${…}` that stands for it later
@@ -76,6 +79,10 @@ class Answered:
                 self.is_whole = False
             else:
                 found[name] = said
+        for field in kind.fields:
+            is_zero = field.name not in data and not field.has_presence and not field.is_repeated
+            if is_zero and field.cpp_type in _NUMBERS and forms.is_span(field.name):
+                found[field.name] = _SPAN  # too short to count, this time
         return found
 
     def _field(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
@@ -117,13 +124,31 @@ class Answered:
             return value
         if at.hides:
             return self._hidden(value, at)
-        if field.message_type is not None and field.message_type.full_name == _TIMESTAMP:
-            return value if self._known.is_written(value, at) else {"matches": "Z$"}
+        if field.message_type is not None and field.message_type.full_name in _TIMES:
+            return self._time(value, at, field.message_type.full_name)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return _ANY if value else value
         if field.cpp_type in WHOLE:
             return self._number(int(value), at)
-        return self._text(value, at) if isinstance(value, str) else value
+        return self._text(value, at) if isinstance(value, str) else self._measured(value, at)
+
+    def _time(self, value: str, at: Place, kind: str) -> Any:
+        if self._known.is_written(value, at):
+            return value
+        if kind == "google.protobuf.Timestamp":
+            return {"matches": "Z$"}
+        is_exact = _EXACT_SPAN.search(value) is not None  # as nobody sets one
+        return {"matches": "s$"} if is_exact or forms.is_span(at.of) else value
+
+    def _measured(self, value: Any, at: Place) -> Any:
+        """A number that is the same each time, unless it is a time or how long something took."""
+        is_number = isinstance(value, float | int) and not isinstance(value, bool)
+        if not is_number or self._known.is_written(str(value), at):
+            return value
+        if forms.is_span(at.of):
+            return _SPAN
+        is_time = forms.is_moment(at.of, value) or forms.is_near(value, self._now_s)
+        return {"gt": 0} if is_time else value
 
     def _free(self, value: Any, at: Place) -> Any:
         """JSON of any form, which knows few matchers."""
@@ -140,7 +165,7 @@ class Answered:
         if at.hides and not isinstance(value, bool):
             return self._hidden(value, at)
         if not isinstance(value, str):
-            return _NOTHING if forms.is_card(value) else value
+            return _NOTHING if forms.is_card(value) else self._measured(value, at)
         return self._text(value, at)
 
     def _hidden(self, value: Any, at: Place) -> Any:
@@ -163,7 +188,7 @@ class Answered:
         if forms.is_new_by_name(at.of) or forms.is_near(value, self._now_s):
             self._bring(text, at)
             return {"gt": 0} if value > 0 else {"matches": forms.ANY}
-        return value
+        return self._measured(value, at)
 
     def _text(self, value: str, at: Place) -> Any:
         if not value:
@@ -208,3 +233,4 @@ class Answered:
 
 
 _ANY: Final[Data] = {"matches": forms.ANY}
+_SPAN: Final[Data] = {"gte": 0}

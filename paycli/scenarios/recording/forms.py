@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 _TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"
+_OF_HTTP: Final = r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d (GMT|[+-]\d{4})"
 _UUID: Final = "[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
 _ULID: Final = "[0-7][0-9A-HJKMNP-TV-Z]{25}"
 _HEX: Final = "(?=[a-f]*[0-9])[0-9a-f]{16,}"
@@ -19,12 +20,13 @@ _RANDOM: Final = (
 )
 # The first that fits is meant: a ULID is mixed, too.
 _TOKEN: Final = re.compile(
-    f"(?<![0-9A-Za-z])(?:(?P<time>{_TIME})|(?P<uuid>{_UUID})|(?P<ulid>{_ULID})"
+    f"(?<![0-9A-Za-z])(?:(?P<time>{_TIME})|(?P<http>{_OF_HTTP})|(?P<uuid>{_UUID})|(?P<ulid>{_ULID})"
     f"|(?P<digits>{_DIGITS})|(?P<hex>{_HEX})|(?P<random>{_RANDOM})|(?P<mixed>{_MIXED}))"
     "(?![0-9A-Za-z])"
 )
 _PATTERNS: Final = {
     "time": "[0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?",
+    "http": "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} (GMT|[+-][0-9]{4})",
     "uuid": "[0-9a-fA-F-]{36}",
     "ulid": "[0-9A-Z]{26}",
     "digits": "[0-9]+",
@@ -35,6 +37,7 @@ _CARD: Final = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0
 _EXACT_MAX: Final = 2.0**53
 _DAY_S: Final = 86_400
 _UNITS: Final = (1, 10**3, 10**6, 10**9)  # of a second: how often times are counted
+_MOMENTS_S: Final = (946_684_800, 4_102_444_800)  # 2000 to 2100
 
 # By the last words of a field's name.
 _KEY: Final = re.compile(
@@ -45,6 +48,15 @@ _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transact
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
 _COUNTED: Final = re.compile("(^|_)(ids?|sequence|seq)$")
 _ORDINAL: Final = re.compile("(^|_)(sequence|seq|number|no|cursor|token)$")
+_UNIT: Final = "(_(s|secs?|seconds|ms|millis|us|micros|ns|nanos|unix|epoch))?$"
+_MOMENT: Final = re.compile(
+    "(^|_)(at|on|time|timestamp|ts|date|expires|expiry|expiration|deadline|since|until|iat|exp|nbf)"
+    + _UNIT
+)
+_SPAN: Final = re.compile(
+    "(^|_)(elapsed|took|latency|duration|lag|uptime|(process|processing|run|response|wait)_time)"
+    + _UNIT
+)
 _AFTER: Final = re.compile("^(after|since|from|start)_(.*_)?(sequence|seq)$")
 _ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
 
@@ -90,7 +102,7 @@ def only_asks(method: str) -> bool:
 
 def has_id(text: str) -> bool:
     """Whether an id stands in it, be it all of it or `payments/pay_…`."""
-    return any(found.lastgroup != "time" for found in _TOKEN.finditer(text))
+    return any(found.lastgroup not in ("time", "http") for found in _TOKEN.finditer(text))
 
 
 def is_new(text: str) -> bool:
@@ -128,9 +140,21 @@ def stem(text: str) -> str:
     return before if not before or before[-1] in "_.-" else f"{before}-"
 
 
-def is_near(number: int, now_s: float) -> bool:
+def is_near(number: float, now_s: float) -> bool:
     """Whether it counts a time of about now, in seconds or parts of them."""
     return any(abs(number / unit - now_s) < _DAY_S for unit in _UNITS)
+
+
+def is_moment(field: str, number: float) -> bool:
+    """Whether a number in the field of a response counts a time, in seconds or parts of them."""
+    begin, end = _MOMENTS_S
+    is_one = any(begin < number / unit < end for unit in _UNITS)
+    return is_one and _MOMENT.search(snake(field)) is not None
+
+
+def is_span(field: str) -> bool:
+    """Whether the field of a response says how long something took."""
+    return _SPAN.search(snake(field)) is not None
 
 
 def has_card(text: str) -> bool:

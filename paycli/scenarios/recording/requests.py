@@ -135,13 +135,17 @@ class Sent:
             raise Unsayable(f"its {at.of} is a number, and suites make no new ones")
         is_meant = names_a_thing(at.of) or self._known.by_name(text, at) is not None
         if not (is_meant or at.hides or has_card(text) or text in self._known.secrets):
+            self._known.wrote(text, at)
             return value  # as an amount, which may be as long as an id
         said = self._text(text, at)
         return said if "${" in said else value
 
     def _scalar(self, value: Any, at: Place) -> Any:
         if isinstance(value, float | int) and not isinstance(value, bool):
-            return self._text(repr(value), at) if at.hides else value
+            if at.hides:
+                return self._text(repr(value), at)
+            self._known.wrote(str(value), at)
+            return value
         return self._text(value, at) if isinstance(value, str) else value
 
     def _free(self, value: Any, at: Place) -> Any:

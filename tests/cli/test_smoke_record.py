@@ -429,10 +429,14 @@ def test_a_request_with_a_field_that_nobody_tells_of_is_left_out(
         client.call("ProcessPayment", _seed("a", 1))
         request = _seed("b", 1)
         request.MergeFromString(b"\x9a\x06\x04XMAS")  # 99: a coupon
-        client.call("ProcessPayment", request)
-    assert "1 call left out" in end["said"]
+        paid = client.call("ProcessPayment", request)
+        client.call("GetPayment", pb.GetPaymentRequest(name=f"payments/{paid.payment_id}"))
+        client.call("ListPayments", pb.ListPaymentsRequest(order_id="b"))
+    assert "3 calls left out" in end["said"]
     written = (tmp_path / "suite.yaml").read_text()
     assert "its request has fields that nobody tells of, by number 99" in written
+    for each in ("GetPayment", "ListPayments"):
+        assert f"{each}: it rests on what ProcessPayment did, which is not recorded" in written
 
 
 def test_what_cannot_be_written_is_not_lost(server: Server, tmp_path: Path) -> None:

@@ -291,3 +291,22 @@ def test_times_are_those_of_each_run(tmp_path: Path) -> None:
         *('every: "1.500s"', "expect_exactly:"),
     ):
         assert each in written, written
+
+
+def test_what_rests_on_a_call_that_is_left_out_is_left_out(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, SHOP)
+    with serving(schema, shop()) as target, recording(tmp_path, schema, target) as made:
+        twice = (("x-role", "a"), ("x-role", "b"))
+        customer = made("CreateCustomer", *twice, name="ada")["id"]
+        order = made("PlaceOrder", customer_id=customer, quantity=1)["id"]
+        made("RefundOrder", id=order)
+        account = made("OpenAccount", owner="ada")["id"]
+        made("Move", from_account_id=account, to_account=account, amount=1)
+    lines = (tmp_path / "suite.yaml").read_text().splitlines()
+    assert [line for line in lines if "not recorded: " in line] == [
+        "  # not recorded: a.B/CreateCustomer: its metadata has x-role twice",
+        "  # not recorded: a.B/PlaceOrder: it rests on what CreateCustomer did, which is not recorded",
+        "  # not recorded: a.B/RefundOrder: it rests on what PlaceOrder did, which is not recorded",
+    ]
+    with serving(schema, shop(account=5)) as fresh:
+        assert passes(tmp_path, fresh)

@@ -38,13 +38,16 @@ class Answered:
         now_s: float,
         *,
         is_about_this_run: bool,
+        is_lost: bool = False,
     ) -> None:
         """Lists of a response that is about more than this run have other items in another one.
 
-        Without `save` later steps cannot have anything of it, as of a message that others follow.
+        Without `save` later steps cannot have anything of it, as of a message that others follow; what is
+        lost, as of a call that is left out, must not be saved.
         """
         self._known = known
         self._now_s = now_s
+        self._is_lost = is_lost
         self._is_ours = is_about_this_run
         self._brought: list[tuple[str, Place]] = []
         self._is_page = False
@@ -58,6 +61,10 @@ class Answered:
         if save is None:
             return
         for value, at in self._brought:
+            if is_lost:
+                if not at.hides and known.source(value, at) is None:  # a secret is asked for
+                    known.lost(value, at, partial(save, at))
+                continue
             # Where somebody else's list goes on is not about this run either.
             is_new = is_about_this_run or not forms.is_page_token(at.of)
             known.answered(value, at, cache(partial(save, at)), is_new=is_new)
@@ -182,7 +189,7 @@ class Answered:
         # An amount may be as long as an id.
         if source is not None and (is_meant or source.is_secret):
             self._refers += 1
-            return source.refer()
+            return self._refer(source)
         if is_meant and self._known.is_written(text, at):
             return value
         if forms.is_new_by_name(at.of) or forms.is_near(value, self._now_s):
@@ -208,7 +215,7 @@ class Answered:
         if not knows and (forms.is_new_by_name(at.of) or forms.is_new(value)):
             self._bring(value, at)
         elif not any(map(forms.is_new, rest)) and not any("${" in each for each in rest):
-            said = "".join(each if isinstance(each, str) else each.refer() for each in parts)
+            said = "".join(each if isinstance(each, str) else self._refer(each) for each in parts)
             return (
                 said if len(value) <= _TEXT_MAX else {"length": len(value)} if not knows else _ANY
             )
@@ -218,15 +225,17 @@ class Answered:
         if at.path and value:
             self._brought.append((value, at))
 
-    @staticmethod
-    def _by_form(value: str, parts: list[str | Source]) -> Data:
+    def _refer(self, source: Source) -> str:
+        return "" if self._is_lost else source.refer()
+
+    def _by_form(self, value: str, parts: list[str | Source]) -> Data:
         unfit = any(isinstance(each, Source) and not each.fits_pattern for each in parts)
         if unfit or not any(isinstance(each, Source) or forms.is_new(each) for each in parts):
             return _ANY
         if len(value) > _TEXT_MAX:
             return _ANY
         within = (
-            each.refer() if isinstance(each, Source) else forms.pattern_within(each)
+            self._refer(each) if isinstance(each, Source) else forms.pattern_within(each)
             for each in parts
         )
         return {"matches": f"^{''.join(within)}$"}

@@ -86,6 +86,12 @@ class Known:
         is_sure = is_telling(value) or not is_new_by_name(at.of)
         return is_sure or at.thing.latest(list(things)) is not None
 
+    def lost(self, value: str, at: Place, refer: Callable[[], str]) -> None:
+        """A value of a call that is left out; `refer` raises what is wrong with whatever needs it."""
+        found = self._sources.get(value, ())
+        kept = [each for each in found if not each.is_key or each.thing != at.thing]
+        self._sources[value] = [*kept, Source(refer, at.thing, _is_own(value), is_new=False)]
+
     def knows(self, value: str) -> bool:
         """Whether it is referred to, wherever it comes from."""
         return value in self._sources
@@ -108,9 +114,9 @@ class Known:
         self.variables[name] = before + UUID
         refer = f"${{{name}}}"
         is_plain = re.fullmatch("[A-Za-z0-9_-]*", before) is not None
-        is_own = is_telling(value) or _OWN.fullmatch(value) is not None
-        source = Source(lambda: refer, at.thing, is_own, fits_pattern=is_plain, is_key=True)
-        return self._add(value, source)
+        return self._add(
+            value, Source(lambda: refer, at.thing, _is_own(value), is_plain, is_key=True)
+        )
 
     def secret(self, value: str, of: str) -> Source:
         """What a secret comes from; a variable of the environment, if no answer brought it."""
@@ -191,6 +197,11 @@ class Known:
         yield from self._masked(before, of) if before else ()
         yield self.secret(longest, of)
         yield from self._masked(after, of) if after else ()
+
+
+def _is_own(key: str) -> bool:
+    """Whether a key of the run is hardly anything else where it stands again."""
+    return is_telling(key) or _OWN.fullmatch(key) is not None
 
 
 def is_telling(value: str) -> bool:

@@ -57,10 +57,11 @@ class Seen:
 
 
 class LeftOut(NamedTuple):
-    """A call that is in no suite: its method as a path, and why."""
+    """A call that is in no suite: its method as a path, why, and what is known of it."""
 
     path: str
     why: str
+    call: Seen | None = None
 
 
 class Unfit(Exception):
@@ -97,6 +98,7 @@ class Tape:
         if len(self.entries) >= _CALLS_MAX:
             self.missed += 1
             return
+        method = None
         try:
             method = method_of(path, self._contracts)
             sent_data = _requests(method, requests)
@@ -112,7 +114,8 @@ class Tape:
             )
             self.steps += 1
         except Unfit as unfit:
-            self.entries.append(LeftOut(path, str(unfit)))
+            call = _known_of(method, requests, responses, code) if method is not None else None
+            self.entries.append(LeftOut(path, str(unfit), call))
 
 
 def method_of(path: str, contracts: Contracts) -> MethodDescriptor:
@@ -149,6 +152,17 @@ def _end(
     if info is None and code in NO_ANSWER:
         raise Unfit(f"it ended with {code.name}, which another time it may not")
     return None, (code.name, info.reason if info is not None else "")
+
+
+def _known_of(
+    method: MethodDescriptor, requests: Passed, responses: Passed, code: grpc.StatusCode
+) -> Seen | None:
+    """A call that cannot be in a suite, for what it did."""
+    try:
+        sent = [data_of(method.input_type, each, "request") for each in requests.kept]
+        return Seen(method, (), sent, _end(method, responses, code, ())[0])
+    except Unfit:
+        return None
 
 
 def _request(kind: Descriptor, content: bytes) -> Data:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from paycli.client.schema import path_of
 from paycli.scenarios.recording.answers import Answered
+from paycli.scenarios.recording.forms import is_key, only_asks
 from paycli.scenarios.recording.known import Known, is_telling
+from paycli.scenarios.recording.places import place_of
 from paycli.scenarios.recording.requests import Sent, Unsayable, look_through, texts
 from paycli.scenarios.recording.seen import Data, LeftOut, Seen
 from paycli.scenarios.recording.streams import expect_stream, save_field
@@ -43,13 +45,46 @@ def make_suite(entries: Sequence[Seen | LeftOut], now_s: float) -> Made:
     known = Known()
     entries = [_clear(n, each, entries) for n, each in enumerate(entries)]
     for each in entries:
-        if isinstance(each, Seen):
-            look_through(each, known)
+        if (call := _call_of(each)) is not None:
+            look_through(call, known)
     counts: Counter[str] = Counter()
-    steps = [
-        each if isinstance(each, LeftOut) else _step(each, known, counts, now_s) for each in entries
-    ]
+    steps: list[Data | LeftOut] = []
+    for each in entries:
+        new = {text: of for text, of in _keys(each) if not known.knows(text)}
+        step = each if isinstance(each, LeftOut) else _step(each, known, counts, now_s)
+        if isinstance(step, LeftOut):
+            _lose(step, new, known, now_s)
+        steps.append(step)
     return _without_unused(steps, known)
+
+
+def _call_of(entry: Seen | LeftOut) -> Seen | None:
+    return entry.call if isinstance(entry, LeftOut) else entry
+
+
+def _keys(entry: Seen | LeftOut) -> Iterator[tuple[str, str]]:
+    call = _call_of(entry)
+    for text, of, hides in texts(call.requests) if call is not None else ():
+        if text and not hides and is_key(of):
+            yield text, of
+
+
+def _lose(left_out: LeftOut, keys: Mapping[str, str], known: Known, now_s: float) -> None:
+    """Nothing that a call made which is left out is there for later ones."""
+    call = left_out.call
+    if call is None or not call.responses or only_asks(call.method.name):
+        return
+
+    def refer(*_: object) -> str:
+        raise Unsayable(f"it rests on what {call.method.name} did, which is not recorded")
+
+    for text, of, hides in texts(call.requests):
+        if text in keys:
+            known.lost(text, place_of(of), refer)
+        elif text and not hides:  # was there before
+            known.wrote(text, place_of(of))
+    for each in call.responses:
+        Answered(each, call.method, known, refer, now_s, is_about_this_run=True, is_lost=True)
 
 
 def _clear(number: int, call: Seen | LeftOut, entries: Sequence[Seen | LeftOut]) -> Seen | LeftOut:
@@ -89,7 +124,7 @@ def _step(seen: Seen, known: Known, counts: Counter[str], now_s: float) -> Data 
         return _said(seen, known, counts[seen.method.name], now_s)
     except Unsayable as unsayable:
         counts[seen.method.name] -= 1
-        return LeftOut(path_of(seen.method), str(unsayable))
+        return LeftOut(path_of(seen.method), str(unsayable), seen)
 
 
 def _said(seen: Seen, known: Known, number: int, now_s: float) -> Data:

@@ -39,7 +39,7 @@ from paycli.scenarios.wire_values import (
 )
 
 # In JSON of any form other names may well be keys of data.
-_FREE_MATCHERS: Final = ("matches", *COMPARISONS)
+FREE_MATCHERS: Final = ("matches", *COMPARISONS)
 ERROR_KEYS: Final = ("code", "reason", "message", "metadata")
 STREAM_KEYS: Final = ("count", "messages", "each", "then")
 _METADATA: Final = error_details_pb2.ErrorInfo.DESCRIPTOR.fields_by_name["metadata"]
@@ -145,7 +145,7 @@ class _Reader:
             return Items([self._free(each) for each in node.items("the value")])
         if not node.is_scalar:
             fields = node.fields("the value")
-            if fields and fields.keys() <= set(_FREE_MATCHERS):
+            if fields and fields.keys() <= set(FREE_MATCHERS):
                 return read_value_matcher(node, None, self._scope, self._free)
             wanted = {key: self._free(each) for key, each in fields.items()}
             return Fields(wanted, is_all=self._is_exact)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from email.utils import formatdate
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,7 @@ from paycli.client.calls import build_request, call
 from paycli.client.schema import Schema
 from tests.chaos.test_proxy import target_of
 from tests.cli.test_smoke_record import recorded, replayed
+from tests.client.odd_service import end
 
 Data = dict[str, Any]
 Method = Callable[[Data, Mapping[str, Any]], Data]  # of a request and its metadata
@@ -26,7 +27,7 @@ Call = Callable[..., Data]
 
 
 class Refused(Exception):
-    """The status that a call ends with."""
+    """The status that a call ends with, and perhaps the reason of an ErrorInfo."""
 
 
 def schema_of(folder: Path, proto: str) -> Schema:
@@ -51,12 +52,18 @@ def _handler(schema: Schema, name: str, method: Method) -> Any:
 
     def answer(content: bytes, context: grpc.ServicerContext) -> bytes:
         request = message_factory.GetMessageClass(known.input_type).FromString(content)
-        plain = json_format.MessageToDict(request, preserving_proto_field_name=True)
+        pool: Any = known.input_type.file.pool
+        plain = json_format.MessageToDict(
+            request, preserving_proto_field_name=True, descriptor_pool=pool
+        )
         try:
             told = method(plain, dict(context.invocation_metadata()))
         except Refused as refused:
-            context.abort(grpc.StatusCode[str(refused)], "")
-        response = json_format.ParseDict(told, message_factory.GetMessageClass(known.output_type)())
+            code, *reason = refused.args
+            domain = "a.example" if reason else None
+            end(context, grpc.StatusCode[code], "", domain=domain, reason="".join(reason))
+        response = message_factory.GetMessageClass(known.output_type)()
+        json_format.ParseDict(told, response, descriptor_pool=pool)
         return response.SerializeToString()
 
     return grpc.unary_unary_rpc_method_handler(answer)
@@ -65,14 +72,14 @@ def _handler(schema: Schema, name: str, method: Method) -> Any:
 @contextmanager
 def recording(folder: Path, schema: Schema, target: str) -> Iterator[Call]:
     """What calls a method through the recorder, which writes suite.yaml at the end."""
-    with recorded(folder, target, "-I", str(folder), "--force") as (channel, end):
+    with recorded(folder, target, "-I", str(folder), "--force") as (channel, ended):
 
         def make(name: str, /, *metadata: tuple[str, str], **fields: Any) -> Data:
             method = schema.method(f"a.B/{name}")
             return call(channel, method, [build_request(method, fields)], 30, metadata)
 
         yield make
-    assert end["code"] == 0, end
+    assert ended["code"] == 0, ended
 
 
 def passes(folder: Path, target: str, **env: str) -> bool:
@@ -310,3 +317,59 @@ def test_what_rests_on_a_call_that_is_left_out_is_left_out(tmp_path: Path) -> No
     ]
     with serving(schema, shop(account=5)) as fresh:
         assert passes(tmp_path, fresh)
+
+
+ODD = """
+message Inner { string text = 1; int64 count = 2; }
+message Odd {
+  map<string, string> labels = 1; optional bytes raw = 2; optional string api_secret = 3; double level = 4;
+  google.protobuf.Struct free = 5; google.protobuf.Any any = 6; string order_id = 7; map<string, int32> pins = 8;
+}
+service B { rpc Echo(Odd) returns (Odd); rpc Make(Inner) returns (Odd); rpc Fail(Inner) returns (Odd); }
+"""
+ODDITIES = {
+    "labels": {"l" * 1100: "too long", "a": "b"},
+    "raw": "",
+    "api_secret": "",
+    "level": -0.0,
+    "free": {"query": {"matches": "[", "gt": 1}, "pin": 1234.5, "x": 1, "k" * 1100: 1},
+    "pins": {"k" * 1100: 5},
+}
+
+
+def odd(**changed: Any) -> Mapping[str, Method]:
+    def fail(request: Data, _: Any) -> Data:
+        raise Refused("NOT_FOUND", request["text"].replace("%", "$"))
+
+    inner = {"@type": "type.googleapis.com/a.Inner", "text": "inside"}
+    return {
+        "Echo": lambda request, _: {**request, **changed},
+        "Make": lambda request, _: {**ODDITIES, "any": inner, **changed},
+        "Fail": fail,
+    }
+
+
+def test_odd_values_pass_again(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, ODD)
+    with serving(schema, odd()) as target, recording(tmp_path, schema, target) as made:
+        made("Make", text="a")
+        made("Echo", level=-0.0, order_id="order-1", free={"matches": "["}, raw="", api_secret="")
+        made("Echo", order_id="order-2", any={"@type": "type.googleapis.com/a.Inner", "text": "b"})
+        made("Echo", labels={"l" * 1100: "too long"})
+        for reason in ("GONE", "at %{env:NO_SUCH}", "req_8d3f0a1b2c3d4e5f60718293"):
+            with suppress(grpc.RpcError):
+                made("Fail", text=reason)
+    written = (tmp_path / "suite.yaml").read_text()
+    for each in (
+        "level: -0.0, free: {matches",
+        "labels: {a: b}",
+        "a key of a map in it is too long for YAML",
+        "expect_error: {code: NOT_FOUND, reason: GONE}",
+        '%{env:NO_SUCH}"}\n    expect_error: {code: NOT_FOUND}\n',
+    ):
+        assert each in written, written
+    with serving(schema, odd()) as fresh:
+        assert passes(tmp_path, fresh)
+    for field, wrong in (("free", {"x": 2}), ("labels", {"a": "c"}), ("raw", "eA==")):
+        with serving(schema, odd(**{field: wrong})) as another:
+            assert not passes(tmp_path, another)

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
 
+from paycli.scenarios.expect import FREE_MATCHERS
 from paycli.scenarios.recording import forms
 from paycli.scenarios.recording.known import Known, Source
 from paycli.scenarios.recording.places import Place, Thing, answered, place_of
@@ -102,8 +103,18 @@ class Answered:
     def _entries(self, value: Data, field: FieldDescriptor, at: Place) -> Any:
         if any(self._known.parts(key, Place("")) != [key] or forms.is_new(key) for key in value):
             return _NOTHING
-        found = {key: self._one(each, field, at.entry(key)) for key, each in value.items()}
-        return {key: each for key, each in found.items() if each is not _NOTHING}
+        return self._said(
+            {
+                key: self._one(each, field, at.entry(key)) if forms.fits_key(key) else _NOTHING
+                for key, each in value.items()
+            }
+        )
+
+    def _said(self, entries: Data) -> Data:
+        """Those of which something can be said."""
+        found = {key: each for key, each in entries.items() if each is not _NOTHING}
+        self.is_whole &= len(found) == len(entries)
+        return found
 
     def _list(self, value: list[Any], field: FieldDescriptor, at: Place) -> Any:
         items, ours = [], []
@@ -125,14 +136,17 @@ class Answered:
     def _one(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
         if (message := message_of(field)) is not None:
             return self._message(value, message, at.inner(message), at.path or None, hides=at.hides)
+        kind = field.message_type.full_name if field.message_type is not None else ""
         if is_free(field):
+            # What is not set in it is shown when it comes again.
+            self.is_whole &= kind != "google.protobuf.Any"
             return self._free(value, at._replace(path=""))
         if isinstance(value, bool) or field.enum_type is not None:
             return value
         if at.hides:
             return self._hidden(value, at)
-        if field.message_type is not None and field.message_type.full_name in _TIMES:
-            return self._time(value, at, field.message_type.full_name)
+        if kind in _TIMES:
+            return self._time(value, at, kind)
         if field.type == FieldDescriptor.TYPE_BYTES:
             return _ANY if value else value
         if field.cpp_type in WHOLE:
@@ -160,12 +174,16 @@ class Answered:
     def _free(self, value: Any, at: Place) -> Any:
         """JSON of any form, which knows few matchers."""
         if isinstance(value, dict):
-            found = {
-                key: self._free(each, at.entry(key))
-                for key, each in value.items()
-                if not forms.has_card(key)
-            }
-            return {key: each for key, each in found.items() if each is not _NOTHING}
+            found = self._said(
+                {
+                    key: _NOTHING
+                    if forms.has_card(key) or not forms.fits_key(key)
+                    else self._free(each, at.entry(key))
+                    for key, each in value.items()
+                }
+            )
+            is_matcher = bool(found) and found.keys() <= set(FREE_MATCHERS)
+            return _NOTHING if is_matcher else found
         if isinstance(value, list):
             items = [self._free(each, at) for each in value]
             return items if self._is_ours and _NOTHING not in items else _NOTHING

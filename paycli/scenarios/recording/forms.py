@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
@@ -34,6 +35,7 @@ _PATTERNS: Final = {
 }
 _KIND: Final = re.compile("([a-z]{2,10}_){0,2}")  # before what is random: sess_, sk_live_
 _CARD: Final = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9A-Za-z])")
+_KEY_MAX: Final = 1000  # characters
 _EXACT_MAX: Final = 2.0**53
 _DAY_S: Final = 86_400
 _UNITS: Final = (1, 10**3, 10**6, 10**9)  # of a second: how often times are counted
@@ -155,6 +157,11 @@ def is_moment(field: str, number: float) -> bool:
 def is_span(field: str) -> bool:
     """Whether the field of a response says how long something took."""
     return _SPAN.search(snake(field)) is not None
+
+
+def fits_key(text: str) -> bool:
+    """Whether YAML reads it back as a key, with all escapes that it may need."""
+    return len(json.dumps(text)) < _KEY_MAX
 
 
 def has_card(text: str) -> bool:

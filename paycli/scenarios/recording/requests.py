@@ -9,6 +9,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.scenarios.recording.forms import (
+    fits_key,
     goes_on_after,
     has_card,
     has_id,
@@ -160,6 +161,8 @@ class Sent:
     def _map_key(self, key: str) -> str:
         if self._known.parts(key, Place("")) != [key] and key:
             raise Unsayable("a key of a map in it is new each time, or a secret")
+        if not fits_key(key):
+            raise Unsayable("a key of a map in it is too long for YAML")
         return key
 
     def _text(self, value: str, at: Place) -> str:

@@ -11,9 +11,9 @@ from functools import partial
 
 from paycli.client.schema import path_of
 from paycli.scenarios.recording.answers import Answered
-from paycli.scenarios.recording.forms import is_key, only_asks
+from paycli.scenarios.recording.forms import is_key, is_new, only_asks
 from paycli.scenarios.recording.known import Known, is_telling
-from paycli.scenarios.recording.places import place_of
+from paycli.scenarios.recording.places import Place, place_of
 from paycli.scenarios.recording.requests import Sent, Unsayable, look_through, texts
 from paycli.scenarios.recording.seen import Data, LeftOut, Seen
 from paycli.scenarios.recording.streams import expect_stream, save_field
@@ -142,7 +142,9 @@ def _said(seen: Seen, known: Known, number: int, now_s: float) -> Data:
         step["metadata"] = sent.metadata
     if seen.error is not None:
         code, reason = seen.error
-        step["expect_error"] = {"code": code, **({"reason": reason} if reason else {})}
+        is_plain = "${" not in reason and not is_new(reason)
+        is_said = reason and is_plain and known.parts(reason, Place("reason")) == [reason]
+        step["expect_error"] = {"code": code, **({"reason": reason} if is_said else {})}
     else:
         _expect(step, seen, known, now_s, is_about_this_run=sent.is_about_this_run)
     if seen.within_ms is not None:

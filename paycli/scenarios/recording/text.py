@@ -75,7 +75,7 @@ def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer() and abs(value) < _WHOLE_MAX:
-        return str(int(value))
+        return str(int(value)) if value or str(value) == "0.0" else "-0.0"
     if not isinstance(value, str):
         return repr(value)
     if _PLAIN.fullmatch(value) and value.lower() not in _WORDS:

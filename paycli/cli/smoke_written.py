@@ -18,7 +18,11 @@ Force = Annotated[bool, typer.Option("--force", help="Replace FILE if it is ther
 
 
 def write(made: Made, out: Path | None, origin: str, *, force: bool) -> None:
-    """Write it, to stdout without a file or if that fails, and say so. Raises CheckFailed."""
+    """Write it, to stdout without a file or if that fails, and say so. Raises CheckFailed.
+
+    That, too, if smoke could not read it.
+    """
+    from paycli.documents import MAX_BYTES
     from paycli.scenarios.recording import file
     from paycli.scenarios.recording.text import suite_text
 
@@ -37,3 +41,6 @@ def write(made: Made, out: Path | None, origin: str, *, force: bool) -> None:
     output.progress(f"{output.counted(made.count, 'step')}{where}{said}.")
     if made.environment:
         output.progress(f"It needs in its environment: {', '.join(made.environment)}.")
+    if len(text.encode()) >= MAX_BYTES:
+        limit = MAX_BYTES // 1024 // 1024
+        raise CheckFailed(f"It has more than the {limit} MiB that smoke reads; take fewer calls.")

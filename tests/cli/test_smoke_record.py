@@ -252,10 +252,23 @@ def test_a_target_that_dies_in_the_middle_of_a_call(server: Server, tmp_path: Pa
         server.stop(signal.SIGKILL)
         with pytest.raises(grpc.RpcError):
             slow.result()
+        with pytest.raises(grpc.RpcError):
+            client.call("CreatePayment", creation())  # which nobody hears
     assert end["code"] == 0
     written = (tmp_path / "suite.yaml").read_text()
-    assert "CreatePayment: it ended with UNAVAILABLE, which another time it may not" in written
-    assert written.count("call:") == 1
+    lost = "CreatePayment: it ended with UNAVAILABLE, which another time it may not"
+    assert (written.count(lost), written.count("call:")) == (2, 1)
+
+
+def test_a_suite_that_smoke_cannot_read_is_told(server: Server, tmp_path: Path) -> None:
+    with recorded(tmp_path, server.target) as (channel, end):
+        client = Client(channel)
+        for _ in range(280):
+            with suppress(grpc.RpcError):
+                client.call("CreatePayment", creation(customer_id="c" * 60_000))
+    assert end["code"] == 1
+    assert "It has more than the 16 MiB that smoke reads; take fewer calls." in end["said"]
+    assert replayed(tmp_path, server.target)[0] == 2
 
 
 def test_of_nothing_nothing_is_written(server: Server, tmp_path: Path) -> None:

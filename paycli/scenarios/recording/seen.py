@@ -101,6 +101,8 @@ class Tape:
         method = None
         try:
             method = method_of(path, self._contracts)
+            if not requests.count:  # it was not even heard, perhaps
+                _refuse_unanswered(code, trailing)
             sent_data = _requests(method, requests)
             answered, error = _end(method, responses, code, trailing)
             is_cancelled = code in _LEFT and error is None
@@ -148,10 +150,14 @@ def _end(
         if responses.count != 1 and not method.server_streaming:
             raise Unfit(f"it was answered with {responses.count or 'no'} responses")
         return [data_of(method.output_type, each, "response") for each in responses.kept], None
+    _refuse_unanswered(code, trailing)
     info = info_in(code, trailing)
-    if info is None and code in NO_ANSWER:
-        raise Unfit(f"it ended with {code.name}, which another time it may not")
     return None, (code.name, info.reason if info is not None else "")
+
+
+def _refuse_unanswered(code: grpc.StatusCode, trailing: Metadata) -> None:
+    if code in NO_ANSWER and info_in(code, trailing) is None:
+        raise Unfit(f"it ended with {code.name}, which another time it may not")
 
 
 def _known_of(

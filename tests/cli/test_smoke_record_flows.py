@@ -373,3 +373,70 @@ def test_odd_values_pass_again(tmp_path: Path) -> None:
     for field, wrong in (("free", {"x": 2}), ("labels", {"a": "c"}), ("raw", "eA==")):
         with serving(schema, odd(**{field: wrong})) as another:
             assert not passes(tmp_path, another)
+
+
+RESOURCES = """
+message Customer { string name = 1; string etag = 2; string create_time = 3; int64 created = 4; }
+message Order { string name = 1; string customer = 2; string create_time = 3; int64 created = 4; string type = 5; }
+message NewCustomer { string customer_id = 1; }
+message NewOrder { string parent = 1; string etag = 2; }
+message Ask { string name = 1; }
+service B {
+  rpc CreateCustomer(NewCustomer) returns (Customer); rpc CreateOrder(NewOrder) returns (Order);
+  rpc GetOrder(Ask) returns (Order);
+}
+"""
+
+
+def resources(first: int = 1, second: int = 0) -> Mapping[str, Method]:
+    """A server of resources by AIP-122, with numbers in their names; its clock goes from `second` on."""
+    made: dict[str, Data] = {}
+
+    def make(name: str, *, goes_on: bool, **fields: str) -> Data:
+        ticks = len(made) if goes_on else 0
+        at = time.gmtime(1_764_000_000 + second + ticks)
+        created = int(time.time()) + second + ticks
+        row = {"create_time": time.strftime("%Y-%m-%d %H:%M:%S", at), "created": created}
+        made[name] = {"name": name, **row, **fields}
+        return made[name]
+
+    def customer(request: Data, _: Any) -> Data:
+        name = f"customers/{request.get('customer_id', first + len(made))}"
+        return make(name, goes_on=bool(second), etag=secrets.token_urlsafe(6))
+
+    def order(request: Data, _: Any) -> Data:
+        if made.get(request["parent"], {}).get("etag") != request["etag"]:
+            raise Refused("ABORTED")
+        name = f"{request['parent']}/orders/{first + len(made)}"
+        fields = {"customer": request["parent"], "type": "text/plain"}
+        return make(name, goes_on=bool(second), **fields)
+
+    def get(request: Data, _: Any) -> Data:
+        if request["name"] not in made:
+            raise Refused("NOT_FOUND")
+        return made[request["name"]]
+
+    return {"CreateCustomer": customer, "CreateOrder": order, "GetOrder": get}
+
+
+def test_names_of_resources_have_numbers_of_each_run(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, RESOURCES)
+    with serving(schema, resources()) as target, recording(tmp_path, schema, target) as made:
+        for fields in ({}, {}, {"customer_id": "ada"}):
+            customer = made("CreateCustomer", **fields)
+            order = made("CreateOrder", parent=customer["name"], etag=customer["etag"])
+            made("GetOrder", name=order["name"])
+    written = (tmp_path / "suite.yaml").read_text()
+    for each in (
+        'name: {matches: "^customers/[^/]+$"}\n',
+        'name: {matches: "^${customer}/orders/[^/]+$"}\n',
+        'request: {parent: "${customer}", etag: "${etag}"}',
+        'name: {matches: "^customers/ada/orders/[^/]+$"}\n',
+        "type: text/plain\n",
+    ):
+        assert each in written, written
+    with serving(schema, resources(first=70, second=3)) as fresh:
+        assert passes(tmp_path, fresh)
+    broken = resources(first=70)
+    with serving(schema, {**broken, "GetOrder": lambda *_: {"name": "orders/1"}}) as another:
+        assert not passes(tmp_path, another)

@@ -203,14 +203,16 @@ class Answered:
     def _number(self, value: int, at: Place) -> Any:
         text = str(value)
         source = self._known.source(text, at)
+        is_near = forms.is_near(value, self._now_s)
         is_meant = forms.names_a_thing(at.of) or self._known.by_name(text, at) is not None
-        # An amount may be as long as an id.
+        # An amount may be as long as an id, and of two things in one second the times are the same.
+        is_meant &= forms.names_a_thing(at.of) or not is_near
         if source is not None and (is_meant or source.is_secret):
             self._refers += 1
             return self._refer(source)
         if is_meant and self._known.is_written(text, at):
             return value
-        if forms.is_new_by_name(at.of) or forms.is_near(value, self._now_s):
+        if forms.is_new_by_name(at.of) or is_near:
             self._bring(text, at)
             return {"gt": 0} if value > 0 else {"matches": forms.ANY}
         return self._measured(value, at)
@@ -220,24 +222,40 @@ class Answered:
             return value
         if self._known.hides_within(value):
             return self._hidden(value, at)
-        echo = self._known.echo(value)
-        parts: list[str | Source] = [echo] if echo is not None else self._known.parts(value, at)
+        parts = self._parts(value, at)
         knows = any(isinstance(each, Source) for each in parts)
         self._refers += knows
-        rest = [each for each in parts if isinstance(each, str)]
         if forms.is_page_token(at.of):
             self._bring(value, at)
             return _ANY if self._is_ours else _NOTHING
         if not knows and self._known.is_written(value, at):
             return value if "${" not in value else _NOTHING
-        if not knows and (forms.is_new_by_name(at.of) or forms.is_new(value)):
+        rest = [each for each in parts if isinstance(each, str)]
+        if any(map(forms.is_new, rest)) or (not knows and forms.is_new_by_name(at.of)):
             self._bring(value, at)
-        elif not any(map(forms.is_new, rest)) and not any("${" in each for each in rest):
-            said = "".join(each if isinstance(each, str) else self._refer(each) for each in parts)
-            return (
-                said if len(value) <= _TEXT_MAX else {"length": len(value)} if not knows else _ANY
-            )
-        return self._by_form(value, parts)
+            return self._by_form(value, parts)
+        if (named := self._named(value, parts, at)) is not None:
+            return named
+        if any("${" in each for each in rest):
+            return self._by_form(value, parts)
+        said = "".join(each if isinstance(each, str) else self._refer(each) for each in parts)
+        return said if len(value) <= _TEXT_MAX else {"length": len(value)} if not knows else _ANY
+
+    def _parts(self, value: str, at: Place) -> list[str | Source]:
+        if forms.is_time(value):
+            return [value]  # which is that of several things, now and then
+        echo = self._known.echo(value)
+        return [echo] if echo is not None else self._known.parts(value, at)
+
+    def _named(self, value: str, parts: list[str | Source], at: Place) -> Data | None:
+        """What is expected of the name of a resource that the service has numbered: `orders/1`."""
+        last, tail = value.rpartition("/")[2], parts[-1]
+        is_new = at.is_name(value) and not self._known.is_written(last, at)
+        if not is_new or not isinstance(tail, str) or "/" not in tail:
+            return None
+        self._bring(value, at)
+        head = self._pattern([*parts[:-1], tail.removesuffix(last)])
+        return {"matches": f"^{head}[^/]+$"} if head is not None else _ANY
 
     def _bring(self, value: str, at: Place) -> None:
         if at.path and value:
@@ -247,16 +265,18 @@ class Answered:
         return "" if self._is_lost else source.refer()
 
     def _by_form(self, value: str, parts: list[str | Source]) -> Data:
-        unfit = any(isinstance(each, Source) and not each.fits_pattern for each in parts)
-        if unfit or not any(isinstance(each, Source) or forms.is_new(each) for each in parts):
-            return _ANY
-        if len(value) > _TEXT_MAX:
-            return _ANY
-        within = (
+        says = any(isinstance(each, Source) or forms.is_new(each) for each in parts)
+        pattern = self._pattern(parts) if says and len(value) <= _TEXT_MAX else None
+        return {"matches": f"^{pattern}$"} if pattern is not None else _ANY
+
+    def _pattern(self, parts: list[str | Source]) -> str | None:
+        """A regular expression for the parts; None if one of them would not stand for itself."""
+        if any(isinstance(each, Source) and not each.fits_pattern for each in parts):
+            return None
+        return "".join(
             self._refer(each) if isinstance(each, Source) else forms.pattern_within(each)
             for each in parts
         )
-        return {"matches": f"^{''.join(within)}$"}
 
 
 _ANY: Final[Data] = {"matches": forms.ANY}

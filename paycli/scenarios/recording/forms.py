@@ -25,6 +25,7 @@ _TOKEN: Final = re.compile(
     f"|(?P<digits>{_DIGITS})|(?P<hex>{_HEX})|(?P<random>{_RANDOM})|(?P<mixed>{_MIXED}))"
     "(?![0-9A-Za-z])"
 )
+_OF_TIME: Final = ("time", "http")
 _PATTERNS: Final = {
     "time": "[0-9]{4}-[0-9]{2}-[0-9]{2}.[0-9:.]+(Z|[+-][0-9:]+)?",
     "http": "[A-Z][a-z]{2}, [0-9]{2} [A-Z][a-z]{2} [0-9]{4} [0-9:]{8} (GMT|[+-][0-9]{4})",
@@ -48,7 +49,10 @@ _KEY: Final = re.compile(
 _PARTY: Final = re.compile("(^|_)(customer|user|merchant|account|shop|tenant|client)_?id$")
 _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transaction)$")
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
-_COUNTED: Final = re.compile("(^|_)(ids?|sequence|seq)$")
+_COUNTED: Final = re.compile(
+    "(^|_)(ids?|sequence|seq|etag|nonce|salt|challenge)$"
+    "|(^|_)(order|invoice|receipt|ticket|confirmation|tracking)_(no|number|ref|reference)$"
+)
 _ORDINAL: Final = re.compile("(^|_)(sequence|seq|number|no|cursor|token)$")
 _UNIT: Final = "(_(s|secs?|seconds|ms|millis|us|micros|ns|nanos|unix|epoch))?$"
 _MOMENT: Final = re.compile(
@@ -104,12 +108,18 @@ def only_asks(method: str) -> bool:
 
 def has_id(text: str) -> bool:
     """Whether an id stands in it, be it all of it or `payments/pay_…`."""
-    return any(found.lastgroup not in ("time", "http") for found in _TOKEN.finditer(text))
+    return any(found.lastgroup not in _OF_TIME for found in _TOKEN.finditer(text))
 
 
 def is_new(text: str) -> bool:
     """Whether an id or a time stands in it."""
     return _TOKEN.search(text) is not None
+
+
+def is_time(text: str) -> bool:
+    """Whether it is a time and nothing else."""
+    found = _TOKEN.fullmatch(text)
+    return found is not None and found.lastgroup in _OF_TIME
 
 
 def pattern_within(text: str) -> str:

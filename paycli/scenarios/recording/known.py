@@ -66,7 +66,8 @@ class Known:
     def answered(self, value: str, at: Place, refer: Callable[[], str], *, is_new: bool) -> None:
         """A value that a response brought, unless it is known."""
         if self.source(value, at) is None:
-            is_telling_here = len(value) >= _SECRET_MIN if at.hides else is_telling(value)
+            is_sure = is_telling(value) or at.is_name(value)
+            is_telling_here = len(value) >= _SECRET_MIN if at.hides else is_sure
             # Whoever logs in is there before the run.
             is_new = is_new and not at.hides
             self._add(

@@ -65,6 +65,12 @@ class Place(NamedTuple):
         role = self.thing.role
         return Thing(_named(_AROUND.sub("", kind.name)) or role, role)
 
+    def is_name(self, text: str) -> bool:
+        """Whether it names such a thing as resources are named (AIP-122): `orders/1` an order."""
+        found = text.split("/")
+        is_pairs = len(found) > 1 and len(found) % 2 == 0 and all(found)
+        return is_pairs and _named(found[-2]) in (self.thing.kind, self.thing.role)
+
     def entry(self, key: str) -> Place:
         """That of an entry of a map, or of JSON of any form, that stands there."""
         return place_of(key, self.thing, hides=self.hides)

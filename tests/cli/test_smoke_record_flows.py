@@ -106,7 +106,8 @@ def accounts() -> Mapping[str, Method]:
     def login(request: Data, _: Mapping[str, Any]) -> Data:
         if request != {"name": "ada", "password": "hunter2-hunter2"}:
             raise Refused("UNAUTHENTICATED")
-        made = [secrets.token_hex(16) for _ in range(3)]
+        word = "".join(secrets.choice("abcdefgh") for _ in range(12))
+        made = [secrets.token_hex(16), secrets.token_hex(16), word]
         known.update(made)
         token = {"access_token": made[0], "expires_in": 3600}
         return {"token": token, "refresh_token": made[1], "ticket": made[2]}
@@ -120,7 +121,7 @@ def accounts() -> Mapping[str, Method]:
     def renew(request: Data, _: Mapping[str, Any]) -> Data:
         if request.get("refresh_token") not in known:
             raise Refused("UNAUTHENTICATED")
-        return login({"name": "ada", "password": "hunter2-hunter2"}, {})
+        return {**login({"name": "ada", "password": "hunter2-hunter2"}, {}), "ticket": ""}
 
     return {"Login": login, "Say": say, "Renew": renew}
 

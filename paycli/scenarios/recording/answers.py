@@ -221,7 +221,7 @@ class Answered:
         if not value:
             return value
         if self._known.hides_within(value):
-            return self._hidden(value, at)
+            return self._hidden(value, at._replace(hides=True))
         parts = self._parts(value, at)
         knows = any(isinstance(each, Source) for each in parts)
         self._refers += knows

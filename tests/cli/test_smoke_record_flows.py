@@ -148,7 +148,7 @@ def test_a_token_of_a_log_in_is_that_of_each_run(tmp_path: Path) -> None:
 SHOP = """
 message Made { int64 id = 1; }
 message Customer { int64 id = 1; string name = 2; repeated int64 order_ids = 3; }
-message Order { int64 id = 1; int64 customer_id = 2; string state = 3; repeated Line lines = 4; int64 quantity = 5; }
+message Order { int64 id = 1; int64 customer_id = 2; string state = 3; repeated Line lines = 4; int64 quantity = 5; string message = 6; }
 message Line { string id = 1; int64 order_id = 2; }
 message OrderIds { repeated int64 order_ids = 1; }
 message Orders { repeated Order orders = 1; }
@@ -190,6 +190,7 @@ def shop(**first: int) -> Mapping[str, Method]:
     def place(request: Data, _: Any) -> Data:
         order = insert("order", {**request, "state": "PLACED"})
         get("customer", request["customer_id"]).setdefault("order_ids", []).append(order["id"])
+        order["message"] = f"Order {order['id']} of customer {order['customer_id']} is in 2 parts"
         order["lines"] = [{"id": "1", "order_id": order["id"]}]
         return order
 

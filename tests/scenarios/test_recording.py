@@ -127,7 +127,7 @@ def test_a_long_recording_takes_no_time(tmp_path: Path) -> None:
     calls = [
         Seen(
             CREATE,
-            (),
+            (("authorization", f"Bearer {n:032x}"),),
             [{"order_id": f"order-{n:032x}", "customer_id": f"c-{n % 7}"}],
             [{"name": f"payments/pay_{n:032x}", "order_id": f"order-{n:032x}"}],
         )

@@ -56,6 +56,7 @@ class Answered:
         self.is_whole = is_about_this_run
         """Whether it says all that was set, and what was not will not be."""
         thing = answered(method)
+        self._things = frozenset((*known.things, *filter(None, thing[:2])))
         self.expect: Data = self._message(
             response, method.output_type, thing, None if save is None else ""
         )
@@ -236,7 +237,7 @@ class Answered:
             return self._by_form(value, parts)
         if (named := self._named(value, parts, at)) is not None:
             return named
-        if any("${" in each for each in rest):
+        if any("${" in each or forms.numbers(each, self._things) for each in rest):
             return self._by_form(value, parts)
         said = "".join(each if isinstance(each, str) else self._refer(each) for each in parts)
         return said if len(value) <= _TEXT_MAX else {"length": len(value)} if not knows else _ANY
@@ -265,7 +266,10 @@ class Answered:
         return "" if self._is_lost else source.refer()
 
     def _by_form(self, value: str, parts: list[str | Source]) -> Data:
-        says = any(isinstance(each, Source) or forms.is_new(each) for each in parts)
+        says = any(
+            isinstance(each, Source) or forms.is_new(each) or forms.numbers(each, self._things)
+            for each in parts
+        )
         pattern = self._pattern(parts) if says and len(value) <= _TEXT_MAX else None
         return {"matches": f"^{pattern}$"} if pattern is not None else _ANY
 
@@ -274,7 +278,9 @@ class Answered:
         if any(isinstance(each, Source) and not each.fits_pattern for each in parts):
             return None
         return "".join(
-            self._refer(each) if isinstance(each, Source) else forms.pattern_within(each)
+            self._refer(each)
+            if isinstance(each, Source)
+            else forms.pattern_within(each, self._things)
             for each in parts
         )
 

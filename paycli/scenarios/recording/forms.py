@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import Final
 
 _TIME: Final = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"
@@ -35,6 +36,7 @@ _PATTERNS: Final = {
     "mixed": "[0-9A-Za-z]+",
 }
 _KIND: Final = re.compile("([a-z]{2,10}_){0,2}")  # before what is random: sess_, sk_live_
+_NUMBER: Final = "(?=[a-z-]{0,8}[0-9])[0-9a-z_-]+"
 _CARD: Final = re.compile(r"(?<![0-9A-Za-z])[2-6][0-9](?:[ -]?[0-9]){11,17}(?![0-9A-Za-z])")
 _KEY_MAX: Final = 1000  # characters
 _EXACT_MAX: Final = 2.0**53
@@ -122,13 +124,32 @@ def is_time(text: str) -> bool:
     return found is not None and found.lastgroup in _OF_TIME
 
 
-def pattern_within(text: str) -> str:
-    """A regular expression for the text with other ids and times in it."""
-    parts, end = [], 0
-    for found in _TOKEN.finditer(text):
-        parts += [quoted(text[end : found.start()]), _pattern(found)]
-        end = found.end()
-    return "".join((*parts, quoted(text[end:])))
+def numbers(text: str, things: frozenset[str]) -> bool:
+    """Whether it tells of the number of one of the things: `order 4 is paid`, `/orders/4`."""
+    return bool(things) and _numbered(things).search(text) is not None
+
+
+@lru_cache(maxsize=8)
+def _numbered(things: frozenset[str]) -> re.Pattern[str]:
+    names = "|".join(re.escape(each).replace("_", "[ _-]") for each in sorted(things))
+    return re.compile(
+        rf"(?<![a-z])(?:{names})s?( no\.?| number| id)?[ /:=#]{{1,2}}(?P<number>{_NUMBER})",
+        re.IGNORECASE,
+    )
+
+
+def pattern_within(text: str, things: frozenset[str] = frozenset()) -> str:
+    """A regular expression for the text with other ids, times and numbers of things in it."""
+    spans = [(*found.span(), _pattern(found)) for found in _TOKEN.finditer(text)]
+    if things:
+        told = _numbered(things).finditer(text)
+        spans += [(*found.span("number"), "[0-9A-Za-z_-]+") for found in told]
+    parts, last = [], 0
+    for start, end, pattern in sorted(spans):
+        if start >= last:
+            parts += [quoted(text[last:start]), pattern]
+            last = end
+    return "".join((*parts, quoted(text[last:])))
 
 
 def _pattern(found: re.Match[str]) -> str:

@@ -18,6 +18,7 @@ _PIECES_MAX: Final = 100
 _TELLING: Final = 8  # characters; what is shorter may mean something else where it stands again
 _SECRET_MIN: Final = 6
 _WORD_MIN: Final = 4
+_THING_MIN: Final = 3
 _OWN: Final = re.compile("(?=.*[A-Za-z])(?=.*[^A-Za-z]).{3,}", re.DOTALL)
 
 
@@ -41,8 +42,12 @@ class Known:
     keys: set[str] = field(default_factory=set)
     """Those by which a service was made to know something."""
     secrets: set[str] = field(default_factory=set)
+    things: set[str] = field(default_factory=set)
+    """What calls were about so far."""
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
+    _by_end: dict[str, set[str]] = field(default_factory=dict)  # secrets, but for short ones
+    _short: set[str] = field(default_factory=set)
     _names: set[str] = field(default_factory=lambda: set(_TAKEN))
     _of_environment: set[str] = field(default_factory=lambda: set(_OF_SYSTEM))
     _numbers: dict[str, int] = field(default_factory=dict)
@@ -99,19 +104,34 @@ class Known:
 
     def _add(self, value: str, source: Source) -> Source:
         self._sources.setdefault(value, []).append(source)
+        self.things |= {each for each in source.thing[:2] if len(each) >= _THING_MIN}
         return source
 
     def hides_within(self, text: str) -> bool:
         """Whether a secret stands in it that no request has sent so far: it is the service's own."""
         return any(each not in self._sources for each in self._secrets_within(text))
 
+    def hide(self, value: str) -> None:
+        """A value that is to be written nowhere."""
+        self.secrets.add(value)
+        if len(value) >= _SECRET_MIN:
+            self._by_end.setdefault(value[-_SECRET_MIN:], set()).add(value)
+        elif value:
+            self._short.add(value)
+
     def _secrets_within(self, text: str) -> list[str]:
-        return [each for each in self.secrets if len(each) >= _SECRET_MIN and each in text]
+        """Those that are too long to stand there by chance; there may be as many as calls."""
+        if not self._by_end:
+            return []
+        ends = {text[n : n + _SECRET_MIN] for n in range(len(text) - _SECRET_MIN + 1)}
+        found = (each for end in ends for each in self._by_end.get(end, ()))
+        return [each for each in found if each in text]
 
     def key(self, value: str, at: Place) -> Source:
         """A variable for a key that stood in this place."""
         name = self.name(at.of)
-        before = "" if any(each in value for each in self.secrets if each) else stem(value)
+        hides = self._secrets_within(value) or any(each in value for each in self._short)
+        before = "" if hides else stem(value)
         self.variables[name] = before + UUID
         refer = f"${{{name}}}"
         is_plain = re.fullmatch("[A-Za-z0-9_-]*", before) is not None

@@ -71,7 +71,7 @@ def look_through(seen: Seen, known: Known) -> None:
     """Learn which values are secret, and which are keys."""
     for value, _, hides in (*texts(seen.requests), *texts(seen.responses or ())):
         if value and (hides or has_card(value)):
-            known.secrets.add(value)
+            known.hide(value)
     # Under the key of a call that was wrong nothing is known, and the key may be what was wrong.
     is_wrong = seen.error is not None and seen.error[0] == "INVALID_ARGUMENT"
     for value, of, hides in () if is_wrong else texts(seen.requests):
@@ -79,7 +79,8 @@ def look_through(seen: Seen, known: Known) -> None:
             known.keys.add(value)
     for key, sent in seen.metadata:
         if isinstance(sent, str) and is_secret(key):
-            known.secrets |= {sent, _credentials(sent)[1]}
+            known.hide(sent)
+            known.hide(_credentials(sent)[1])
         elif isinstance(sent, str) and is_key(key):
             known.keys.add(sent)
 

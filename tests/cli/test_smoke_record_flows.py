@@ -381,7 +381,7 @@ RESOURCES = """
 message Customer { string name = 1; string etag = 2; string create_time = 3; int64 created = 4; }
 message Order { string name = 1; string customer = 2; string create_time = 3; int64 created = 4; string type = 5; }
 message NewCustomer { string customer_id = 1; }
-message NewOrder { string parent = 1; string etag = 2; }
+message NewOrder { string parent = 1; string etag = 2; int32 copies = 3; }
 message Ask { string name = 1; }
 service B {
   rpc CreateCustomer(NewCustomer) returns (Customer); rpc CreateOrder(NewOrder) returns (Order);
@@ -426,13 +426,14 @@ def test_names_of_resources_have_numbers_of_each_run(tmp_path: Path) -> None:
     with serving(schema, resources()) as target, recording(tmp_path, schema, target) as made:
         for fields in ({}, {}, {"customer_id": "ada"}):
             customer = made("CreateCustomer", **fields)
-            order = made("CreateOrder", parent=customer["name"], etag=customer["etag"])
+            parent = {"parent": customer["name"], "etag": customer["etag"]}
+            order = made("CreateOrder", **parent, copies=3)  # as there are customers/3, too
             made("GetOrder", name=order["name"])
     written = (tmp_path / "suite.yaml").read_text()
     for each in (
         'name: {matches: "^customers/[^/]+$"}\n',
         'name: {matches: "^${customer}/orders/[^/]+$"}\n',
-        'request: {parent: "${customer}", etag: "${etag}"}',
+        'request: {parent: "${customer}", etag: "${etag}", copies: 3}',
         'name: {matches: "^customers/ada/orders/[^/]+$"}\n',
         "type: text/plain\n",
     ):
@@ -442,3 +443,59 @@ def test_names_of_resources_have_numbers_of_each_run(tmp_path: Path) -> None:
     broken = resources(first=70)
     with serving(schema, {**broken, "GetOrder": lambda *_: {"name": "orders/1"}}) as another:
         assert not passes(tmp_path, another)
+
+
+BANK = """
+message New { string holder = 1; }
+message Account { string account_number = 1; double balance = 2; }
+message Transfer { string from = 1; string to = 2; double amount = 3; }
+message Receipt { string number = 1; string message = 2; string confirmation_code = 3; int32 account_number = 4; }
+service B { rpc Open(New) returns (Account); rpc Pay(Transfer) returns (Receipt); rpc GetAccount(Account) returns (Account); }
+"""
+
+
+def bank(first: int = 1001) -> Mapping[str, Method]:
+    """A server whose accounts are known by `ACC1001`, and so on."""
+    accounts: dict[str, Data] = {}
+
+    def new(_: Data, __: Any) -> Data:
+        number = f"ACC{first + len(accounts)}"
+        accounts[number] = {"account_number": number, "balance": 100.0}
+        return accounts[number]
+
+    def pay(request: Data, _: Any) -> Data:
+        if not {request["from"], request["to"]} <= accounts.keys():
+            raise Refused("NOT_FOUND")
+        accounts[request["from"]]["balance"] -= request["amount"]
+        accounts[request["to"]]["balance"] += request["amount"]
+        code, number = secrets.token_hex(3), f"R-{first % 1000}"
+        message = f"{request['amount']} from {request['from']} to {request['to']}"
+        told = {"number": number, "message": message, "confirmation_code": code}
+        return {**told, "account_number": 7}
+
+    return {"Open": new, "Pay": pay, "GetAccount": lambda r, _: accounts[r["account_number"]]}
+
+
+def test_things_are_known_by_their_numbers(tmp_path: Path) -> None:
+    schema = schema_of(tmp_path, BANK)
+    with serving(schema, bank()) as target, recording(tmp_path, schema, target) as made:
+        mine, theirs = (made("Open", holder=each)["account_number"] for each in ("ada", "bob"))
+        made("Pay", **{"from": mine, "to": theirs, "amount": 30})
+        made("GetAccount", account_number=theirs)
+    written = (tmp_path / "suite.yaml").read_text()
+    for each in (
+        'request: {from: "${account_number}", to: "${account_number_2}", amount: 30}',
+        'message: "30.0 from ${account_number} to ${account_number_2}"',
+        "account_number: 7\n",  # which a receipt is not known by
+        "balance: 130}",
+    ):
+        assert each in written, written
+    for first in (1001, 5005):
+        with serving(schema, bank(first)) as fresh:
+            assert passes(tmp_path, fresh)
+            assert passes(tmp_path, fresh)
+    right = bank()
+    with serving(
+        schema, {**right, "Pay": lambda r, m: right["Pay"]({**r, "amount": 1.0}, m)}
+    ) as bad:
+        assert not passes(tmp_path, bad)

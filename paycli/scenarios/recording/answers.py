@@ -22,6 +22,7 @@ _EXACT_SPAN: Final = re.compile(r"\.[0-9]{4}")
 _TEXT_MAX: Final = 500
 _ITEMS_MAX: Final = 20
 _NUMBERS: Final = (*WHOLE, FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT)
+_NUMBERED: Final = ("number", "no", "ref", "reference")  # such as an invoice, if they are texts
 _NOTHING: Final = object()  # is said of a value
 
 Save = Callable[[Place], str]  # from the place of a field to the `${…}` that stands for it later
@@ -213,7 +214,7 @@ class Answered:
             return self._refer(source)
         if is_meant and self._known.is_written(text, at):
             return value
-        if forms.is_new_by_name(at.of) or is_near:
+        if at.is_own or forms.is_new_by_name(at.of) or is_near:
             self._bring(text, at)
             return {"gt": 0} if value > 0 else {"matches": forms.ANY}
         return self._measured(value, at)
@@ -232,7 +233,8 @@ class Answered:
         if not knows and self._known.is_written(value, at):
             return value if "${" not in value else _NOTHING
         rest = [each for each in parts if isinstance(each, str)]
-        if any(map(forms.is_new, rest)) or (not knows and forms.is_new_by_name(at.of)):
+        is_id = at.is_own or forms.is_new_by_name(at.of) or (at.path and at.of in _NUMBERED)
+        if any(map(forms.is_new, rest)) or (is_id and not knows):
             self._bring(value, at)
             return self._by_form(value, parts)
         if (named := self._named(value, parts, at)) is not None:

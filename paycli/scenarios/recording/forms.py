@@ -53,7 +53,7 @@ _HANDLE: Final = re.compile("(^|_)(id|name|parent|payment|refund|charge|transact
 _GO_ON: Final = re.compile("(page|continuation|sync)_?token$|^cursor$")
 _COUNTED: Final = re.compile(
     "(^|_)(ids?|sequence|seq|etag|nonce|salt|challenge)$"
-    "|(^|_)(order|invoice|receipt|ticket|confirmation|tracking)_(no|number|ref|reference)$"
+    "|(^|_)(order|invoice|receipt|ticket|confirmation|tracking|voucher)_(no|number|ref|reference|code)$"
 )
 _ORDINAL: Final = re.compile("(^|_)(sequence|seq|number|no|cursor|token)$")
 _UNIT: Final = "(_(s|secs?|seconds|ms|millis|us|micros|ns|nanos|unix|epoch))?$"

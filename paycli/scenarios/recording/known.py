@@ -19,6 +19,7 @@ _TELLING: Final = 8  # characters; what is shorter may mean something else where
 _SECRET_MIN: Final = 6
 _WORD_MIN: Final = 4
 _THING_MIN: Final = 3
+_MIXED: Final = re.compile("(?=.*[A-Za-z])(?=.*[0-9]).{4,}")  # as of an id, which it is
 _OWN: Final = re.compile("(?=.*[A-Za-z])(?=.*[^A-Za-z]).{3,}", re.DOTALL)
 
 
@@ -71,7 +72,7 @@ class Known:
     def answered(self, value: str, at: Place, refer: Callable[[], str], *, is_new: bool) -> None:
         """A value that a response brought, unless it is known."""
         if self.source(value, at) is None:
-            is_sure = is_telling(value) or at.is_name(value)
+            is_sure = is_telling(value) or at.is_name(value) or _MIXED.fullmatch(value) is not None
             is_telling_here = len(value) >= _SECRET_MIN if at.hides else is_sure
             # Whoever logs in is there before the run.
             is_new = is_new and not at.hides
@@ -89,7 +90,7 @@ class Known:
         things = self._written.get(value)
         if things is None:
             return False
-        is_sure = is_telling(value) or not is_new_by_name(at.of)
+        is_sure = is_telling(value) or not (is_new_by_name(at.of) or value.isdigit())
         return is_sure or at.thing.latest(list(things)) is not None
 
     def lost(self, value: str, at: Place, refer: Callable[[], str]) -> None:

@@ -12,6 +12,7 @@ from paycli.scenarios.recording.forms import snake
 from paycli.scenarios.secret_names import is_secret
 
 _OF_ID: Final = re.compile("(^|_)(id|key|name|no|number|parent|ref|reference|uid|uuid)s?$")
+_KNOWN_BY: Final = re.compile("_(id|no|number|ref|reference|uid|uuid)$")
 _AROUND: Final = re.compile("(Request|Response|Reply|Result|Info|Details|Summary|View)$")
 _SERVES: Final = re.compile("(Service|API|Api)$")
 
@@ -59,6 +60,7 @@ class Place(NamedTuple):
     thing: Thing = _UNSAID
     path: str = ""
     hides: bool = False  # within what is secret
+    is_own: bool = False  # what its message is known by: the account_number of an account
 
     def inner(self, kind: Descriptor) -> Thing:
         """The message that stands there."""
@@ -80,7 +82,8 @@ def place_of(name: str, owner: Thing = _UNSAID, path: str = "", *, hides: bool =
     """The place of a field in a message that is such a thing."""
     named = _named(name)
     thing = Thing(named, named) if named else owner
-    return Place(name, thing, path, hides or is_secret(name))
+    is_own = named in owner[:2] and _KNOWN_BY.search(snake(name)) is not None
+    return Place(name, thing, path, hides or is_secret(name), is_own)
 
 
 def asked(method: MethodDescriptor) -> Thing:

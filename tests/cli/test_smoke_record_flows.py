@@ -151,7 +151,8 @@ message Customer { int64 id = 1; string name = 2; repeated int64 order_ids = 3; 
 message Order { int64 id = 1; int64 customer_id = 2; string state = 3; repeated Line lines = 4; int64 quantity = 5; string message = 6; }
 message Line { string id = 1; int64 order_id = 2; }
 message OrderIds { repeated int64 order_ids = 1; }
-message Orders { repeated Order orders = 1; }
+message Orders { repeated Order orders = 1; map<int64, Order> by_order = 2; }
+message OrderId { int64 id = 1; }
 message NewOrder { int64 customer_id = 1; int64 quantity = 2; }
 message Ask { int64 id = 1; }
 message Refund { int64 id = 1; int64 order_id = 2; int64 customer_id = 3; }
@@ -163,8 +164,8 @@ service B {
   rpc PlaceOrder(NewOrder) returns (Order);
   rpc GetCustomer(Ask) returns (Customer);
   rpc GetOrderState(Ask) returns (Order);
-  rpc RefundOrder(Ask) returns (Refund);
-  rpc GetRefund(Ask) returns (Refund);
+  rpc RefundOrder(OrderId) returns (Refund);
+  rpc GetRefund(OrderId) returns (Refund);
   rpc ListOrders(OrderIds) returns (Orders);
   rpc OpenAccount(NewAccount) returns (Made);
   rpc Move(Transfer) returns (Moved);
@@ -199,6 +200,10 @@ def shop(**first: int) -> Mapping[str, Method]:
         row = {"order_id": order["id"], "customer_id": order["customer_id"]}
         return insert("refund", row)
 
+    def listed(request: Data, _: Any) -> Data:
+        found = {number: get("order", number) for number in request["order_ids"]}
+        return {"orders": list(found.values()), "by_order": found}
+
     def move(request: Data, _: Any) -> Data:
         get("account", request["from_account_id"]), get("account", request["to_account"])
         return insert("transfer", request)
@@ -210,9 +215,7 @@ def shop(**first: int) -> Mapping[str, Method]:
         "GetOrderState": lambda request, _: get("order", request["id"]),
         "RefundOrder": refund,
         "GetRefund": lambda request, _: get("refund", request["id"]),
-        "ListOrders": lambda request, _: {
-            "orders": [get("order", n) for n in request["order_ids"]]
-        },
+        "ListOrders": listed,
         "OpenAccount": lambda request, _: {"id": insert("account", request)["id"]},
         "Move": move,
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from paycli.cli.schemas import local_schema
 from paycli.client.calls import find_method
-from paycli.scenarios.recording.forms import has_card, is_new, pattern_within, stem
+from paycli.scenarios.recording.forms import has_card, is_new, only_asks, pattern_within, stem
 from paycli.scenarios.recording.seen import Seen
 from paycli.scenarios.recording.suite import Made, make_suite
 from paycli.scenarios.recording.text import suite_text
@@ -105,6 +105,11 @@ def test_cards() -> None:
     assert has_card("paid by 378282246310005")
     assert not has_card("4111111111111112")
     assert not has_card("1735689600000")
+
+
+@pytest.mark.parametrize(("method", "asks"), [("Check", True), ("GetX", True), ("Checkout", False)])
+def test_what_only_asks(method: str, asks: bool) -> None:
+    assert only_asks(method) is asks
 
 
 def test_the_stem_of_a_key() -> None:

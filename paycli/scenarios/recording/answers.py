@@ -103,7 +103,7 @@ class Answered:
         return self._one(value, field, at)
 
     def _entries(self, value: Data, field: FieldDescriptor, at: Place) -> Any:
-        if any(self._known.parts(key, Place("")) != [key] or forms.is_new(key) for key in value):
+        if any(self._known.parts(key, at) != [key] or forms.is_new(key) for key in value):
             return _NOTHING
         return self._said(
             {

@@ -66,7 +66,9 @@ _SPAN: Final = re.compile(
     + _UNIT
 )
 _AFTER: Final = re.compile("^(after|since|from|start)_(.*_)?(sequence|seq)$")
-_ASKS: Final = re.compile("(Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read|BatchGet)")
+_ASKS: Final = re.compile(
+    "(BatchGet|Get|List|Search|Find|Lookup|Query|Check|Count|Describe|Read)(?![a-z])"
+)
 
 ANY: Final = ".+"
 

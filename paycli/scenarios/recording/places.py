@@ -89,8 +89,11 @@ def place_of(name: str, owner: Thing = _UNSAID, path: str = "", *, hides: bool =
 def asked(method: MethodDescriptor) -> Thing:
     """What the request of a method is about."""
     role = _object(method)
+    kind = _kind(method, method.input_type) or role
     first = role.partition("_")[0]  # GetAccountBalance asks about an account
-    return Thing(_kind(method, method.input_type) or role, role, (role, first))
+    if kind != snake(method.input_type.name):  # GetRefund may well be asked with a PaymentId
+        return Thing(role, role, (first, kind))
+    return Thing(kind, role, (role, first))
 
 
 def answered(method: MethodDescriptor) -> Thing:
@@ -112,7 +115,7 @@ def _object(method: MethodDescriptor) -> str:
 
 def _named(name: str) -> str:
     """The thing of which a name tells: `order` of order_id, orders and OrderRef; "" of id alone."""
-    found = _OF_ID.sub("", snake(name))
+    found = "" if name.isdigit() else _OF_ID.sub("", snake(name))
     if found.endswith("ies"):
         return f"{found[:-3]}y"
     return found[:-1] if found.endswith("s") and not found.endswith("ss") else found

@@ -113,7 +113,7 @@ class Sent:
         if is_map(field):
             inner = map_value(field)
             return {
-                self._map_key(key): self._one(each, inner, at.entry(key))
+                self._map_key(key, at): self._one(each, inner, at.entry(key))
                 for key, each in value.items()
             }
         if field.is_repeated:
@@ -153,14 +153,15 @@ class Sent:
     def _free(self, value: Any, at: Place) -> Any:
         if isinstance(value, dict):
             return {
-                self._map_key(key): self._free(each, at.entry(key)) for key, each in value.items()
+                self._map_key(key, at): self._free(each, at.entry(key))
+                for key, each in value.items()
             }
         if isinstance(value, list):
             return [self._free(each, at) for each in value]
         return self._scalar(value, at._replace(hides=at.hides or is_card(value)))
 
-    def _map_key(self, key: str) -> str:
-        if self._known.parts(key, Place("")) != [key] and key:
+    def _map_key(self, key: str, at: Place) -> str:
+        if self._known.parts(key, at) != [key] and key:
             raise Unsayable("a key of a map in it is new each time, or a secret")
         if not fits_key(key):
             raise Unsayable("a key of a map in it is too long for YAML")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import assume, given
@@ -113,13 +114,29 @@ def test_what_only_asks(method: str, asks: bool) -> None:
 
 
 def test_the_stem_of_a_key() -> None:
-    assert [stem(each) for each in ("order-17", NAME, "books", "a b", "A1", "17")] == [
-        *("order-", "", "books-", "", "A-", ""),
+    keys = ("order-17", NAME, "books", "a b", "A1", "17", f"AED-{'0af3' * 8}", f"EUR-{uuid4()}")
+    assert [stem(each) for each in keys] == [
+        *("order-", "", "books-", "", "A-", "", "AED-", "EUR-"),
     ]
 
 
 @pytest.mark.parametrize(
-    "part", ["a-", "a ", "4-", "4 4", "aF0", "2026-01-01T", "a1", " ", "pay_", "'", "aA-", "b9A_"]
+    "part",
+    [
+        "a-",
+        "a ",
+        "4-",
+        "4 4",
+        "aF0",
+        "2026-01-01T",
+        "a1",
+        " ",
+        "pay_",
+        "'",
+        "aA-",
+        "b9A_",
+        "abcdefab-",
+    ],
 )
 def test_long_texts_take_no_time(tmp_path: Path, part: str) -> None:
     text = part * (60_000 // len(part)) + "!"
@@ -193,6 +210,13 @@ def test_an_amount_stays_what_it_was_whatever_id_it_looks_like(tmp_path: Path) -
         ((), {"account_id": "10000000", "amount": "10000000"}, {"id": "10000001"}),
     )
     assert 'request: {account_id: "${made}", amount: 10000000}' in suite_text(made, "")
+
+
+def test_a_word_that_was_sent_is_expected_wherever_it_stands(tmp_path: Path) -> None:
+    response = {"name": NAME, "order_id": "order-1", "customer_id": "ada"}
+    seen = Seen(find_method("payment.PaymentService/ProcessPayment"), (), [{"user_id": "ada"}])
+    _, text = suite_of(tmp_path, seen, Seen(CREATE, (), [{"order_id": "order-1"}], [response]))
+    assert "customer_id: ada" in text
 
 
 @pytest.mark.parametrize(

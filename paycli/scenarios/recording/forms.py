@@ -16,8 +16,10 @@ _DIGITS: Final = "[0-9]{9,}"
 _MIXED: Final = "(?=[A-Za-z]*[0-9])(?=[0-9]*[A-Za-z])[0-9A-Za-z]{10,}"
 # Random bytes in base64url, nanoids: letters of both cases, and twice what no words have, as x9 or kQ7.
 _ODD: Final = "[0-9](?=[A-Za-z])|[A-Za-z](?=[0-9])|[a-z](?=[A-Z](?![a-z]))|[A-Z](?=[A-Z][a-z])"
+_PLAIN: Final = f"(?>(?:[A-Z]?[a-z]+|[A-Z]+|[0-9]+|[0-9a-f]{{4,}}|{_ULID})(?![0-9A-Za-z]))"
 _RANDOM: Final = (
-    "(?<![0-9A-Za-z_-])(?=[0-9A-Z_-]*[a-z])(?=[0-9a-z_-]*[A-Z])"
+    f"(?<![0-9A-Za-z_-])(?!{_PLAIN}(?:[_-]{_PLAIN})*(?![0-9A-Za-z_-]))"  # as AED-0af3…
+    "(?=[0-9A-Z_-]*[a-z])(?=[0-9a-z_-]*[A-Z])"
     f"(?=(?:[0-9A-Za-z_-]*?(?:{_ODD})){{2}})[0-9A-Za-z_-]{{11,}}"
 )
 # The first that fits is meant: a ULID is mixed, too.

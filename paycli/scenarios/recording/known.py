@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from paycli.placeholders import UUID
-from paycli.scenarios.recording.forms import has_id, is_key, is_new_by_name, stem
+from paycli.scenarios.recording.forms import has_id, is_key, stem
 from paycli.scenarios.recording.places import Place, Thing
 
 _TAKEN: Final = ("n", "uuid", "steps", "env")  # by placeholders
@@ -90,7 +90,7 @@ class Known:
         things = self._written.get(value)
         if things is None:
             return False
-        is_sure = is_telling(value) or not (is_new_by_name(at.of) or value.isdigit())
+        is_sure = is_telling(value) or not value.isdigit()
         return is_sure or at.thing.latest(list(things)) is not None
 
     def lost(self, value: str, at: Place, refer: Callable[[], str]) -> None:

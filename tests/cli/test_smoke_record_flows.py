@@ -4,90 +4,12 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
-from email.utils import formatdate
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import grpc
-from google.protobuf import json_format, message_factory
-
-from paycli.cli.schemas import local_schema
-from paycli.client.calls import build_request, call
-from paycli.client.schema import Schema
-from tests.chaos.test_proxy import target_of
-from tests.cli.test_smoke_record import recorded, replayed
-from tests.client.odd_service import end
-
-Data = dict[str, Any]
-Method = Callable[[Data, Mapping[str, Any]], Data]  # of a request and its metadata
-Call = Callable[..., Data]
-
-
-class Refused(Exception):
-    """The status that a call ends with, and perhaps the reason of an ErrorInfo."""
-
-
-def schema_of(folder: Path, proto: str) -> Schema:
-    """What `-I` of the folder has: package a, with a service B."""
-    imports = (f'import "google/protobuf/{each}.proto";' for each in ("any", "duration", "struct"))
-    (folder / "a.proto").write_text(f'syntax = "proto3"; package a; {" ".join(imports)}\n{proto}')
-    schema = local_schema([folder], None)
-    assert schema is not None
-    return schema
-
-
-@contextmanager
-def serving(schema: Schema, methods: Mapping[str, Method]) -> Iterator[str]:
-    """A server of the methods."""
-    handlers = {name: _handler(schema, name, method) for name, method in methods.items()}
-    with target_of(**handlers) as target:
-        yield target
-
-
-def _handler(schema: Schema, name: str, method: Method) -> Any:
-    known = schema.method(f"a.B/{name}")
-
-    def answer(content: bytes, context: grpc.ServicerContext) -> bytes:
-        request = message_factory.GetMessageClass(known.input_type).FromString(content)
-        pool: Any = known.input_type.file.pool
-        plain = json_format.MessageToDict(
-            request, preserving_proto_field_name=True, descriptor_pool=pool
-        )
-        try:
-            told = method(plain, dict(context.invocation_metadata()))
-        except Refused as refused:
-            code, *reason = refused.args
-            domain = "a.example" if reason else None
-            end(context, grpc.StatusCode[code], "", domain=domain, reason="".join(reason))
-        response = message_factory.GetMessageClass(known.output_type)()
-        json_format.ParseDict(told, response, descriptor_pool=pool)
-        return response.SerializeToString()
-
-    return grpc.unary_unary_rpc_method_handler(answer)
-
-
-@contextmanager
-def recording(folder: Path, schema: Schema, target: str) -> Iterator[Call]:
-    """What calls a method through the recorder, which writes suite.yaml at the end."""
-    with recorded(folder, target, "-I", str(folder), "--force") as (channel, ended):
-
-        def make(name: str, /, *metadata: tuple[str, str], **fields: Any) -> Data:
-            method = schema.method(f"a.B/{name}")
-            return call(channel, method, [build_request(method, fields)], 30, metadata)
-
-        yield make
-    assert ended["code"] == 0, ended
-
-
-def passes(folder: Path, target: str, **env: str) -> bool:
-    """Whether the suite passes there; shown, if it does not."""
-    code, said = replayed(folder, target, "-I", str(folder), **env)
-    print(said, (folder / "suite.yaml").read_text())  # noqa: T201 - for whoever sees it fail
-    return code == 0
-
+from tests.cli.recorded_servers import Data, Method, Refused, passes, recording, schema_of, serving
 
 ACCOUNTS = """
 message User { string name = 1; string password = 2; }
@@ -260,51 +182,6 @@ def _next(method: Method, request: Data, metadata: Mapping[str, Any]) -> Data:
     }
 
 
-CLOCK = """
-message Ask { string order_id = 1; double since = 2; }
-message Told {
-  double created_at = 1; int64 expires_at = 2; google.protobuf.Duration took = 3; google.protobuf.Duration spent = 4;
-  int32 latency_ms = 5; double elapsed = 6; string date = 7; google.protobuf.Struct more = 8; double since = 9;
-  double amount = 10; int64 valid_days = 11; google.protobuf.Duration every = 12; string order_id = 13;
-}
-service B { rpc Tell(Ask) returns (Told); }
-"""
-
-
-def clock(now: float, took: float = 0.1234567) -> Mapping[str, Method]:
-    def tell(request: Data, _: Any) -> Data:
-        return {
-            **request,
-            "created_at": now,
-            "expires_at": int((now + 30 * 86_400) * 1000),
-            "took": f"{took * 10:.1f}s",
-            "spent": f"{took:.9f}s",
-            "elapsed": took,
-            "latency_ms": int(took * 10),
-            "date": formatdate(now, usegmt=True),
-            "more": {"updated_at": now - 4000 * 86_400, "price": 2.5, "nothing": None},
-            "amount": 1_700_000_000.5,
-            "valid_days": 30,
-            "every": "1.500s",
-        }
-
-    return {"Tell": tell}
-
-
-def test_times_are_those_of_each_run(tmp_path: Path) -> None:
-    schema = schema_of(tmp_path, CLOCK)
-    with serving(schema, clock(time.time())) as target, recording(tmp_path, schema, target) as made:
-        made("Tell", order_id="order-1", since=1_600_000_000)
-    with serving(schema, clock(time.time() + 100_000.5, 0.3)) as fresh:
-        assert passes(tmp_path, fresh)
-    written = (tmp_path / "suite.yaml").read_text()
-    for each in (
-        *("price: 2.5", "since: 1600000000\n", "amount: 1700000000.5", "valid_days: 30"),
-        *('every: "1.500s"', "expect_exactly:"),
-    ):
-        assert each in written, written
-
-
 def test_what_rests_on_a_call_that_is_left_out_is_left_out(tmp_path: Path) -> None:
     schema = schema_of(tmp_path, SHOP)
     with serving(schema, shop()) as target, recording(tmp_path, schema, target) as made:
@@ -322,62 +199,6 @@ def test_what_rests_on_a_call_that_is_left_out_is_left_out(tmp_path: Path) -> No
     ]
     with serving(schema, shop(account=5)) as fresh:
         assert passes(tmp_path, fresh)
-
-
-ODD = """
-message Inner { string text = 1; int64 count = 2; }
-message Odd {
-  map<string, string> labels = 1; optional bytes raw = 2; optional string api_secret = 3; double level = 4;
-  google.protobuf.Struct free = 5; google.protobuf.Any any = 6; string order_id = 7; map<string, int32> pins = 8;
-}
-service B { rpc Echo(Odd) returns (Odd); rpc Make(Inner) returns (Odd); rpc Fail(Inner) returns (Odd); }
-"""
-ODDITIES = {
-    "labels": {"l" * 1100: "too long", "a": "b"},
-    "raw": "",
-    "api_secret": "",
-    "level": -0.0,
-    "free": {"query": {"matches": "[", "gt": 1}, "pin": 1234.5, "x": 1, "k" * 1100: 1},
-    "pins": {"k" * 1100: 5},
-}
-
-
-def odd(**changed: Any) -> Mapping[str, Method]:
-    def fail(request: Data, _: Any) -> Data:
-        raise Refused("NOT_FOUND", request["text"].replace("%", "$"))
-
-    inner = {"@type": "type.googleapis.com/a.Inner", "text": "inside"}
-    return {
-        "Echo": lambda request, _: {**request, **changed},
-        "Make": lambda request, _: {**ODDITIES, "any": inner, **changed},
-        "Fail": fail,
-    }
-
-
-def test_odd_values_pass_again(tmp_path: Path) -> None:
-    schema = schema_of(tmp_path, ODD)
-    with serving(schema, odd()) as target, recording(tmp_path, schema, target) as made:
-        made("Make", text="a")
-        made("Echo", level=-0.0, order_id="order-1", free={"matches": "["}, raw="", api_secret="")
-        made("Echo", order_id="order-2", any={"@type": "type.googleapis.com/a.Inner", "text": "b"})
-        made("Echo", labels={"l" * 1100: "too long"})
-        for reason in ("GONE", "at %{env:NO_SUCH}", "req_8d3f0a1b2c3d4e5f60718293"):
-            with suppress(grpc.RpcError):
-                made("Fail", text=reason)
-    written = (tmp_path / "suite.yaml").read_text()
-    for each in (
-        "level: -0.0, free: {matches",
-        "labels: {a: b}",
-        "a key of a map in it is too long for YAML",
-        "expect_error: {code: NOT_FOUND, reason: GONE}",
-        '%{env:NO_SUCH}"}\n    expect_error: {code: NOT_FOUND}\n',
-    ):
-        assert each in written, written
-    with serving(schema, odd()) as fresh:
-        assert passes(tmp_path, fresh)
-    for field, wrong in (("free", {"x": 2}), ("labels", {"a": "c"}), ("raw", "eA==")):
-        with serving(schema, odd(**{field: wrong})) as another:
-            assert not passes(tmp_path, another)
 
 
 RESOURCES = """

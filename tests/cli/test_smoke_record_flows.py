@@ -72,7 +72,7 @@ message Made { int64 id = 1; }
 message Customer { int64 id = 1; string name = 2; repeated int64 order_ids = 3; }
 message Order { int64 id = 1; int64 customer_id = 2; string state = 3; repeated Line lines = 4; int64 quantity = 5; string message = 6; }
 message Line { string id = 1; int64 order_id = 2; }
-message OrderIds { repeated int64 order_ids = 1; }
+message OrderIds { repeated int64 order_ids = 1; int64 after_id = 2; }
 message Orders { repeated Order orders = 1; map<int64, Order> by_order = 2; }
 message OrderId { int64 id = 1; }
 message NewOrder { int64 customer_id = 1; int64 quantity = 2; }
@@ -123,7 +123,9 @@ def shop(**first: int) -> Mapping[str, Method]:
         return insert("refund", row)
 
     def listed(request: Data, _: Any) -> Data:
-        found = {number: get("order", number) for number in request["order_ids"]}
+        begin = int(request.get("after_id", 0))
+        numbers = [each for each in request["order_ids"] if int(each) > begin]
+        found = {number: get("order", number) for number in numbers}
         return {"orders": list(found.values()), "by_order": found}
 
     def move(request: Data, _: Any) -> Data:
@@ -154,6 +156,7 @@ def test_serial_numbers_are_those_of_their_own_things(tmp_path: Path) -> None:
             refund = made("RefundOrder", id=orders[0])["id"]
             made("GetRefund", id=refund)
             made("ListOrders", order_ids=orders)
+            made("ListOrders", order_ids=orders, after_id=orders[0])
         mine, theirs = (made("OpenAccount", owner=each)["id"] for each in ("ada", "bob"))
         made("Move", from_account_id=mine, to_account=theirs, amount=1)
     for first in ({}, {"customer": 40, "order": 70, "refund": 5, "account": 20, "transfer": 9}):

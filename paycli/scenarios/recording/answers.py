@@ -65,7 +65,9 @@ class Answered:
             return
         for value, at in self._brought:
             if is_lost:
-                if not at.hides and known.source(value, at) is None:  # a secret is asked for
+                if (
+                    not at.hides and known.source(value, at) is None
+                ):  # a secret is of the environment
                     known.lost(value, at, partial(save, at))
                 continue
             # Where somebody else's list goes on is not about this run either.

@@ -12,6 +12,7 @@ from paycli.scenarios.recording.forms import snake
 from paycli.scenarios.secret_names import is_secret
 
 _OF_ID: Final = re.compile("(^|_)(id|key|name|no|number|parent|ref|reference|uid|uuid)s?$")
+_GOES_ON: Final = re.compile("(starting_)?after(_id)?|(ending_)?before(_id)?|(since|last)_id")
 _KNOWN_BY: Final = re.compile("_(id|no|number|ref|reference|uid|uuid)$")
 _AROUND: Final = re.compile("(Request|Response|Reply|Result|Info|Details|Summary|View)$")
 _SERVES: Final = re.compile("(Service|API|Api)$")
@@ -26,6 +27,7 @@ class Thing(NamedTuple):
     kind: str = ""
     role: str = ""
     also: tuple[str, ...] = ()  # what a request may mean besides its kind
+    lists: str = ""  # what a request is answered with, of which it may say where to go on
 
     def latest(self, others: Sequence[Thing]) -> int | None:
         """Which of the others is the same thing, by its place in the sequence; of several the last."""
@@ -80,7 +82,7 @@ class Place(NamedTuple):
 
 def place_of(name: str, owner: Thing = _UNSAID, path: str = "", *, hides: bool = False) -> Place:
     """The place of a field in a message that is such a thing."""
-    named = _named(name)
+    named = owner.lists if _GOES_ON.fullmatch(snake(name)) else _named(name)
     thing = Thing(named, named) if named else owner
     is_own = named in owner[:2] and _KNOWN_BY.search(snake(name)) is not None
     return Place(name, thing, path, hides or is_secret(name), is_own)
@@ -90,10 +92,11 @@ def asked(method: MethodDescriptor) -> Thing:
     """What the request of a method is about."""
     role = _object(method)
     kind = _kind(method, method.input_type) or role
+    lists = answered(method).kind
     first = role.partition("_")[0]  # GetAccountBalance asks about an account
     if kind != snake(method.input_type.name):  # GetRefund may well be asked with a PaymentId
-        return Thing(role, role, (first, kind))
-    return Thing(kind, role, (role, first))
+        return Thing(role, role, (first, kind), lists)
+    return Thing(kind, role, (role, first), lists)
 
 
 def answered(method: MethodDescriptor) -> Thing:

@@ -77,9 +77,9 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "host": {
         "transport": {"interceptors"},
         "observation": {"interceptors", "transport"},
-        "protection": {"calls_in_flight", "interceptors", "observation", "statuses"},
+        "protection": {"calls_in_flight", "interceptors", "observation", "own_sockets", "statuses"},
         "hosting": {"app", "interceptors"},
-        "processes": set(),
+        "processes": {"own_sockets"},
     },
     "scenarios": {
         "reports": {"problems", "record"},

@@ -857,10 +857,24 @@ CHANGES: Final = (
         "tests/host/test_overload.py",
     ),
     Change(
+        "connections: a peer has as many as it likes",
+        "host/protection/peer_connections.py",
+        "newest_last[self.most :]",
+        "[]",
+        "tests/host/test_peer_connections.py",
+    ),
+    Change(
+        "connections: the oldest of a peer make room for the newest",
+        "host/protection/peer_connections.py",
+        "each not in self._kept",
+        "each in self._kept",
+        "tests/host/test_peer_connections.py",
+    ),
+    Change(
         "workers: one that retires goes on listening",
         "host/processes/retirement.py",
-        "                        found.shutdown(socket.SHUT_RDWR)",
-        "                        pass",
+        "            each.shutdown(socket.SHUT_RDWR)",
+        "            pass",
         "tests/host/test_workers.py",
     ),
     Change(

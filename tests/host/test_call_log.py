@@ -20,7 +20,8 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.observation.call_log import CallLog
 from paycli.host.observation.calls import note
-from paycli.host.observation.log_lines import JsonLines, TextLines
+from paycli.host.observation.json_lines import JsonLines
+from paycli.host.observation.log_lines import TextLines
 from paycli.host.observation.log_writer import LogWriter, logging_to
 from tests.conftest import InWriter, Server, StartServer, run_paycli
 from tests.host import test_calls as calls

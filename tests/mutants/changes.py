@@ -511,7 +511,7 @@ CHANGES: Final = (
         "pages/markup.py",
         "    return Markup(escape(_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], written)))\n",
         "    return Markup(_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], written))\n",
-        "tests/scenarios/reports",
+        "tests/pages/test_markup.py",
     ),
     Change(
         "github: a message ends the line of its command",

@@ -272,9 +272,8 @@ def test_only_the_command_that_runs_is_loaded() -> None:
         for arguments in (["--help"], ["pay", "--help"])
     ]
     root, pay = (ast.literal_eval(run.stderr) for run in shown)
-    assert pay - root == {
-        f"paycli.cli.{name}" for name in ("file_schemas", "pay", "pay_from", "service")
-    }
+    names = ("completion", "file_schemas", "pay", "pay_from", "service")
+    assert pay - root == {f"paycli.cli.{name}" for name in names}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

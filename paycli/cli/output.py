@@ -6,15 +6,11 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 from paycli.errors import CheckFailed, InputError, PaycliError, Retry
-
-if TYPE_CHECKING:
-    from paycli.toolchain.rules.findings import Finding
-    from paycli.toolchain.rules.formats import Format
 
 _BAR_WIDTH: Final = 30
 # What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
@@ -91,15 +87,6 @@ def binary(content: bytes) -> None:
 def counted(count: int, what: str) -> str:
     """So many of them, in words: 1 payment, 2 payments."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def findings(found: Sequence[Finding], form: Format) -> None:
-    """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
-    from paycli.toolchain.rules.findings import render
-
-    rendered = render(found, form)
-    if rendered:
-        result(rendered)
 
 
 def progress(text: str, *, alarms: bool = False) -> None:

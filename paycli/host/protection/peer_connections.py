@@ -15,9 +15,7 @@ from paycli.addresses import address_of
 from paycli.host.own_sockets import listens, own_sockets
 
 _EACH_S: Final = 1.0
-_NETWORK_OF_IPV6: Final = (
-    64  # bits; who has one address of such a network has all of them (RFC 6177)
-)
+_NETWORK_BITS: Final = 64  # who has one address of IPv6 has all of its network (RFC 6177)
 
 _log = logging.getLogger(__name__)
 
@@ -83,5 +81,5 @@ def peer_of(host: str) -> str:
     """Whose address it is, as a socket has it."""
     address = address_of(host.partition("%")[0])  # without its zone
     if isinstance(address, ipaddress.IPv6Address) and not address.is_loopback:
-        return str(ipaddress.ip_network((address, _NETWORK_OF_IPV6), strict=False))
+        return str(ipaddress.ip_network((address, _NETWORK_BITS), strict=False))
     return str(address)

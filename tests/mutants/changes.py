@@ -882,7 +882,7 @@ CHANGES: Final = (
         "storage/sqlite/store.py",
         "            if loop.time() > until:\n                raise\n",
         "            raise\n",
-        "tests/host/test_workers.py",
+        "tests/storage/test_store.py",
     ),
     Change(
         "settings: what is empty in a profile counts",

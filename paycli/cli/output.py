@@ -12,6 +12,7 @@ from typing import Any, Final, TextIO
 
 from paycli.errors import CheckFailed, InputError, PaycliError, Retry
 
+_STDOUT: Final = 1
 _BAR_WIDTH: Final = 30
 # What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -67,6 +68,15 @@ def document(value: Mapping[str, Any]) -> None:
 def written(text: str) -> None:
     """Print JSON, or protobuf's text format, so that it stays that and steers no terminal."""
     result(_escaped(text))
+
+
+def refuse_closed_stdout() -> None:
+    """Raises CheckFailed where nobody would have the result, and it is all that there is.
+
+    What the caller closed is the null device by now, under another number.
+    """
+    if sys.stdout.fileno() != _STDOUT:
+        raise CheckFailed("Cannot write the result: stdout is closed. Name a file with --out.")
 
 
 def refuse_binary_on_terminal() -> None:

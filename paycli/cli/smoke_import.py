@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import schemas, smoke_written
+from paycli.cli import output, schemas, smoke_written
 from paycli.errors import CheckFailed, DocumentError
 
 _STDIN = Path("-")
@@ -37,7 +37,9 @@ def smoke_import(
     from paycli.scenarios.recording.grpcurl import read_grpcurl
     from paycli.scenarios.recording.suite import make_suite
 
-    if out is not None:
+    if out is None:
+        output.refuse_closed_stdout()
+    else:
         refuse_taken(out, force=force)
     contracts = Contracts(schemas.local_schema(roots, descriptor_set))
     name = "stdin" if file == _STDIN else str(file)

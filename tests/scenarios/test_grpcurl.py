@@ -158,3 +158,16 @@ def test_lines_run_as_a_suite(server: Server, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seconds", "limit_ms"), [("1.001", 1001), ("0.001", 1)])
 def test_a_time_limit_is_one_that_suites_can_say(seconds: str, limit_ms: float) -> None:
     assert read_one(f"grpcurl -max-time {seconds} {PAY}").within_ms == limit_ms
+
+
+def test_a_suite_for_which_nothing_is_open_is_not_lost_in_silence() -> None:
+    run = subprocess.run(
+        ["/bin/sh", "-c", f"{sys.executable} -m paycli smoke import - >&-"],
+        input=f"grpcurl {PAY}",
+        capture_output=True,
+        text=True,
+    )
+    assert (run.returncode, run.stderr) == (
+        1,
+        "Error: Cannot write the result: stdout is closed. Name a file with --out.\n",
+    )

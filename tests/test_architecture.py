@@ -84,7 +84,15 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "scenarios": {
         "reports": {"problems", "record"},
         "crash": {"own_process", "own_server", "target"},
-        "recording": {"contracts", "secret_names", "steps", "target", "wire_values"},
+        "recording": {
+            "contracts",
+            "references",
+            "requests",
+            "secret_names",
+            "steps",
+            "target",
+            "wire_values",
+        },
     },
 }
 BOTTOM = {

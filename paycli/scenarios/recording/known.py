@@ -30,7 +30,10 @@ class Source:
 
 @dataclass(slots=True)
 class Known:
-    """All of a suite. `variables` and `environment` are what is referred to: their values, and what for."""
+    """All of a suite. `variables` and `environment` are what is referred to: their values, and what for.
+
+    What is not masked, and stood there as a variable, is for "".
+    """
 
     keys: set[str] = field(default_factory=set)
     """Those by which a service was made to know something."""
@@ -87,6 +90,11 @@ class Known:
             source = Source(lambda: refer, is_telling=len(value) >= _SECRET_MIN, is_new=False)
             self._sources[value] = source
         return source
+
+    def variable(self, name: str) -> None:
+        """A variable of the environment that requests refer to."""
+        self.environment[name] = ""
+        self._of_environment.add(name)
 
     def source(self, text: str, of: str) -> Source | None:
         """What the whole text of a field comes from, if that is known."""

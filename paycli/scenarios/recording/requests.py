@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -18,7 +20,7 @@ from paycli.scenarios.recording.forms import (
     only_asks,
 )
 from paycli.scenarios.recording.known import Known, Source
-from paycli.scenarios.recording.seen import Data, Seen
+from paycli.scenarios.recording.seen import Data, Interpolated, Seen
 from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.steps import is_metadata_key, is_metadata_text
 from paycli.scenarios.wire_values import is_free, is_map, map_value, message_of
@@ -33,6 +35,7 @@ _NOT_THE_CALLS: Final = (
     "b3",
     "x-b3-",
 )
+_SCHEME: Final = re.compile("[A-Za-z_-]+( +|=)")
 WHOLE: Final = (
     FieldDescriptor.CPPTYPE_INT32,
     FieldDescriptor.CPPTYPE_INT64,
@@ -64,8 +67,19 @@ def _texts(value: Any, of: str, *, within: bool) -> Iterator[tuple[str, str, boo
         yield value, of, within
 
 
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, Interpolated):
+        yield from value.parts[1::2]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        yield from _variables(each)
+
+
 def look_through(seen: Seen, known: Known) -> None:
-    """Learn which values are secret, and which are keys."""
+    """Learn which values are secret, which are keys, and which variables others cannot be called."""
+    for each in (*seen.requests, *(value for _, value in seen.metadata)):
+        for name in _variables(each):
+            known.variable(name)
     for value, _, hides in (*texts(seen.requests), *texts(seen.responses or ())):
         if value and (hides or has_card(value)):
             known.secrets.add(value)
@@ -99,6 +113,8 @@ class Sent:
     def _message(self, data: Data, kind: Descriptor, *, hides: bool) -> Data:
         found: Data = {}
         for name, value in data.items():
+            if value is None:
+                continue
             field = kind.fields_by_name.get(name)
             if field is None:
                 raise Unsayable(f"it has the extension {name}")
@@ -117,6 +133,8 @@ class Sent:
         return self._one(value, field, field.name, hides=hides)
 
     def _one(self, value: Any, field: FieldDescriptor, of: str, *, hides: bool) -> Any:
+        if isinstance(value, Interpolated):
+            return self._interpolated(value, of, hides=hides)
         if (message := message_of(field)) is not None:
             return self._message(value, message, hides=hides)
         if is_free(field):
@@ -141,7 +159,15 @@ class Sent:
             return self._text(repr(value), of, hides=True) if hides else value
         return self._text(value, of, hides=hides) if isinstance(value, str) else value
 
+    def _interpolated(self, value: Interpolated, of: str, *, hides: bool) -> str:
+        # A piece is no value of its field: what is a key there is none here.
+        text = (self._text(each, of if hides else "", hides=hides) for each in value.parts[::2])
+        names = (f"${{env:{each}}}" for each in value.parts[1::2])
+        return "".join(part for pair in zip_longest(text, names, fillvalue="") for part in pair)
+
     def _free(self, value: Any, of: str, *, hides: bool) -> Any:
+        if isinstance(value, Interpolated):
+            return self._interpolated(value, of, hides=hides)
         if isinstance(value, dict):
             return {
                 self._map_key(key): self._free(each, key, hides=hides or is_secret(key))
@@ -181,7 +207,10 @@ class Sent:
 
     def _metadata(self) -> Iterator[tuple[str, str]]:
         for key, value in self._seen.metadata:
-            if key.startswith(_NOT_THE_CALLS) or not isinstance(value, str):
+            if key.startswith(_NOT_THE_CALLS) or isinstance(value, bytes):
+                continue
+            if isinstance(value, Interpolated):
+                yield key, self._credentials(key, value)
                 continue
             if not is_metadata_key(key) or not is_metadata_text(value) or not value:
                 continue
@@ -192,3 +221,11 @@ class Sent:
                 yield key, (scheme + space if came else "") + self._text(hidden, key, hides=True)
             else:
                 yield key, self._text(value, key, hides=False)
+
+    def _credentials(self, key: str, value: Interpolated) -> str:
+        """A text of metadata; `Bearer` or `session=` before a secret is none."""
+        first, *others = value.parts
+        scheme = _SCHEME.match(first) if is_secret(key) else None
+        before = scheme[0] if scheme is not None else ""
+        rest = Interpolated((first.removeprefix(before), *others))
+        return before + self._interpolated(rest, key, hides=is_secret(key))

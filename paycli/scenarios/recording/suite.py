@@ -89,7 +89,7 @@ def _step(seen: Seen, known: Known, counts: Counter[str], now_s: float) -> Data 
         return _said(seen, known, counts[seen.method.name], now_s)
     except Unsayable as unsayable:
         counts[seen.method.name] -= 1
-        return LeftOut(path_of(seen.method), str(unsayable))
+        return LeftOut(path_of(seen.method), str(unsayable), seen.where)
 
 
 def _said(seen: Seen, known: Known, number: int, now_s: float) -> Data:

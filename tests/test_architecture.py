@@ -77,14 +77,23 @@ ROOMS: dict[str, dict[str, set[str]]] = {
     "host": {
         "transport": {"interceptors"},
         "observation": {"interceptors", "transport"},
-        "protection": {"calls_in_flight", "interceptors", "observation", "statuses"},
+        "protection": {"calls_in_flight", "interceptors", "observation", "own_sockets", "statuses"},
         "hosting": {"app", "interceptors"},
-        "processes": set(),
+        "processes": {"own_sockets"},
     },
     "scenarios": {
         "reports": {"problems", "record"},
         "crash": {"own_process", "own_server", "target"},
-        "recording": {"contracts", "expect", "secret_names", "steps", "target", "wire_values"},
+        "recording": {
+            "contracts",
+            "expect",
+            "references",
+            "requests",
+            "secret_names",
+            "steps",
+            "target",
+            "wire_values",
+        },
     },
 }
 BOTTOM = {
@@ -272,9 +281,8 @@ def test_only_the_command_that_runs_is_loaded() -> None:
         for arguments in (["--help"], ["pay", "--help"])
     ]
     root, pay = (ast.literal_eval(run.stderr) for run in shown)
-    assert pay - root == {
-        f"paycli.cli.{name}" for name in ("file_schemas", "pay", "pay_from", "service")
-    }
+    names = ("completion", "file_schemas", "pay", "pay_from", "service")
+    assert pay - root == {f"paycli.cli.{name}" for name in names}
 
 
 def test_the_error_tree_is_drawn_as_it_is() -> None:

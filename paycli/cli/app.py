@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import io
 import os
-import shlex
 import sys
 from contextlib import suppress
 from importlib import import_module
@@ -17,7 +16,7 @@ from typer.exceptions import TyperException
 from typer.main import get_command
 
 from paycli import __version__
-from paycli.cli import completion, options, output, settings
+from paycli.cli import options, output, settings
 from paycli.cli.groups import Command, CommandGroup
 from paycli.cli.interrupts import end_as_process_1
 from paycli.errors import InputError, PaycliError
@@ -202,6 +201,8 @@ def run(arguments: list[str]) -> int:
 
 def _complete(arguments: list[str]) -> int:
     """Answer a shell. What is typed so far may be anything: nothing is complained of, or read on."""
+    from paycli.cli import completion
+
     nothing = os.open(os.devnull, os.O_RDWR)
     os.dup2(nothing, sys.stdin.fileno())
     os.dup2(nothing, _STDERR)
@@ -235,6 +236,8 @@ def _misplaced(arguments: list[str]) -> str:
     if not at or not arguments[0].startswith("-"):
         return ""
     options = ["…" if _is_secret(arguments, n) else each for n, each in enumerate(arguments[:at])]
+    import shlex  # start-up time
+
     mended = shlex.join(["paycli", *arguments[at:], *options])
     return f"Options stand after the command: {mended}"
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import findings, options, output
 from paycli.toolchain.rules.formats import Format
 
 
@@ -27,7 +27,7 @@ def breaking(
     ],
     roots: options.ProtoRoots = None,
     config: options.BufConfigFile = None,
-    form: options.FindingsFormat = Format.TEXT,
+    form: findings.FindingsFormat = Format.TEXT,
     json: options.Json = False,
 ) -> None:
     """Name each change of protos that breaks a deployed client."""
@@ -44,7 +44,7 @@ def breaking(
     if protos:
         named = {workspace.path_of(name) for name in settings.workspace(protos).names}
         found = [finding for finding in found if finding.path in named]
-    output.findings(found, Format.JSON if json else form)
+    findings.show(found, Format.JSON if json else form)
     if found:
         output.progress(f"{output.counted(len(found), 'finding')} against {against}.")
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import options, output
+from paycli.cli import findings, options, output
 from paycli.toolchain.rules.formats import Format
 
 
@@ -18,7 +18,7 @@ def lint(
     *,
     roots: options.ProtoRoots = None,
     config: options.BufConfigFile = None,
-    form: options.FindingsFormat = Format.TEXT,
+    form: findings.FindingsFormat = Format.TEXT,
     json: options.Json = False,
 ) -> None:
     """Check the style of protos by buf's rules and buf.yaml."""
@@ -26,7 +26,7 @@ def lint(
     from paycli.toolchain.rules.buf_config import load_buf_config
 
     found = run_lint(load_buf_config(config, roots or []), protos or [])
-    output.findings(found, Format.JSON if json else form)
+    findings.show(found, Format.JSON if json else form)
     if found:
         files = output.counted(len({finding.path for finding in found}), "file")
         output.progress(f"{output.counted(len(found), 'finding')} in {files}.")

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 
 from paycli.errors import InputError
-from paycli.toolchain.rules.formats import Format
 
 _SECONDS_MAX = 1e9  # gRPC counts deadlines in nanoseconds
 
@@ -102,9 +101,6 @@ OnlyCustomer = Annotated[
     str, typer.Option("--customer-id", "--user-id", metavar="ID", help="Only of this customer.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON; lists as one document a line.")]
-FindingsFormat = Annotated[
-    Format, typer.Option("--format", help="How findings are shown; --json is --format json.")
-]
 BufConfigFile = Annotated[
     Path | None,
     typer.Option("--config", metavar="BUF.YAML", help="Default: the buf.yaml here, if there is."),

@@ -6,16 +6,13 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 from paycli.errors import CheckFailed, InputError, PaycliError, Retry
 
-if TYPE_CHECKING:
-    from paycli.toolchain.rules.findings import Finding
-    from paycli.toolchain.rules.formats import Format
-
+_STDOUT: Final = 1
 _BAR_WIDTH: Final = 30
 # What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
 _OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -73,6 +70,15 @@ def written(text: str) -> None:
     result(_escaped(text))
 
 
+def refuse_closed_stdout() -> None:
+    """Raises CheckFailed where nobody would have the result, and it is all that there is.
+
+    What the caller closed is the null device by now, under another number.
+    """
+    if sys.stdout.fileno() != _STDOUT:
+        raise CheckFailed("Cannot write the result: stdout is closed. Name a file with --out.")
+
+
 def refuse_binary_on_terminal() -> None:
     """Raises InputError where a person would see the bytes."""
     if sys.stdout.isatty():
@@ -91,15 +97,6 @@ def binary(content: bytes) -> None:
 def counted(count: int, what: str) -> str:
     """So many of them, in words: 1 payment, 2 payments."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def findings(found: Sequence[Finding], form: Format) -> None:
-    """Print what `lint` or `breaking` found; nothing at all when there is nothing to say."""
-    from paycli.toolchain.rules.findings import render
-
-    rendered = render(found, form)
-    if rendered:
-        result(rendered)
 
 
 def progress(text: str, *, alarms: bool = False) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from paycli.host.app import App, Control, OpenApp
     from paycli.host.interceptors import Interceptor
     from paycli.host.observation.calls import CallObserver
+    from paycli.host.observation.log_lines import Lines
     from paycli.storage.commit_metrics import CommitMetrics
 
 
@@ -70,11 +71,9 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
     """
     import logging
 
-    from paycli.host.observation.call_log import CallLog
-    from paycli.host.observation.log_lines import JsonLines, TextLines
     from paycli.host.observation.log_writer import logging_to
 
-    lines = JsonLines() if form is LogFormat.JSON else TextLines()
+    lines = _lines(form)
     log = logging.getLogger("paycli.serve")
     with logging_to(_STDERR, lines, logging.INFO) as writer:
         watch = Watch(log.info if form is LogFormat.JSON else output.progress)
@@ -82,6 +81,8 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
             with _traces(os.environ) as traces:
                 watch.calls += traces
                 if log_calls:
+                    from paycli.host.observation.call_log import CallLog
+
                     watch.calls.append(CallLog(lines, writer.put))
                 yield watch
         except PaycliError as problem:
@@ -96,6 +97,16 @@ def watching(form: LogFormat, *, log_calls: bool) -> Iterator[Watch]:
                 raise
             log.critical("This is a bug in paycli. Please report this line.", exc_info=problem)
             raise typer.Exit(EXIT_BUG) from problem
+
+
+def _lines(form: LogFormat) -> Lines:
+    if form is LogFormat.JSON:
+        from paycli.host.observation.json_lines import JsonLines
+
+        return JsonLines()
+    from paycli.host.observation.log_lines import TextLines
+
+    return TextLines()
 
 
 @contextmanager

@@ -107,6 +107,10 @@ MaxCalls = Annotated[
 MaxConnections = Annotated[
     int, typer.Option(metavar="N", min=1, help="Connections at an address; more are closed.")
 ]
+MaxPeerConnections = Annotated[
+    int | None,
+    typer.Option(metavar="N", min=1, help="Of these, by one peer (an IPv4 address, an IPv6 /64)."),
+]
 MaxConnectionIdle = Annotated[
     float | None, options.seconds("Seconds after which a connection without calls ends.")
 ]

@@ -1,4 +1,4 @@
-"""`paycli smoke import`: a suite of grpcurl's command lines."""
+"""`paycli smoke import`: a suite of the calls of grpcurl in a script, or other text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from paycli.cli import schemas, smoke_written
+from paycli.cli import output, schemas, smoke_written
 from paycli.errors import CheckFailed, DocumentError
 
 _STDIN = Path("-")
@@ -17,7 +17,7 @@ _STDIN = Path("-")
 
 def smoke_import(
     file: Annotated[
-        Path, typer.Argument(metavar="[FILE]", help="Its command lines; default: stdin.")
+        Path, typer.Argument(metavar="[FILE]", help="A script, or Markdown; default: stdin.")
     ] = _STDIN,
     *,
     roots: Annotated[
@@ -30,23 +30,26 @@ def smoke_import(
     ] = None,
     force: smoke_written.Force = False,
 ) -> None:
-    """Write a suite of grpcurl's command lines; each call has to succeed, until you say more."""
+    """Write a suite of the calls of grpcurl in a script; each has to succeed, until you say more."""
     from paycli.client.forms import decoded
     from paycli.scenarios.contracts import Contracts
     from paycli.scenarios.recording.file import refuse_taken
     from paycli.scenarios.recording.grpcurl import read_grpcurl
     from paycli.scenarios.recording.suite import make_suite
 
-    if out is not None:
+    if out is None:
+        output.refuse_closed_stdout()
+    else:
         refuse_taken(out, force=force)
     contracts = Contracts(schemas.local_schema(roots, descriptor_set))
     name = "stdin" if file == _STDIN else str(file)
     entries, addresses = read_grpcurl(decoded(_content(file), name), name, contracts)
     made = make_suite(entries, time.time())
     if not made.count:
-        first = made.left_out[0]
-        raise CheckFailed(f"No call can be in a suite. {first.path}: {first.why}.")
+        raise CheckFailed(f"No call can be in a suite. {made.left_out[0].said}.")
     origin = f"Imported by 'paycli smoke import' from grpcurl's lines for {', '.join(addresses)}."
+    for each in made.left_out:
+        output.progress(f"Left out: {each.said}")
     smoke_written.write(made, out, origin, force=force)
 
 

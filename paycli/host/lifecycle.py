@@ -8,7 +8,7 @@ import logging
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -45,10 +45,11 @@ class Options(NamedTuple):
     """Where to listen, whom to let in, and how to stop.
 
     `threads` are for methods that are not async; `tokens` is a file of them, without which all that
-    reaches the server may call it; more than `calls_max` calls, or streams, at once are refused; with
-    `reuse_port` others that do so listen there, too; `outermost` stand around all calls, refused ones among them,
-    `interceptors` around those of the app. Without `standard_services` health and reflection are
-    the app's own matter. A `last_resort` is armed at the stop.
+    reaches the server may call it; more than `calls_max` calls, or streams, at once are refused, and more
+    than `peer_connections_max` connections of one peer are closed; with `reuse_port` others that do
+    so listen there, too; `outermost` stand around all calls, refused ones among them, `interceptors`
+    around those of the app. Without `standard_services` health and reflection are the app's own matter.
+    A `last_resort` is armed at the stop.
 
     A `front` has host and port instead of the server, which listens on a port of its own for it alone.
     """
@@ -63,6 +64,7 @@ class Options(NamedTuple):
     tokens: Path | None = None
     limits: Limits = NO_LIMITS
     calls_max: int = 1000
+    peer_connections_max: int | None = None
     channelz: bool = False
     reuse_port: bool = False
     outermost: Sequence[Interceptor] = ()
@@ -113,7 +115,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
             with port_file(options.port_file, addresses):
                 on_ready(addresses, names)
                 notify("READY=1", f"STATUS=Listening on {' and '.join(addresses)}")
-                await stop.wait()
+                async with _each_peer_within(options, addresses):
+                    await stop.wait()
             stop.clear()
             if resort is not None:  # not every stop is a signal
                 resort.arm()
@@ -139,6 +142,18 @@ async def _fronted(options: Options, bound: Sequence[str]) -> AsyncIterator[Sequ
     else:
         async with options.front(bound[0]) as addresses:
             yield addresses
+
+
+def _each_peer_within(
+    options: Options, addresses: Sequence[str]
+) -> AbstractAsyncContextManager[None]:
+    """The limit of connections that one peer may have."""
+    if options.peer_connections_max is None:
+        return nullcontext()
+    from paycli.host.protection.peer_connections import peer_connections
+
+    port = int(addresses[0].rpartition(":")[2])
+    return peer_connections(port, options.peer_connections_max)
 
 
 def _guards(options: Options) -> list[Interceptor]:

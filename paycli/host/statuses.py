@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
-from google.protobuf import any_pb2, duration_pb2
-from google.rpc import error_details_pb2, status_pb2
 
 from paycli.errors import InvalidPayment, PaymentError, ServerFault, StateForbids
 from paycli.host.observation.calls import note
 from paycli.wire_names import ERROR_DOMAIN, RETRY_PUSHBACK, STATUS_DETAILS
+
+if TYPE_CHECKING:  # start-up time: loaded with the first error
+    from google.protobuf.any_pb2 import Any as AnyMessage
+    from google.rpc.status_pb2 import Status
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError) -> NoReturn:
@@ -26,10 +28,12 @@ async def abort(context: grpc.aio.ServicerContext[Any, Any], error: PaymentError
     raise AssertionError("abort returned")
 
 
-def status_of(error: PaymentError) -> status_pb2.Status:
+def status_of(error: PaymentError) -> Status:
     """The status that a call would end with, as a message."""
+    from google.rpc.status_pb2 import Status
+
     code: int = _code(error).value[0]
-    return status_pb2.Status(code=code, message=error.message, details=_details(error))
+    return Status(code=code, message=error.message, details=_details(error))
 
 
 def _code(error: PaymentError) -> grpc.StatusCode:
@@ -37,7 +41,10 @@ def _code(error: PaymentError) -> grpc.StatusCode:
     return grpc.StatusCode[error.status]
 
 
-def _details(error: PaymentError) -> list[any_pb2.Any]:
+def _details(error: PaymentError) -> list[AnyMessage]:
+    from google.protobuf import any_pb2, duration_pb2
+    from google.rpc import error_details_pb2
+
     details = [
         error_details_pb2.ErrorInfo(
             reason=error.reason, domain=ERROR_DOMAIN, metadata=error.metadata

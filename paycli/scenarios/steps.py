@@ -275,7 +275,7 @@ def _read_requests(
         written = (fields["request"],) if "request" in fields else ()
     requests = tuple(read_request(each, method.input_type, scope) for each in written)
     for node, request in zip(written, requests, strict=True):
-        _check_whole(node, method, request)
+        check_whole(node, method, request)
     return requests if "requests" in fields else requests or ({},)
 
 
@@ -339,8 +339,8 @@ def is_metadata_text(value: str) -> bool:
     return value.isascii() and value.isprintable()
 
 
-def _check_whole(node: Node, method: MethodDescriptor, request: Request) -> None:
-    """Find what no field shows alone, such as two fields of one oneof."""
+def check_whole(node: Node, method: MethodDescriptor, request: Request) -> None:
+    """Find what no field shows alone, such as two fields of one oneof. Raises DocumentError."""
     literal = {key: value for key, value in request.items() if not _is_late(value)}
     try:
         build_request(method, literal)

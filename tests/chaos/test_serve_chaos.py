@@ -142,13 +142,16 @@ def test_calls_and_streams_that_take_their_time(faulty: Faulty) -> None:
 
 def test_a_servicer_of_ones_own_meets_them_too(tmp_path: Path) -> None:
     (tmp_path / "servicer.py").write_text(
-        "import itertools\n"
+        "import itertools\nimport grpc\n"
         "from paycli.generated import payment_pb2, payment_pb2_grpc\n"
         "class Pay(payment_pb2_grpc.PaymentServiceServicer):\n"
         "    numbers = itertools.count(1)\n"
         "    def ProcessPayment(self, request, context):\n"
         "        context.set_trailing_metadata((('a', 'b'),))\n"
-        "        return payment_pb2.PaymentResponse(payment_id=str(next(self.numbers)), status='SUCCESS')\n"
+        "        number = next(self.numbers)\n"
+        "        if number == 2:\n"
+        "            context.abort(grpc.StatusCode.INTERNAL, 'of the first delivery of two')\n"
+        "        return payment_pb2.PaymentResponse(payment_id=str(number), status='SUCCESS')\n"
     )
     (tmp_path / "suite.yaml").write_text(
         "steps:\n"

@@ -20,7 +20,8 @@ from paycli.generated import payment_pb2
 from paycli.generated.paycli.payments.v1 import payments_pb2 as pb
 from paycli.host.observation.call_log import CallLog
 from paycli.host.observation.calls import note
-from paycli.host.observation.log_lines import JsonLines, TextLines
+from paycli.host.observation.json_lines import JsonLines
+from paycli.host.observation.log_lines import TextLines
 from paycli.host.observation.log_writer import LogWriter, logging_to
 from tests.conftest import InWriter, Server, StartServer, run_paycli
 from tests.host import test_calls as calls
@@ -165,7 +166,11 @@ def test_what_fails_beside_the_calls_is_an_object_too(
     in_writer: InWriter, start_server: StartServer, tmp_path: Path
 ) -> None:
     """The store's writer, threads of servicers, Python's own warnings."""
-    in_writer("from paycli.storage.sqlite import writer; del writer.SqliteWriter.write")
+    in_writer(
+        "from paycli.storage.sqlite import writer; del writer.SqliteWriter.write\n"
+        "import time; say = sys.excepthook\n"  # later than the end of its socket
+        "sys.excepthook = lambda *problem: (time.sleep(0.2), say(*problem))"
+    )
     server = start_server("--log-format", "json")
     assert run_paycli("pay", "--amount", "1", "--target", server.target).returncode in (3, 5)
     server.stop()

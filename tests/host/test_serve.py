@@ -143,7 +143,7 @@ def test_connections_without_a_call_do_not_hold_up_a_stop(start_server: StartSer
         assert next(reflect(ask_nothing_more()))
         began = time.monotonic()
         assert server.stop() == 0
-        assert time.monotonic() - began < 15  # the drain would wait for 60
+        assert time.monotonic() - began < 9  # who says nothing is let go by itself after 10
         stop.set()
 
 

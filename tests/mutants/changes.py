@@ -511,7 +511,7 @@ CHANGES: Final = (
         "pages/markup.py",
         "    return Markup(escape(_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], written)))\n",
         "    return Markup(_UNSEEN.sub(lambda found: ascii(found[0])[1:-1], written))\n",
-        "tests/scenarios/reports",
+        "tests/pages/test_markup.py",
     ),
     Change(
         "github: a message ends the line of its command",
@@ -857,10 +857,24 @@ CHANGES: Final = (
         "tests/host/test_overload.py",
     ),
     Change(
+        "connections: a peer has as many as it likes",
+        "host/protection/peer_connections.py",
+        "newest_last[self.most :]",
+        "[]",
+        "tests/host/test_peer_connections.py",
+    ),
+    Change(
+        "connections: the oldest of a peer make room for the newest",
+        "host/protection/peer_connections.py",
+        "each not in self._kept",
+        "each in self._kept",
+        "tests/host/test_peer_connections.py",
+    ),
+    Change(
         "workers: one that retires goes on listening",
         "host/processes/retirement.py",
-        "                        found.shutdown(socket.SHUT_RDWR)",
-        "                        pass",
+        "            each.shutdown(socket.SHUT_RDWR)",
+        "            pass",
         "tests/host/test_workers.py",
     ),
     Change(
@@ -868,7 +882,7 @@ CHANGES: Final = (
         "storage/sqlite/store.py",
         "            if loop.time() > until:\n                raise\n",
         "            raise\n",
-        "tests/host/test_workers.py",
+        "tests/storage/test_store.py",
     ),
     Change(
         "settings: what is empty in a profile counts",

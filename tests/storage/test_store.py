@@ -224,6 +224,23 @@ def test_a_second_holder_of_the_file_is_refused(tmp_path: Path) -> None:
     in_store(path, nothing)  # and free again afterwards
 
 
+def test_who_has_patience_gets_the_file_when_the_first_holder_lets_it_go(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/s.db"
+
+    async def wait_for_it() -> None:
+        async with open_store(url, lambda _: None, patience_s=60):
+            pass
+
+    async def main() -> None:
+        async with opened(url):
+            waiting = asyncio.ensure_future(wait_for_it())
+            await asyncio.sleep(0.1)  # its first try is over by then
+            assert not waiting.done()
+        await waiting
+
+    asyncio.run(main())
+
+
 def test_a_second_holder_through_a_link_is_refused(tmp_path: Path) -> None:
     path, link = tmp_path / "s.db", tmp_path / "link.db"
     link.symlink_to(path)

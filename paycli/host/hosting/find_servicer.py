@@ -153,6 +153,8 @@ async def _make(place: str, thing: object, stack: AsyncExitStack) -> object:
 
 
 def _refuse_arguments(place: str, make: Callable[..., object]) -> None:
+    if isinstance(make, type) and not any(map(_constructs, make.__mro__[:-1])):
+        return  # start-up time: inspect takes a twentieth of it to say so
     try:
         inspect.signature(make).bind()
     except TypeError as problem:
@@ -161,6 +163,10 @@ def _refuse_arguments(place: str, make: Callable[..., object]) -> None:
         ) from None
     except ValueError:  # made in C: it says nothing of its arguments
         return
+
+
+def _constructs(made: type) -> bool:
+    return not vars(made).keys().isdisjoint(("__init__", "__new__"))
 
 
 def _services_of(place: str, servicer: object) -> Iterator[Service]:

@@ -8,12 +8,11 @@ greatest age, and its client calls the next server.
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import socket
-import stat
-from contextlib import suppress
 from typing import Final
+
+from paycli.host.own_sockets import listens, own_sockets
 
 _JITTER: Final = 1.1  # grpc lets a connection become so many times as old
 
@@ -34,16 +33,6 @@ def retire_on_signal(port: int, age_s: float | None, stop: asyncio.Event) -> Non
 
 def _stop_listening(port: int) -> None:
     """grpc has no word for it; a listening socket that is shut down listens no more."""
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208 - numbers, not paths
-        with suppress(OSError):
-            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
-                with socket.socket(fileno=os.dup(int(name))) as found:
-                    if _listens(found, port):
-                        found.shutdown(socket.SHUT_RDWR)
-
-
-def _listens(found: socket.socket, port: int) -> bool:
-    if found.family not in (socket.AF_INET, socket.AF_INET6):
-        return False
-    listens = found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
-    return bool(listens) and found.getsockname()[1] == port
+    for each in own_sockets(port):
+        if listens(each):
+            each.shutdown(socket.SHUT_RDWR)

@@ -1,1 +1,1 @@
-"""Who may call what, and how much at once: tokens, scopes, admission."""
+"""Who may call what, and how much at once: tokens, scopes, admission, connections."""

@@ -38,7 +38,10 @@ class Source:
 
 @dataclass(slots=True)
 class Known:
-    """All of a suite. `variables` and `environment` are what is referred to: their values, and what for."""
+    """All of a suite. `variables` and `environment` are what is referred to: their values, and what for.
+
+    What is not masked, and stood there as a variable, is for "".
+    """
 
     keys: set[str] = field(default_factory=set)
     """Those by which a service was made to know something."""
@@ -107,6 +110,11 @@ class Known:
         self._sources.setdefault(value, []).append(source)
         self.things |= {each for each in source.thing[:2] if len(each) >= _THING_MIN}
         return source
+
+    def variable(self, name: str) -> None:
+        """A variable of the environment that requests refer to."""
+        self.environment[name] = ""
+        self._of_environment.add(name)
 
     def hides_within(self, text: str) -> bool:
         """Whether a secret stands in it that no request has sent so far: it is the service's own."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -21,7 +22,7 @@ from paycli.scenarios.recording.forms import (
 )
 from paycli.scenarios.recording.known import Known, Source
 from paycli.scenarios.recording.places import Place, Thing, asked, place_of
-from paycli.scenarios.recording.seen import Data, Seen
+from paycli.scenarios.recording.seen import Data, Interpolated, Seen
 from paycli.scenarios.secret_names import is_secret
 from paycli.scenarios.steps import is_metadata_key, is_metadata_text
 from paycli.scenarios.wire_values import is_free, is_map, map_value, message_of
@@ -42,7 +43,7 @@ WHOLE: Final = (
     FieldDescriptor.CPPTYPE_UINT32,
     FieldDescriptor.CPPTYPE_UINT64,
 )
-_SCHEME: Final = re.compile("[A-Za-z][A-Za-z0-9_-]*[ =](?=[^=])")
+_SCHEME: Final = re.compile("[A-Za-z][A-Za-z0-9_-]*( +|=)(?!=)")
 
 
 class Unsayable(Exception):
@@ -67,8 +68,19 @@ def _texts(value: Any, of: str, *, within: bool) -> Iterator[tuple[str, str, boo
         yield value, of, within
 
 
+def _variables(value: Any) -> Iterator[str]:
+    if isinstance(value, Interpolated):
+        yield from value.parts[1::2]
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for each in inner:
+        yield from _variables(each)
+
+
 def look_through(seen: Seen, known: Known) -> None:
-    """Learn which values are secret, and which are keys."""
+    """Learn which values are secret, which are keys, and which variables others cannot be called."""
+    for each in (*seen.requests, *(value for _, value in seen.metadata)):
+        for name in _variables(each):
+            known.variable(name)
     for value, _, hides in (*texts(seen.requests), *texts(seen.responses or ())):
         if value and (hides or has_card(value)):
             known.hide(value)
@@ -80,7 +92,7 @@ def look_through(seen: Seen, known: Known) -> None:
     for key, sent in seen.metadata:
         if isinstance(sent, str) and is_secret(key):
             known.hide(sent)
-            known.hide(_credentials(sent)[1])
+            known.hide(sent.removeprefix(_scheme(sent)))
         elif isinstance(sent, str) and is_key(key):
             known.keys.add(sent)
 
@@ -103,6 +115,8 @@ class Sent:
     def _message(self, data: Data, kind: Descriptor, thing: Thing, *, hides: bool = False) -> Data:
         found: Data = {}
         for name, value in data.items():
+            if value is None:
+                continue
             field = kind.fields_by_name.get(name)
             if field is None:
                 raise Unsayable(f"it has the extension {name}")
@@ -121,6 +135,8 @@ class Sent:
         return self._one(value, field, at)
 
     def _one(self, value: Any, field: FieldDescriptor, at: Place) -> Any:
+        if isinstance(value, Interpolated):
+            return self._interpolated(value, at)
         if (message := message_of(field)) is not None:
             return self._message(value, message, at.inner(message), hides=at.hides)
         if is_free(field):
@@ -150,7 +166,15 @@ class Sent:
             return value
         return self._text(value, at) if isinstance(value, str) else value
 
+    def _interpolated(self, value: Interpolated, at: Place) -> str:
+        # A piece is no value of its field: what is a key there is none here.
+        text = (self._text(each, at if at.hides else Place("")) for each in value.parts[::2])
+        names = (f"${{env:{each}}}" for each in value.parts[1::2])
+        return "".join(part for pair in zip_longest(text, names, fillvalue="") for part in pair)
+
     def _free(self, value: Any, at: Place) -> Any:
+        if isinstance(value, Interpolated):
+            return self._interpolated(value, at)
         if isinstance(value, dict):
             return {
                 self._map_key(key, at): self._free(each, at.entry(key))
@@ -192,11 +216,15 @@ class Sent:
 
     def _metadata(self) -> Iterator[tuple[str, str]]:
         for key, value in self._seen.metadata:
-            if key.startswith(_NOT_THE_CALLS) or not isinstance(value, str):
+            if key.startswith(_NOT_THE_CALLS) or isinstance(value, bytes):
+                continue
+            if isinstance(value, Interpolated):
+                yield key, self._credentials(key, value)
                 continue
             if not is_metadata_key(key) or not is_metadata_text(value) or not value:
                 continue
-            scheme, credentials = _credentials(value)
+            scheme = _scheme(value)
+            credentials = value.removeprefix(scheme)
             at = place_of(key)
             is_of_log_in = not self._known.knows(value) and self._known.knows(credentials)
             if at.hides and is_of_log_in:
@@ -204,9 +232,16 @@ class Sent:
             else:
                 yield key, self._text(value, at)
 
+    def _credentials(self, key: str, value: Interpolated) -> str:
+        """A text of metadata, in which the scheme before a secret is none."""
+        at = place_of(key)
+        first, *others = value.parts
+        scheme = _scheme(first) if at.hides else ""
+        rest = Interpolated((first.removeprefix(scheme), *others))
+        return scheme + self._interpolated(rest, at)
 
-def _credentials(value: str) -> tuple[str, str]:
-    """What stands before them, such as `Bearer ` or the name of a cookie, and they."""
-    found = _SCHEME.match(value)
-    end = found.end() if found is not None else 0
-    return value[:end], value[end:]
+
+def _scheme(text: str) -> str:
+    """What stands before credentials: `Bearer ` or, of a cookie, `session=`."""
+    found = _SCHEME.match(text)
+    return found[0] if found is not None else ""

@@ -37,31 +37,46 @@ class Passed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Interpolated:
+    """A text that has variables of the environment in it: pieces of text at even places, names at odd ones."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Seen:
     """A call: what was sent, and what came of it: responses, an error; None of both if nobody looked.
 
-    `responses` are the first ones of `count`, so that a long stream takes no room.
+    `responses` are the first ones of `count`, so that a long stream takes no room. What was read, and not
+    seen, may have an Interpolated anywhere in its requests, and None for a field that is not set.
     """
 
     method: MethodDescriptor
-    metadata: Metadata
+    metadata: Sequence[tuple[str, str | bytes | Interpolated]]
     requests: Sequence[Data]
     responses: Sequence[Data] | None = None
     error: tuple[str, str] | None = None  # code and reason; the reason may be ""
     count: int = 1
     is_cancelled: bool = False  # by its caller, after `count` responses
     within_ms: float | None = None
+    where: str = ""  # file:line, of what was read
     began: float = 0.0
     ended: float = 0.0
     """By a monotonic clock: of two calls at once the later answer may be that of the first."""
 
 
 class LeftOut(NamedTuple):
-    """A call that is in no suite: its method as a path, why, and what is known of it."""
+    """A call that is in no suite: its method as a path, why, file:line if it was read, what is known of it."""
 
     path: str
     why: str
+    where: str = ""
     call: Seen | None = None
+
+    @property
+    def said(self) -> str:
+        """All of it, in a line."""
+        return ": ".join(filter(None, (self.where, self.path.lstrip("/"), self.why)))
 
 
 class Unfit(Exception):
@@ -117,7 +132,7 @@ class Tape:
             self.steps += 1
         except Unfit as unfit:
             call = _known_of(method, requests, responses, code) if method is not None else None
-            self.entries.append(LeftOut(path, str(unfit), call))
+            self.entries.append(LeftOut(path, str(unfit), call=call))
 
 
 def method_of(path: str, contracts: Contracts) -> MethodDescriptor:
@@ -202,9 +217,14 @@ def _plain(message: Message, what: str) -> Data:
         )
     except (ValueError, TypeError, DecodeError, json_format.Error) as problem:
         raise Unfit(f"its {what} cannot be shown as JSON") from problem
-    if _depth(found) > _DEPTH_MAX:
-        raise Unfit(f"its {what} is nested too deeply")
+    refuse_depth(found, what)
     return found
+
+
+def refuse_depth(data: Data, what: str) -> None:
+    """Raises Unfit for what YAML does not take."""
+    if _depth(data) > _DEPTH_MAX:
+        raise Unfit(f"its {what} is nested too deeply")
 
 
 def _depth(value: Any) -> int:

@@ -124,7 +124,7 @@ def _step(seen: Seen, known: Known, counts: Counter[str], now_s: float) -> Data 
         return _said(seen, known, counts[seen.method.name], now_s)
     except Unsayable as unsayable:
         counts[seen.method.name] -= 1
-        return LeftOut(path_of(seen.method), str(unsayable), seen)
+        return LeftOut(path_of(seen.method), str(unsayable), seen.where, seen)
 
 
 def _said(seen: Seen, known: Known, number: int, now_s: float) -> Data:

@@ -25,9 +25,7 @@ def suite_text(made: Made, origin: str) -> str:
     lines.append("steps:")
     for each in made.steps:
         if isinstance(each, LeftOut):
-            lines.append(
-                f"  # not recorded: {_comment(each.path.lstrip('/'))}: {_comment(each.why)}"
-            )
+            lines.append(f"  # not recorded: {_comment(each.said)}")
             continue
         if COMMENT in each:
             lines.append(f"  # {_comment(each[COMMENT])}")
@@ -38,34 +36,38 @@ def suite_text(made: Made, origin: str) -> str:
 
 
 def _needs(made: Made) -> Iterator[str]:
+    if names := [name for name, of in made.environment.items() if not of]:
+        yield f"Set in the environment to run this: {', '.join(names)}."
     for name, of in made.environment.items():
-        yield f"Masked: {of}. Set it in the environment, as {name}, to run this."
+        if of:
+            yield f"Masked: {of}. Set it in the environment, as {name}, to run this."
 
 
 def _entry(key: str, value: Any, indent: str) -> list[str]:
     """A key and its value: in a line if it is short, or else one below the other."""
-    flow = f"{indent}{_scalar(key)}: {_flow(value)}"
-    if len(flow) <= _WIDTH or not isinstance(value, dict | list) or not value:
-        return [flow]
+    short = f"{indent}{_scalar(key)}: {flow(value)}"
+    if len(short) <= _WIDTH or not isinstance(value, dict | list) or not value:
+        return [short]
     inner = f"{indent}  "
     lines = [f"{indent}{_scalar(key)}:"]
     if isinstance(value, dict):
         return lines + [line for each in value.items() for line in _entry(*each, inner)]
     for each in value:
-        flow = f"{inner}- {_flow(each)}"
-        if len(flow) <= _WIDTH or not isinstance(each, dict) or not each:
-            lines.append(flow)
+        short = f"{inner}- {flow(each)}"
+        if len(short) <= _WIDTH or not isinstance(each, dict) or not each:
+            lines.append(short)
             continue
         block = [line for pair in each.items() for line in _entry(*pair, f"{inner}  ")]
         lines += [f"{inner}- {block[0].lstrip()}", *block[1:]]
     return lines
 
 
-def _flow(value: Any) -> str:
+def flow(value: Any) -> str:
+    """A value in a line of YAML."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_scalar(k)}: {_flow(v)}" for k, v in value.items()) + "}"
+        return "{" + ", ".join(f"{_scalar(k)}: {flow(v)}" for k, v in value.items()) + "}"
     if isinstance(value, list):
-        return f"[{', '.join(map(_flow, value))}]"
+        return f"[{', '.join(map(flow, value))}]"
     return _scalar(value)
 
 

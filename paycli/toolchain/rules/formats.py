@@ -1,4 +1,4 @@
-"""Who reads findings; apart from their rendering, since every start of the CLI loads it."""
+"""Who reads findings; apart from their rendering, which a `--help` does without."""
 
 from __future__ import annotations
 

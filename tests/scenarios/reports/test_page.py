@@ -38,6 +38,7 @@ def test_it_says_what_the_json_of_the_run_says(tmp_path: Path, width: int, schem
     assert run.returncode == 1, run.stderr
     steps = [json.loads(line) for line in run.stdout.splitlines()]
     assert [each["verdict"] for each in steps] == ["failed", "passed", "failed", "error"]
+    assert "order_id=b" in "".join(steps[2]["log"])
     with opened(report, width, scheme) as page:
         assert_fits(page)
         names, values = (page.locator(tag).all_inner_texts() for tag in ("dt", "dd"))
@@ -71,7 +72,6 @@ def test_it_says_what_the_json_of_the_run_says(tmp_path: Path, width: int, schem
         assert detail.locator(".again").inner_text() == steps[2]["again"]
         log = detail.locator(".log").inner_text()
         assert log.splitlines() == steps[2]["log"]
-        assert "order_id=b" in log
 
 
 @pytest.mark.parametrize("width", [1200, 375])

@@ -103,7 +103,17 @@ def kill_all(pid: int) -> None:
         os.kill(pid, signal.SIGSTOP)  # it starts no more
         for each in (*children_of(pid), pid):
             with suppress(ProcessLookupError):
-                os.kill(each, signal.SIGKILL)
+                _kill(each)
+
+
+def _kill(pid: int) -> None:
+    """Until it has let go of the memory that it shares: a server that starts again waits for nobody."""
+    process = os.pidfd_open(pid)
+    try:
+        os.kill(pid, signal.SIGKILL)
+        select.select((process,), (), (), 10)
+    finally:
+        os.close(process)
 
 
 def write(path: Path, text: str) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import completion, options, output, schemas
+from paycli.cli import completion, inputs, options, output, schemas
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from paycli.client.invoke import Metadata
-
-_STDIN = "-"
 
 
 @calls_service
@@ -60,13 +58,13 @@ def call(
     from paycli.client.invoke import requests_of
     from paycli.client.schema import schema_of_server
 
-    name = "stdin" if data == _STDIN else "DATA"
+    name = inputs.name_of(data) if data == inputs.STDIN else "DATA"
     documents = _documents(data, name)
     local = schemas.local_schema(roots, descriptor_set)
     with termination_as_interrupt(), service.connect() as channel:
         schema = local or schema_of_server(channel, service.timeout_s)
         found = schema.method(method)
-        if data == _STDIN and not documents and not found.client_streaming:
+        if data == inputs.STDIN and not documents and not found.client_streaming:
             raise InputError("stdin is empty; a request without any field is written {}.")
         requests = requests_of(found, documents, schema.pool, name)
         # Without --max-time a stream ends by itself, or by Ctrl-C.
@@ -88,7 +86,8 @@ def _documents(data: str, name: str) -> Sequence[object]:
     """What was given, read before anything is sent."""
     from paycli.client.forms import decoded, documents_of
 
-    return documents_of(decoded(sys.stdin.buffer.read(), name) if data == _STDIN else data, name)
+    text = decoded(inputs.read_input(data), name) if data == inputs.STDIN else data
+    return documents_of(text, name)
 
 
 def _call(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paycli.cli import inputs
 from paycli.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
@@ -67,9 +68,7 @@ def _read(path: Path) -> FileDescriptorSet:
     from google.protobuf.message import DecodeError
 
     try:
-        return FileDescriptorSet.FromString(path.read_bytes())
-    except OSError as problem:
-        raise DocumentError(path, f"cannot be read: {problem.strerror}.") from problem
+        return FileDescriptorSet.FromString(inputs.read_input(path))
     except DecodeError as problem:
         raise DocumentError(
             path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."

@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
+from paycli.client.json_text import begins_as_json, json_documents
 from paycli.client.plain import fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
@@ -27,12 +28,12 @@ class Form(StrEnum):
     BINARY = "binary"
 
 
+_YAML: Final = (".yaml", ".yml")
 _SUFFIXES: Final = {
-    Form.JSON: (".json", ".yaml", ".yml"),
+    Form.JSON: (".json", *_YAML),
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
 _BASE64: Final = re.compile(r"([\w+/-]{4})*([\w+/-]{2,3}={0,2})?", re.ASCII)
-_BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
 # protobuf says of each message on the way down that a field of it failed, and at times where in the end.
@@ -50,36 +51,18 @@ def form_of(path: str) -> Form:
 def documents_of(text: str, name: str) -> Sequence[object]:
     """The documents of a text as plain data: JSON, one after another, or else YAML.
 
-    Raises DocumentError; `name` is what it calls the text.
+    What is called *.json, or begins as JSON does, is JSON; YAML would take much of it for something
+    else. Raises DocumentError; `name` is what it calls the text.
     """
     try:
-        return list(_json_documents(text))
-    except (ValueError, RecursionError):
+        return json_documents(text, name)
+    except DocumentError:
+        suffix = PurePath(name).suffix.lower()
+        if suffix == ".json" or (suffix not in _YAML and begins_as_json(text)):
+            raise
         from paycli.documents import read_text  # start-up time: most requests are JSON
 
         return [each.typed(exact=False) for each in read_text(text, name)]
-
-
-def _json_documents(text: str) -> Iterator[object]:
-    decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
-    at = _after_blanks(text, 0)
-    while at < len(text):
-        document, end = decoder.raw_decode(text, at)
-        yield document
-        at = _after_blanks(text, end)
-
-
-def _after_blanks(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    assert found is not None
-    return found.end()
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError  # YAML's reader says which, and where
-    return found
 
 
 def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: str) -> Message:

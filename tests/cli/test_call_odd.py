@@ -146,7 +146,7 @@ t: 2026-01-31T12:00:00Z
         (b'{"m": {"1": {"bs": ["AP8=", "A"]}}}', "m.bs: Invalid base64"),
         (b'{"text": "\\ud800"}', "text: Unpaired surrogate"),
         (b'{"any": {"@type": "x/odd.Gone"}}', "any: "),
-        (b'{"text": "a"', "stdin:2:1: not YAML"),
+        (b'{"text": "a"', "stdin:1:13: not JSON: expecting ',' delimiter"),
         (b'{"self":' * 150 + b"{}" + b"}" * 150, "this is no odd.Ask: self.self"),
         (b"[" * 100_000, "nested too deeply"),
         (b"text: " + b"x" * 1_000_000 + b"\nnope: 1", "no field is called 'nope'"),

@@ -122,6 +122,10 @@ def test_by_the_reflection_of_a_server(server: Server) -> None:
         ("json", b"order_id: [", "not YAML: did not find expected node"),
         ("json", b'{"amount": 1, "amount": 2}', "stdin:1:15: duplicate key 'amount'"),
         ("json", b'order_id: "a', "stdin:1:13: not YAML"),
+        ("json", b'{"amount": 1,\n "order_id": a}', "stdin:2:14: not JSON: expecting value."),
+        ("json", b'{"amount": 1_0}', "stdin:1:13: not JSON: expecting ',' delimiter."),
+        ("json", b'{"a": {"b": 1},\n "\\u0061": 2}', "stdin:2:2: duplicate key 'a'"),
+        ("json", b'{"amount": 1' + b"0" * 5000 + b"}", "too many digits to be meant"),
         ("json", b"[1]", "a message is written as {field: value}"),
         ("json", b"", "0 documents; a message is one"),
         ("json", b"{} {}", "2 documents; a message is one"),
@@ -153,6 +157,8 @@ def test_a_mistake_is_one_sentence_that_says_where(form: str, content: bytes, sa
         (("payment.PaymentReqest",), "did you mean 'payment.PaymentRequest'?"),
         (("payment.PaymentService",), "There is no message 'payment.PaymentService'"),
         (("payment.PaymentRequest", "no.json"), "no.json: cannot be read: No such file"),
+        (("payment.PaymentRequest", "/dev/zero"), "/dev/zero: more than the 256 MiB that are read"),
+        (("payment.PaymentRequest", "--descriptor-set", "/dev/zero"), "more than the 256 MiB"),
         (("payment.PaymentRequest", "--to", "yaml"), "'yaml' is no form"),
         (("payment.PaymentRequest", "--json", "--to", "text"), "leave out --to"),
     ],
@@ -161,6 +167,31 @@ def test_wrong_words(words: tuple[str, ...], said: str) -> None:
     run = converted(b"", *words)
     assert (run.returncode, run.stdout) == (2, b"")
     assert said in run.stderr.decode()
+
+
+def test_the_name_of_a_file_says_whether_it_is_json(tmp_path: Path) -> None:
+    for name, content in (("a.json", "{amount: 1}"), ("a.yaml", '{"amount": 1,}')):
+        (tmp_path / name).write_text(content)
+    refused = converted(b"", "payment.PaymentRequest", tmp_path / "a.json", "--json")
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"a.json:1:2: not JSON: expecting property name" in refused.stderr
+    shown = through(b"", "payment.PaymentRequest", tmp_path / "a.yaml", "--json")
+    assert shown == b'{"amount": 1.0}\n'
+
+
+def test_broken_json_is_refused_without_much_memory() -> None:
+    content = b'{"requests": [' + b'{"order_id": "a", "amount": 1},' * 100_000
+    command = [sys.executable, "-m", "paycli", "convert", BATCH, "--from", "json", "--to", "text"]
+    room = 700 * 1024 * 1024
+    run = subprocess.run(
+        command,
+        input=content,
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (room, room)),
+    )
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert b"stdin:1:3100015: not JSON: expecting value." in run.stderr
 
 
 def test_the_field_that_is_wrong_is_named_however_deep() -> None:

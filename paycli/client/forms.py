@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -15,7 +14,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 
-from paycli.client.json_text import begins_as_json, json_documents
+from paycli.client.json_text import Place, begins_as_json, json_documents, position_in_json
+from paycli.client.json_values import Misfit, readied
 from paycli.client.plain import fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
@@ -33,13 +33,10 @@ _SUFFIXES: Final = {
     Form.JSON: (".json", *_YAML),
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
-_BASE64: Final = re.compile(r"([\w+/-]{4})*([\w+/-]{2,3}={0,2})?", re.ASCII)
 _OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
-# protobuf says of each message on the way down that a field of it failed, and at times where in the end.
-_STEP: Final = re.compile(r"Failed to parse (\S+) field: ")
-_PLACE: Final = re.compile(r' at "?\w+((?:[.\[][\w\].\[]*)?)"?\.*$')
-_NO_FIELD: Final = re.compile(r'Message type "(\S+)" has no field named "(.+?)"( at [^\n]*)\n')
+_DEPTH_MAX: Final = 1_000  # more than is in binary
+_TOO_DEEP: Final = "nested too deeply: no message is inside more than 100 others"
 
 
 def form_of(path: str) -> Form:
@@ -65,24 +62,76 @@ def documents_of(text: str, name: str) -> Sequence[object]:
         return [each.typed(exact=False) for each in read_text(text, name)]
 
 
-def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: str) -> Message:
-    """The message of plain data. Raises DocumentError for data that does not fit."""
+def message_of(
+    kind: Descriptor,
+    document: object,
+    pool: DescriptorPool,
+    name: str,
+    *,
+    text: str = "",
+    number: int = 0,
+) -> Message:
+    """The message of plain data, which `name` calls. Raises DocumentError for data that does not fit.
+
+    It has a line where the data is document `number`, from 0, of a text.
+    """
+    try:
+        message = build(kind, document, pool)
+    except Misfit as wrong:
+        at = _position(text, name, (number, *wrong.place)) if text else (None, None)
+        raise _unfit(name, kind, str(wrong), *at) from wrong
+    return _complete(kind, message, name)
+
+
+def build(kind: Descriptor, document: object, pool: DescriptorPool) -> Message:
+    """The message of plain data, of which what is required may be missing. Raises Misfit."""
     from google.protobuf import json_format
 
     message = GetMessageClass(kind)()
-    given: Any = document
-    if not isinstance(given, dict) and kind.file.package != "google.protobuf":
-        raise _unfit(name, kind, "a message is written as {field: value}")
     try:
-        json_format.ParseDict(given, message, descriptor_pool=pool)
+        ready = readied(kind, document, pool)
+        json_format.ParseDict(ready, message, descriptor_pool=pool, max_recursion_depth=_DEPTH_MAX)
         _pack_again(message, pool)
-    except PaycliError:  # of the reflection that was asked about an Any
+        _refuse_depth(message)
+    except (PaycliError, Misfit):  # PaycliError: of the reflection that was asked about an Any
         raise
+    except RecursionError as problem:
+        raise Misfit(_TOO_DEEP) from problem
     except Exception as problem:  # protobuf raises what it meets: KeyError, SystemError
-        raise _unfit(name, kind, _reason(problem, pool)) from problem
-    if wrong := next(_passed_over(kind, given, pool), ""):
-        raise _unfit(name, kind, wrong)
-    return _complete(kind, message, name)
+        raise Misfit(_reason(problem)) from problem
+    return message
+
+
+def _refuse_depth(message: Message) -> None:
+    """Raises Misfit for a message that nobody could read in binary."""
+    try:
+        type(message).FromString(message.SerializePartialToString())
+    except DecodeError as problem:
+        raise Misfit(_TOO_DEEP) from problem
+
+
+def _position(text: str, name: str, place: Place) -> tuple[int | None, int | None]:
+    """Line and column of a value in a text, or of its key."""
+    try:
+        json_documents(text, name)
+    except DocumentError:
+        return _position_in_yaml(text, name, place)
+    return position_in_json(text, place) or (None, None)
+
+
+def _position_in_yaml(text: str, name: str, place: Place) -> tuple[int, int]:
+    from paycli.documents import Node, read_text
+
+    number, *keys = place
+    at = node = read_text(text, name)[int(number)]
+    for key in keys:
+        if isinstance(key, int):
+            at = node = list(node.items(""))[key]
+        else:
+            inside = ((Node(node.path, each), value) for each, value in node.raw.value)
+            at = next(each for each, _ in inside if each.text("") == key)
+            node = node.fields("")[key]
+    return at.line, at.column
 
 
 def _complete(kind: Descriptor, message: Message, name: str) -> Message:
@@ -110,32 +159,6 @@ def _packed(message: Any, pool: DescriptorPool) -> Message | None:
     return None
 
 
-def is_base64(text: str) -> bool:
-    """Whether bytes are written so; protobuf passes over what is not, and takes the rest."""
-    return _BASE64.fullmatch(text) is not None
-
-
-def _passed_over(kind: Descriptor, document: Any, pool: DescriptorPool) -> Iterator[str]:
-    """What protobuf leaves out without a word of data that it takes: the path, and why."""
-    for path, inner, given in nodes(kind, document, pool):
-        if inner.full_name == "google.protobuf.BytesValue":
-            yield from _not_base64(given, path)
-        names: dict[int, str] = {}
-        for name, field, value in fields_of(inner, given, pool):
-            where = f"{path}.{name}".lstrip(".")
-            if field.number in names:
-                yield f"{where}: a duplicate of {names[field.number]}"
-            names[field.number] = name
-            one, values = values_of(field, value)
-            for each in values if one.type == one.TYPE_BYTES else ():
-                yield from _not_base64(each, where)
-
-
-def _not_base64(text: str | None, path: str) -> Iterator[str]:
-    if not is_base64(text or ""):
-        yield f"{path}: no base64, as bytes are written".removeprefix(": ")
-
-
 def _unfit(
     name: str, kind: Descriptor, why: str, line: int | None = None, column: int | None = None
 ) -> DocumentError:
@@ -145,25 +168,10 @@ def _unfit(
     return DocumentError(name, said, line, column)
 
 
-def _reason(problem: Exception, pool: DescriptorPool) -> str:
-    """What protobuf's JSON says is wrong, after the path of the field that it is about."""
-    # A SystemError is about what it was caused by.
+def _reason(problem: Exception) -> str:
+    """What protobuf says is wrong. A SystemError is about what it was caused by."""
     said = str(problem.__cause__ if isinstance(problem, SystemError) else problem)
-    if isinstance(problem, KeyError):
-        said = f"{said} is missing"
-    steps = _STEP.findall(said)
-    said = _STEP.sub("", said)
-    if (unknown := _NO_FIELD.match(said)) is not None:
-        from paycli.documents import nearest
-
-        known = [each.name for each in pool.FindMessageTypeByName(unknown[1]).fields]
-        hint = nearest(unknown[2], known) if known else "it has none."
-        said = f"no field is called '{unknown[2]}'; {hint}{unknown[3]}"
-    said = " ".join(said.split())
-    place = _PLACE.search(said)
-    path = place[1].strip(".") if place is not None and place[1] else ".".join(steps)
-    said = _PLACE.sub("", said)
-    return f"{path}: {said}" if path else said
+    return " ".join(said.split())
 
 
 def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, name: str) -> Message:
@@ -173,10 +181,11 @@ def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, na
     elif form is Form.TEXT:
         message = _of_text(kind, decoded(content, name), pool, name)
     else:
-        documents = documents_of(decoded(content, name), name)
+        text = decoded(content, name)
+        documents = documents_of(text, name)
         if len(documents) != 1:
             raise DocumentError(name, f"{len(documents)} documents; a message is one.")
-        return message_of(kind, documents[0], pool, name)
+        return message_of(kind, documents[0], pool, name, text=text)
     return _complete(kind, message, name)
 
 
@@ -206,6 +215,7 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
     message = GetMessageClass(kind)()
     try:
         text_format.Parse(text, message, descriptor_pool=pool)
+        _refuse_depth(message)
     except text_format.ParseError as problem:
         line, column = problem.GetLine(), problem.GetColumn()
         why = str(problem).removeprefix(f"{line}:{column} : ")
@@ -213,8 +223,8 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
             quoted = text.split("\n")[line - 1]
             why = why.removeprefix(f"'{quoted}': ").removeprefix("'': ")  # of the end, none
         raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
-    except RecursionError as problem:
-        raise _unfit(name, kind, "nested too deeply") from problem
+    except (RecursionError, Misfit) as problem:
+        raise _unfit(name, kind, _TOO_DEEP) from problem
     return message
 
 
@@ -225,22 +235,32 @@ def as_json(
 
     Raises InputError for what it has not.
     """
+    try:
+        plain = as_plain(message, pool, **options)
+    except ValueError as problem:
+        name = message.DESCRIPTOR.full_name
+        raise InputError(f"This {name} cannot be shown as JSON: {problem}.") from problem
+    return json.dumps(plain, indent=indent, ensure_ascii=False)
+
+
+def as_plain(message: Message, pool: DescriptorPool, **options: Any) -> dict[str, Any]:
+    """`as_json` as plain data. Raises ValueError, which says why."""
     from google.protobuf import json_format
 
-    name = message.DESCRIPTOR.full_name
+    whole: Any = message.DESCRIPTOR
     try:
         _check_utf8(message, pool)
         plain = json_format.MessageToDict(
             message, preserving_proto_field_name=True, descriptor_pool=pool, **options
         )
-    except (ValueError, TypeError, DecodeError, RecursionError, json_format.Error) as problem:
+        for _, kind, inner in nodes(whole, plain, pool):
+            _sort_maps(kind, inner, pool)
+    except PaycliError:  # of the reflection that was asked about an Any
+        raise
+    except Exception as problem:
         # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
-        why = " ".join(str(problem).split()).rstrip(".")
-        raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
-    whole: Any = message.DESCRIPTOR
-    for _, kind, inner in nodes(whole, plain, pool):
-        _sort_maps(kind, inner, pool)
-    return json.dumps(plain, indent=indent, ensure_ascii=False)
+        raise ValueError(_reason(problem).rstrip(".")) from problem
+    return plain
 
 
 def _sort_maps(kind: Descriptor, plain: Any, pool: DescriptorPool) -> None:

@@ -49,14 +49,21 @@ class Heard(NamedTuple):
 
 
 def requests_of(
-    method: MethodDescriptor, documents: Sequence[object], pool: DescriptorPool, name: str
+    method: MethodDescriptor,
+    documents: Sequence[object],
+    pool: DescriptorPool,
+    name: str,
+    text: str,
 ) -> list[Message]:
-    """The messages of plain data, whose text `name` calls. Raises InputError for what does not fit."""
+    """The messages of the documents of a text, which `name` calls. Raises InputError for what does not fit."""
     if not method.client_streaming and len(documents) > 1:
         raise InputError(f"{path_of(method)} takes one request, and {len(documents)} were given.")
     if not method.client_streaming and not documents:
         documents = [{}]
-    return [message_of(method.input_type, each, pool, name) for each in documents]
+    return [
+        message_of(method.input_type, each, pool, name, text=text, number=number)
+        for number, each in enumerate(documents)
+    ]
 
 
 def invoke(

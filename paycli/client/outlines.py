@@ -16,15 +16,11 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
+from paycli.client.json_values import SCALARS, WRAPPERS
 from paycli.client.plain import map_entry
 from paycli.client.schema import Schema, Symbol
 from paycli.errors import RemoteError
 
-_SCALARS: Final = {
-    number: name.removeprefix("TYPE_").lower()
-    for name, number in vars(FieldDescriptor).items()
-    if name.startswith("TYPE_")
-}
 _EXAMPLES: Final = {"bool": False, "string": "", "bytes": "", "float": 0.0, "double": 0.0}
 _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Timestamp": "2026-01-31T12:00:00Z",
@@ -36,10 +32,6 @@ _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Value": None,
     "google.protobuf.Any": {},
 }
-_WRAPPERS: Final = frozenset(
-    f"google.protobuf.{kind}Value"
-    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
-)
 _KEYS: Final = {"string": "key", "bool": "true"}
 _MESSAGES_MAX: Final = 300
 _Left = tuple[Descriptor, tuple[str, ...], Callable[[Any], object]]
@@ -93,7 +85,7 @@ def template(message: Descriptor) -> Any:
         kind, above, put = left.popleft()
         if kind.full_name in _WELL_KNOWN:
             put(_WELL_KNOWN[kind.full_name])
-        elif kind.full_name in _WRAPPERS:
+        elif kind.full_name in WRAPPERS:
             put(_scalar(kind.fields_by_name["value"]))
         else:
             filled: dict[str, Any] = {}
@@ -129,7 +121,7 @@ def _fill(
     one, filled[name] = field, None  # the order of the proto, whenever it is filled
     if (entry := map_entry(field)) is not None:
         key, one = entry.fields_by_name["key"], entry.fields_by_name["value"]
-        filled[name], name = {}, _KEYS.get(_SCALARS[key.type], "0")
+        filled[name], name = {}, _KEYS.get(SCALARS[key.type], "0")
         put = filled[field.name].__setitem__
     elif field.is_repeated:
         filled[name] = []
@@ -147,7 +139,7 @@ def _appending(items: list[Any]) -> Callable[[str, Any], None]:
 def _scalar(field: FieldDescriptor) -> Any:
     if field.enum_type is not None:
         return field.enum_type.values[0].name
-    return _EXAMPLES.get(_SCALARS[field.type], 0)
+    return _EXAMPLES.get(SCALARS[field.type], 0)
 
 
 def _service(service: ServiceDescriptor, comments: dict[tuple[int, ...], str]) -> Iterator[str]:
@@ -192,7 +184,7 @@ def _type(field: FieldDescriptor) -> str:
 
 def _name(field: FieldDescriptor) -> str:
     kind = field.message_type or field.enum_type
-    return str(kind.full_name) if kind is not None else _SCALARS[field.type]
+    return str(kind.full_name) if kind is not None else SCALARS[field.type]
 
 
 def _place(symbol: ServiceDescriptor | Descriptor | EnumDescriptor) -> tuple[int, ...]:

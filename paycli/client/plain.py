@@ -34,14 +34,21 @@ def fields_of(
     if not document or kind.file.package == "google.protobuf":
         return
     for name, value in document.items():
-        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
-        if field is None:
-            field = next((each for each in kind.fields if each.json_name == name), None)
-        if field is None and name.startswith("["):
-            with suppress(KeyError):
-                field = pool.FindExtensionByName(name[1:-1])
+        field = field_named(kind, name, pool)
         if field is not None:
             yield name, field, value
+
+
+def field_named(kind: Descriptor, name: str, pool: DescriptorPool) -> FieldDescriptor | None:
+    """The field of this name in JSON or in the proto, or the extension `[package.name]`."""
+    field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
+    if field is None or name not in (field.name, field.json_name):
+        field = next((each for each in kind.fields if each.json_name == name), None)
+    if field is None and name.startswith("[") and name.endswith("]"):
+        with suppress(KeyError):
+            extension = pool.FindExtensionByName(name[1:-1])
+            return extension if extension.containing_type == kind else None
+    return field
 
 
 def values_of(field: FieldDescriptor, value: Any) -> tuple[FieldDescriptor, list[Any]]:

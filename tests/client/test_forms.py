@@ -61,9 +61,8 @@ def refused(odd: Schema, content: str) -> str:
     ("content", "why"),
     [
         ('{"any": {"@type": "x/odd.Strict"}}', "missing required fields: name"),
-        ('{"any": {"@type": "x/google.protobuf.Timestamp"}}', "'value' is missing"),
-        ('{"kind": 1e999}', "cannot convert float infinity to integer"),
-        (r'{"kind": "\ud800"}', "surrogates not allowed"),
+        ('{"any": {"@type": "x/google.protobuf.Timestamp"}}', "has '@type' and 'value'"),
+        (r'{"kind": "\ud800"}', r'not "\ud800"'),
         (r'{"\ud800": 1}', "surrogates not allowed"),
     ],
 )
@@ -75,14 +74,14 @@ def test_whatever_protobuf_raises_is_a_sentence(odd: Schema, content: str, why: 
     ("content", "path"),
     [
         ('{"b": "!!!!"}', "b"),
-        ('{"wrapped": ["", "!!!!"]}', "wrapped"),
+        ('{"wrapped": ["", "!!!!"]}', "wrapped[1]"),
         ('{"any": {"@type": "x/odd.Odd", "inner": {"raw_bytes": "!!!!"}}}', "any.inner.raw_bytes"),
-        ('{"any": {"@type": "x/google.protobuf.BytesValue", "value": "!!!!"}}', "any"),
+        ('{"any": {"@type": "x/google.protobuf.BytesValue", "value": "!!!!"}}', "any.value"),
         ('{"[odd.more]": "!!!!"}', "[odd.more]"),
     ],
 )
 def test_bytes_are_base64_wherever_they_are(odd: Schema, content: str, path: str) -> None:
-    assert f"{path}: no base64, as bytes are written" in refused(odd, content)
+    assert f"{path}: must be bytes in base64, not " in refused(odd, content)
     parse(
         odd.message("odd.Odd"),
         content.replace("!!!!", "AP8=").encode(),

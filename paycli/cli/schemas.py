@@ -68,8 +68,13 @@ def _read(path: Path) -> FileDescriptorSet:
     from google.protobuf.message import DecodeError
 
     try:
-        return FileDescriptorSet.FromString(inputs.read_input(path))
+        found = FileDescriptorSet.FromString(inputs.read_input(path))
     except DecodeError as problem:
         raise DocumentError(
             path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
         ) from problem
+    if not found.file:
+        raise DocumentError(
+            path, "no descriptor is in it; 'paycli gen --descriptor-set' writes them."
+        )
+    return found

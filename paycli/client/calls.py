@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pool, message
 from google.protobuf.descriptor import MethodDescriptor
 
 # Imported for what they add to the descriptor pool: the services that can be called by name, and the
@@ -16,6 +16,7 @@ from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the def
 from grpc_health.v1 import health_pb2 as _health
 
 from paycli.client.forms import as_plain, build
+from paycli.client.plain import class_of
 from paycli.client.schema import path_of
 from paycli.generated import payment_pb2 as _seed
 from paycli.generated.paycli.payments.v1 import payments_pb2 as _payments
@@ -84,7 +85,7 @@ def streamed(
 def _how(method: MethodDescriptor) -> dict[str, Any]:
     return {
         "method": f"/{path_of(method)}",
-        "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
+        "request_serializer": class_of(method.input_type).SerializeToString,
     }
 
 
@@ -92,7 +93,7 @@ def _plain(method: MethodDescriptor, content: bytes) -> dict[str, Any]:
     kind = method.output_type
     try:
         # Not by gRPC, which makes an INTERNAL of it: an error that the service never gave.
-        response = message_factory.GetMessageClass(kind).FromString(content)
+        response = class_of(kind).FromString(content)
     except message.DecodeError as problem:
         raise ValueError(f"the response is no {kind.full_name}") from problem
     pool: Any = kind.file.pool

@@ -12,11 +12,10 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 from paycli.client.json_text import Place, begins_as_json, json_documents, position_in_json
 from paycli.client.json_values import Misfit, readied
-from paycli.client.plain import fields_of, map_entry, nodes, values_of
+from paycli.client.plain import class_of, fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
 
@@ -87,7 +86,7 @@ def build(kind: Descriptor, document: object, pool: DescriptorPool) -> Message:
     """The message of plain data, of which what is required may be missing. Raises Misfit."""
     from google.protobuf import json_format
 
-    message = GetMessageClass(kind)()
+    message = class_of(kind)()
     try:
         ready = readied(kind, document, pool)
         json_format.ParseDict(ready, message, descriptor_pool=pool, max_recursion_depth=_DEPTH_MAX)
@@ -155,7 +154,7 @@ def _packed(message: Any, pool: DescriptorPool) -> Message | None:
     if message.DESCRIPTOR.full_name == "google.protobuf.Any" and message.type_url:
         with suppress(KeyError):
             kind = pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
-            return GetMessageClass(kind).FromString(message.value)
+            return class_of(kind).FromString(message.value)
     return None
 
 
@@ -190,7 +189,7 @@ def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, na
 
 
 def _of_binary(kind: Descriptor, content: bytes, name: str) -> Message:
-    message = GetMessageClass(kind)()
+    message = class_of(kind)()
     try:
         message.MergeFromString(content)
     except DecodeError as problem:
@@ -212,7 +211,7 @@ def decoded(content: bytes, name: str) -> str:
 def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Message:
     from google.protobuf import text_format
 
-    message = GetMessageClass(kind)()
+    message = class_of(kind)()
     try:
         text_format.Parse(text, message, descriptor_pool=pool)
         _refuse_depth(message)

@@ -11,13 +11,13 @@ from google.protobuf import json_format
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 # Imported for what it adds to the default pool: what travels inside a google.rpc.Status.
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
 from paycli.client.failures import error_info, failure_of, status_details
 from paycli.client.forms import message_of
+from paycli.client.plain import class_of
 from paycli.client.schema import path_of
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Retry
 from paycli.wire_names import ERROR_DOMAIN
@@ -103,7 +103,7 @@ def invoke(
 
 def _answer(method: MethodDescriptor, content: bytes) -> Message:
     try:
-        return GetMessageClass(method.output_type).FromString(content)
+        return class_of(method.output_type).FromString(content)
     except DecodeError as problem:
         name = method.output_type.full_name
         raise OutcomeUnknown(f"What the service answered is no {name}; {_MAY}.") from problem

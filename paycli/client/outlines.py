@@ -16,9 +16,10 @@ from google.protobuf.descriptor import (
 )
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 
-from paycli.client.json_values import SCALARS, WRAPPERS
+from paycli.client.json_values import SCALARS
 from paycli.client.plain import map_entry
 from paycli.client.schema import Schema, Symbol
+from paycli.client.well_known import WRAPPERS
 from paycli.errors import RemoteError
 
 _EXAMPLES: Final = {"bool": False, "string": "", "bytes": "", "float": 0.0, "double": 0.0}

@@ -8,6 +8,21 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from paycli.errors import InputError
+
+
+def class_of(kind: Descriptor) -> type[Message]:
+    """The class of a message. Raises InputError."""
+    try:
+        return GetMessageClass(kind)
+    except RecursionError as problem:  # it makes those of all messages inside, one within the other
+        raise InputError(
+            f"{kind.full_name} has messages inside that have others, hundreds of times over; "
+            "that is more than can be read here."
+        ) from problem
 
 
 def nodes(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 import grpc
@@ -19,7 +20,8 @@ from google.protobuf.descriptor import (
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from paycli.client.reflection import Reflection, unfit
+from paycli.client.reflection import Reflection, reason, unfit
+from paycli.client.well_known import faked
 from paycli.errors import InputError, RemoteError
 
 _Found = TypeVar("_Found")
@@ -112,6 +114,10 @@ class Schema:
         """Full names, in the files that were needed so far."""
         return [each for file in self.files.values() for each in _messages_of(file)]
 
+    def listed_messages(self) -> str:
+        """A sentence with their names, for who asked for something else."""
+        return f"Messages: {_nearest('', self.messages()).removeprefix('known are ')}"
+
     @staticmethod
     def _found(find: Callable[[str], _Found], name: str) -> _Found | None:
         try:
@@ -150,19 +156,55 @@ def path_of(method: MethodDescriptor) -> str:
 
 
 def schema_of_files(files: FileDescriptorSet) -> Schema:
-    """Of a descriptor set that has all that its files import. Raises InputError."""
+    """Of a descriptor set that has all that its files import, in any order. Raises InputError."""
+    known = _by_name(files)
     pool = DescriptorPool()
     services: list[str] = []
-    for file in files.file:
+    for file in _imported_first(known):
+        if gone := next((each for each in file.dependency if each not in known), None):
+            raise InputError(
+                f"{file.name} imports {gone}, which is not in the descriptors; make them with all that is "
+                "imported (protoc --include_imports)."
+            )
         try:
             pool.Add(file)
         except TypeError as problem:
             raise InputError(
-                f"{file.name} does not fit the rest of the descriptors: {problem}."
+                f"{file.name} does not fit the rest of the descriptors: {reason(problem)}."
             ) from problem
         package = f"{file.package}." if file.package else ""
         services += (f"{package}{each.name}" for each in file.service)
-    return Schema(pool, services, {file.name: file for file in files.file})
+    return Schema(pool, services, known)
+
+
+def _by_name(files: FileDescriptorSet) -> dict[str, FileDescriptorProto]:
+    """Sets that were joined may have a file twice, and only one of them its comments."""
+    known: dict[str, FileDescriptorProto] = {}
+    for file in files.file:
+        first = known.get(file.name)
+        if first is not None and _without_comments(first) != _without_comments(file):
+            raise InputError(f"{file.name} is twice in the descriptors, and not alike.")
+        if name := next(faked(file), None):
+            raise InputError(f"{file.name} declares a {name} that is not protobuf's own.")
+        if first is None or not first.HasField("source_code_info"):
+            known[file.name] = file
+    return known
+
+
+def _without_comments(file: FileDescriptorProto) -> FileDescriptorProto:
+    bare = FileDescriptorProto()
+    bare.CopyFrom(file)
+    bare.ClearField("source_code_info")
+    return bare
+
+
+def _imported_first(files: Mapping[str, FileDescriptorProto]) -> Iterator[FileDescriptorProto]:
+    order = TopologicalSorter({name: file.dependency for name, file in files.items()})
+    try:
+        yield from (files[name] for name in order.static_order() if name in files)
+    except CycleError as problem:
+        one, other = problem.args[1][:2]
+        raise InputError(f"{one} imports itself, by way of {other}.") from problem
 
 
 def schema_of_server(channel: grpc.Channel, timeout_s: float) -> Schema:

@@ -17,7 +17,11 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
     ServiceDescriptor,
 )
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 from google.protobuf.descriptor_pool import DescriptorPool
 
 from paycli.client.reflection import Reflection, reason, unfit
@@ -50,7 +54,7 @@ class Schema:
         if name in self.services:
             said = f"The server lists service '{name}', and does not tell what it is."
             raise RemoteError(said, status="NOT_FOUND")
-        raise InputError(f"There is no service '{name}'; {self._hint(name)}")
+        raise InputError(f"There is no service '{name}'; {self._hint(name, self.services)}")
 
     def method(self, name: str) -> MethodDescriptor:
         """A method: `package.Service/Method`, the same with a dot, or shorter where that is clear.
@@ -99,20 +103,22 @@ class Schema:
             return found
         if "/" in name or name.rpartition(".")[0] in self.services:
             return self.method(name)
-        raise InputError(f"Nothing is called '{name}'; {self._hint(name)}")
+        declared = [each for file in self._all_files() for each in _enums_of(file)]
+        hint = self._hint(name, [*self.services, *self.messages(), *declared])
+        raise InputError(f"Nothing is called '{name}'; {hint}")
 
     def message(self, name: str) -> Descriptor:
         """A message by its full name. Raises InputError."""
         found = self._found(self.pool.FindMessageTypeByName, name)
         if found is not None:
             return found
-        known = self.messages()
-        hint = _nearest(name, known) if known else self._hint(name)
+        self._all_files()
+        hint = self._hint(name, self.messages() or self.services)
         raise InputError(f"There is no message '{name}'; {hint}")
 
     def messages(self) -> list[str]:
         """Full names, in the files that were needed so far."""
-        return [each for file in self.files.values() for each in _messages_of(file)]
+        return [name for file in self.files.values() for name, _ in _messages_of(file)]
 
     def listed_messages(self) -> str:
         """A sentence with their names, for who asked for something else."""
@@ -127,11 +133,20 @@ class Schema:
         except TypeError as problem:
             raise unfit(problem) from problem
 
-    def _hint(self, name: str) -> str:
-        return _nearest(name, self.services) if self.services else "no service is told of."
+    def _all_files(self) -> Collection[FileDescriptorProto]:
+        """Also those that reflection has not yet been asked for."""
+        self.methods()
+        return self.files.values()
+
+    @staticmethod
+    def _hint(name: str, known: Collection[str]) -> str:
+        return _nearest(name, known) if known else "no service is told of."
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
+    whole = next((each for each in known if each.endswith(f".{name}")), None)
+    if whole is not None:
+        return f"did you mean '{whole}'?"
     from paycli.documents import (
         nearest,
     )  # start-up time: with all of YAML, and only mistakes need it
@@ -139,15 +154,21 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return nearest(name, known)
 
 
-def _messages_of(file: FileDescriptorProto) -> Iterator[str]:
-    """Full names, without those of maps' entries."""
+def _messages_of(file: FileDescriptorProto) -> Iterator[tuple[str, DescriptorProto]]:
+    """By full names, without those of maps' entries."""
     left = [(file.package, each) for each in file.message_type]
     while left:
         outer, message = left.pop()
         name = f"{outer}.{message.name}".lstrip(".")
         if not message.options.map_entry:
-            yield name
+            yield name, message
         left += ((name, each) for each in message.nested_type)
+
+
+def _enums_of(file: FileDescriptorProto) -> Iterator[str]:
+    inside = ((name, message.enum_type) for name, message in _messages_of(file))
+    for outer, enums in ((file.package, file.enum_type), *inside):
+        yield from (f"{outer}.{each.name}".lstrip(".") for each in enums)
 
 
 def path_of(method: MethodDescriptor) -> str:

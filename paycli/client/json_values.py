@@ -20,8 +20,11 @@ from google.protobuf.descriptor_pool import DescriptorPool
 
 from paycli.client.json_text import Place
 from paycli.client.plain import field_named, map_entry
-from paycli.client.well_known import WRAPPERS
 
+WRAPPERS: Final = frozenset(
+    f"google.protobuf.{kind}Value"
+    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
+)
 SCALARS: Final = {
     number: name.removeprefix("TYPE_").lower()
     for name, number in vars(FieldDescriptor).items()

@@ -25,10 +25,9 @@ from google.protobuf.descriptor_pb2 import (
 )
 from google.protobuf.text_encoding import CEscape
 
-from paycli.client.json_values import SCALARS
+from paycli.client.json_values import SCALARS, WRAPPERS
 from paycli.client.plain import map_entry
 from paycli.client.schema import Schema, Symbol
-from paycli.client.well_known import WRAPPERS
 from paycli.errors import RemoteError
 
 _EXAMPLES: Final = {"bool": False, "string": "", "bytes": "", "float": 0.0, "double": 0.0}
@@ -216,8 +215,13 @@ def _names_kept(names: Collection[str]) -> Iterator[str]:
         yield f"  reserved {', '.join(map(_quoted, names))};"
 
 
-def _quoted(text: str) -> str:
-    return f'"{CEscape(text.encode(), as_utf8=True)}"'
+def _quoted(text: str | bytes) -> str:
+    return f'"{CEscape(_text(text).encode(), as_utf8=True)}"'
+
+
+def _text(said: str | bytes) -> str:
+    """Descriptors are of proto2, where a string may be any bytes."""
+    return said if isinstance(said, str) else said.decode(errors="replace")
 
 
 def _label(message: Descriptor, field: FieldDescriptor, given: FieldDescriptorProto) -> str:
@@ -240,10 +244,10 @@ def _options(field: FieldDescriptor, given: FieldDescriptorProto) -> str:
     said = []
     if given.HasField("default_value"):
         value = given.default_value  # of bytes, escaped already
-        text = {given.TYPE_STRING: _quoted(value), given.TYPE_BYTES: f'"{value}"'}
+        text = {given.TYPE_STRING: _quoted(value), given.TYPE_BYTES: f'"{_text(value)}"'}
         said.append(f"default = {text.get(given.type, value)}")
-    if field.json_name != re.sub("_+(.?)", lambda found: found[1].upper(), field.name):
-        said.append(f"json_name = {_quoted(field.json_name)}")
+    if given.json_name not in ("", re.sub("_+(.?)", lambda found: found[1].upper(), field.name)):
+        said.append(f"json_name = {_quoted(given.json_name)}")
     if field.GetOptions().deprecated:
         said.append("deprecated = true")
     return f" [{', '.join(said)}]" if said else ""
@@ -294,7 +298,7 @@ def _line(
     if position is None:
         yield f"{indent}{text}"
         return
-    for line in position.leading_comments.splitlines():
+    for line in _text(position.leading_comments).splitlines():
         yield f"{indent}//{line}".rstrip()
-    after = " ".join(position.trailing_comments.split())
+    after = " ".join(_text(position.trailing_comments).split())
     yield f"{indent}{text}  // {after}" if after else f"{indent}{text}"

@@ -15,8 +15,8 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection_pb2
 
+from paycli.client.descriptors import flaws
 from paycli.client.failures import failure_of
-from paycli.client.well_known import faked
 from paycli.errors import NotTaken, RemoteError
 
 # v1 has the messages of v1alpha; there are servers that know only one of them.
@@ -68,8 +68,8 @@ class Reflection:
         if not files:
             raise KeyError(answer.error_response.error_message)
         for each in files:
-            if fake := next(faked(each), None):
-                raise _unfit(f"{each.name} declares a {fake} that is not protobuf's own")
+            if flaw := next(flaws(each), None):
+                raise _unfit(flaw)
             self.files.setdefault(each.name, each)
         return self.files[files[0].name]
 

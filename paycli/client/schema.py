@@ -18,14 +18,13 @@ from google.protobuf.descriptor import (
     ServiceDescriptor,
 )
 from google.protobuf.descriptor_pb2 import (
-    DescriptorProto,
     FileDescriptorProto,
     FileDescriptorSet,
 )
 from google.protobuf.descriptor_pool import DescriptorPool
 
+from paycli.client.descriptors import flaws, messages_of
 from paycli.client.reflection import Reflection, reason, unfit
-from paycli.client.well_known import faked
 from paycli.errors import InputError, RemoteError
 
 _Found = TypeVar("_Found")
@@ -118,7 +117,12 @@ class Schema:
 
     def messages(self) -> list[str]:
         """Full names, in the files that were needed so far."""
-        return [name for file in self.files.values() for name, _ in _messages_of(file)]
+        return [
+            name
+            for file in self.files.values()
+            for name, message in messages_of(file)
+            if not message.options.map_entry
+        ]
 
     def listed_messages(self) -> str:
         """A sentence with their names, for who asked for something else."""
@@ -154,19 +158,8 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return nearest(name, known)
 
 
-def _messages_of(file: FileDescriptorProto) -> Iterator[tuple[str, DescriptorProto]]:
-    """By full names, without those of maps' entries."""
-    left = [(file.package, each) for each in file.message_type]
-    while left:
-        outer, message = left.pop()
-        name = f"{outer}.{message.name}".lstrip(".")
-        if not message.options.map_entry:
-            yield name, message
-        left += ((name, each) for each in message.nested_type)
-
-
 def _enums_of(file: FileDescriptorProto) -> Iterator[str]:
-    inside = ((name, message.enum_type) for name, message in _messages_of(file))
+    inside = ((name, message.enum_type) for name, message in messages_of(file))
     for outer, enums in ((file.package, file.enum_type), *inside):
         yield from (f"{outer}.{each.name}".lstrip(".") for each in enums)
 
@@ -202,11 +195,11 @@ def _by_name(files: FileDescriptorSet) -> dict[str, FileDescriptorProto]:
     """Sets that were joined may have a file twice, and only one of them its comments."""
     known: dict[str, FileDescriptorProto] = {}
     for file in files.file:
+        if flaw := next(flaws(file), None):
+            raise InputError(f"The descriptors cannot be used: {flaw}.")
         first = known.get(file.name)
         if first is not None and _without_comments(first) != _without_comments(file):
             raise InputError(f"{file.name} is twice in the descriptors, and not alike.")
-        if name := next(faked(file), None):
-            raise InputError(f"{file.name} declares a {name} that is not protobuf's own.")
         if first is None or not first.HasField("source_code_info"):
             known[file.name] = file
     return known

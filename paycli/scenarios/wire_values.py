@@ -13,9 +13,8 @@ from google.protobuf import duration_pb2, json_format, message_factory, timestam
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
 from paycli.client.forms import build
-from paycli.client.json_values import Misfit, one, type_of
+from paycli.client.json_values import WRAPPERS, Misfit, one, type_of
 from paycli.client.plain import map_entry
-from paycli.client.well_known import WRAPPERS
 from paycli.documents import Node
 
 # Messages whose JSON is a single value (a text, a number), not a mapping of their fields ...

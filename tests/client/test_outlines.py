@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
+from google.protobuf.message import DecodeError
+from hypothesis import given
+from hypothesis import strategies as st
 
-from paycli.client.outlines import outline
+from paycli.client.outlines import outline, overview, template
 from paycli.client.schema import Schema, schema_of_files
 from paycli.errors import InputError
 from tests.conftest import run_paycli
@@ -121,6 +126,22 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> Schema:
 )
 def test_an_outline_is_what_the_proto_says(schema: Schema, name: str, text: str) -> None:
     assert "\n".join(outline(schema, schema.symbol(name))) == text
+
+
+@given(st.lists(st.tuples(st.integers(0, 5_000), st.binary(max_size=3)), max_size=4))
+def test_changed_descriptors_are_shown_or_a_mistake(
+    schema: Schema, changes: list[tuple[int, bytes]]
+) -> None:
+    content = bytearray(FileDescriptorSet(file=schema.files.values()).SerializeToString())
+    for at, new in changes:
+        begin = at % len(content)
+        content[begin : begin + len(new)] = new
+    with suppress(DecodeError, InputError):
+        changed = schema_of_files(FileDescriptorSet.FromString(bytes(content)))
+        assert list(overview(changed)) or not changed.services
+        for name in changed.messages():
+            assert list(outline(changed, changed.symbol(name)))
+            assert isinstance(template(changed.message(name)), dict)
 
 
 @pytest.mark.parametrize(

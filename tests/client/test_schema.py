@@ -9,7 +9,7 @@ from google.protobuf import struct_pb2, timestamp_pb2
 from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
 
 from paycli.client.forms import message_of
-from paycli.client.outlines import overview
+from paycli.client.outlines import outline, overview
 from paycli.client.schema import schema_of_files
 from paycli.errors import InputError
 from tests.client.odd_reflection import odd_file
@@ -32,6 +32,9 @@ def with_comments(file: FileDescriptorProto) -> FileDescriptorProto:
 FIRST, ODD = imported(), odd_file(dependency=["first.proto"])
 CYCLE = [odd_file(dependency=["b.proto"]), imported("b.proto")]
 CYCLE[1].dependency.append("odd.proto")
+MAP = odd_file()
+MAP.message_type[0].nested_type.add(name="Entry").options.map_entry = True
+MAP.message_type[0].nested_type[0].field.add(name="key", number=80, type=9, label=1)
 FAKE = imported("google/protobuf/struct.proto", "google.protobuf")
 FAKE.message_type[0].name = "Struct"
 
@@ -55,16 +58,33 @@ def test_a_set_is_taken_in_any_order_and_joined(files: tuple[FileDescriptorProto
         ([ODD], "odd.proto imports first.proto, which is not in the descriptors; make them with all"),
         ([FIRST, imported(package="other")], "first.proto is twice in the descriptors, and not alike"),
         (CYCLE, "imports itself, by way of"),
-        ([FAKE], "google/protobuf/struct.proto declares a google.protobuf.Struct that is not proto"),
+        ([FAKE], "cannot be used: google/protobuf/struct.proto declares a google.protobuf.Struct that is not"),
+        ([MAP], "odd.proto has a map, odd.Ask.Entry, that is not made of keys and values"),
+        ([imported("a\nb")], "The descriptors cannot be used: a file is called 'a\\nb'"),
+        ([FileDescriptorProto.FromString(b"\x0a\x01\xff")], r"a file is called b'\xff'"),
         ([odd_file(syntax="proto9")], "odd.proto does not fit the rest of the descriptors: Invalid"),
     ],
-    ids=["not whole", "two of one name", "cycle", "fake", "odd syntax"],
+    ids=["not whole", "two alike", "cycle", "fake", "no map", "odd name", "no text", "odd syntax"],
 )  # fmt: skip
 def test_a_wrong_set_is_one_sentence(files: list[FileDescriptorProto], said: str) -> None:
     with pytest.raises(InputError) as mistake:
         schema_of_files(FileDescriptorSet(file=files))
     assert said in str(mistake.value)
     assert "\n" not in str(mistake.value)
+
+
+def test_descriptors_that_are_no_text_are_shown() -> None:
+    """They are of proto2, where a string may be any bytes."""
+    file = odd_file(syntax="proto2")
+    file.message_type[0].field[0].default_value = "&"
+    file.source_code_info.location.add(path=[4, 0], leading_comments="&", trailing_comments="&")
+    content = FileDescriptorSet(file=[file]).SerializeToString().replace(b"&", b"\xff")
+    schema = schema_of_files(FileDescriptorSet.FromString(content))
+    assert list(outline(schema, schema.symbol("odd.Ask")))[:3] == [
+        "//\ufffd",
+        "message odd.Ask {  // \ufffd",
+        '  optional string text = 1 [default = "\ufffd"];',
+    ]
 
 
 def test_protobufs_own_files_are_taken() -> None:

@@ -14,6 +14,8 @@ from paycli.shipped import shipped
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
+    from paycli.client.schema import Schema
+
 _FORMS = ("json", "text", "binary")
 _NAMED = 10  # of the fields that the schema does not know
 
@@ -83,13 +85,13 @@ def convert(
         else:
             output.written(as_json(read, schema.pool, indent=None if json else 2))
     if wanted is not Form.BINARY:
-        _tell_of_unknown(read, "left out" if wanted is Form.JSON else "shown by number")
+        _tell_of_unknown(read, schema, "left out" if wanted is Form.JSON else "shown by number")
 
 
-def _tell_of_unknown(message: Message, became: str) -> None:
+def _tell_of_unknown(message: Message, schema: Schema, became: str) -> None:
     from paycli.client.forms import unknown_fields
 
-    unknown = list(dict.fromkeys(unknown_fields(message)))
+    unknown = list(dict.fromkeys(unknown_fields(message, schema.pool)))
     if unknown:
         more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
         listed = ", ".join(unknown[:_NAMED]) + more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from enum import StrEnum
@@ -33,6 +34,8 @@ _SUFFIXES: Final = {
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
 _OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
+# What text reads back; another has to be shown beside its bytes.
+_URL: Final = re.compile(r"[\w.-]+(/[\w.-]+)+", re.ASCII)
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
 _DEPTH_MAX: Final = 1_000  # more than is in binary
 _TOO_DEEP: Final = "nested too deeply: no message is inside more than 100 others"
@@ -224,6 +227,8 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
         raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
     except (RecursionError, Misfit) as problem:
         raise _unfit(name, kind, _TOO_DEEP) from problem
+    except Exception as problem:  # ValueError, of a number too large for an enum
+        raise _unfit(name, kind, _reason(problem)) from problem
     return message
 
 
@@ -288,12 +293,20 @@ def as_text(message: Message, pool: DescriptorPool) -> str:
     Raises InputError for what is nested too deeply, and for maps of proto2 that are not UTF-8.
     """
     try:
-        return _text(message, pool)
-    except DecodeError:  # of an Any whose value is not of its type: all of them as their bytes
-        return _text(message, DescriptorPool())
-    except (RecursionError, UnicodeDecodeError) as problem:
+        if all(_URL.fullmatch(url) for url in _urls(message, pool)):
+            with suppress(DecodeError):  # of an Any whose value is not of its type
+                return _text(message, pool)
+        return _text(message, DescriptorPool())  # each Any as its bytes
+    except (DecodeError, RecursionError, UnicodeDecodeError) as problem:
         name = message.DESCRIPTOR.full_name
         raise InputError(f"This {name} cannot be shown as text: {problem}.") from problem
+
+
+def _urls(message: Message, pool: DescriptorPool) -> Iterator[str]:
+    for _, each in _messages(message, pool):
+        holder: Any = each
+        if each.DESCRIPTOR.full_name == "google.protobuf.Any" and holder.type_url:
+            yield holder.type_url
 
 
 def _text(message: Message, pool: DescriptorPool) -> str:
@@ -312,30 +325,34 @@ def as_binary(message: Message) -> bytes:
         raise InputError(f"This cannot be written in binary: {problem}.") from problem
 
 
-def unknown_fields(message: Message) -> Iterator[str]:
+def unknown_fields(message: Message, pool: DescriptorPool) -> Iterator[str]:
     """The fields of a message, and of those inside it, that the schema does not know: `inner.9`."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    for where, each in _messages(message):
+    for where, each in _messages(message, pool):
         unknown: Any = UnknownFieldSet(each)
         yield from dict.fromkeys(f"{where}{field.field_number}" for field in unknown)
 
 
 def _check_utf8(message: Message, pool: DescriptorPool) -> None:
     """Raises ValueError for a string that is only bytes, which proto2 lets pass."""
-    for where, each in _messages(message):
-        if (packed := _packed(each, pool)) is not None:
-            _check_utf8(packed, pool)
+    for where, each in _messages(message, pool):
         for field, value in each.ListFields():
             one, values = values_of(field, value)
             if one.type == one.TYPE_STRING and any(isinstance(text, bytes) for text in values):
                 raise ValueError(f"{where}{field.name} is not UTF-8")
 
 
-def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]]:
-    """A message and all inside it, each after its path: `inner.`."""
+def _messages(
+    message: Message, pool: DescriptorPool | None = None, where: str = ""
+) -> Iterator[tuple[str, Message]]:
+    """A message and all inside it, each after its path: `inner.`; with a pool, what an Any has as well."""
     yield where, message
+    if pool is not None:
+        with suppress(DecodeError):
+            packed = _packed(message, pool)
+            yield from _messages(packed, pool, where) if packed is not None else ()
     for field, value in message.ListFields():
         one, values = values_of(field, value)
         for each in values if one.message_type is not None else ():
-            yield from _messages(each, f"{where}{field.name}.")
+            yield from _messages(each, pool, f"{where}{field.name}.")

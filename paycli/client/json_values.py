@@ -70,7 +70,8 @@ class Misfit(ValueError):
         return self
 
     def __str__(self) -> str:
-        return ": ".join(filter(None, (self.path.lstrip("."), self.why)))
+        said = ": ".join(filter(None, (self.path.lstrip("."), self.why)))
+        return said.replace("\n", "\\n")  # of a key that has it
 
 
 def readied(kind: Descriptor, data: Any, pool: DescriptorPool) -> Any:
@@ -339,7 +340,9 @@ _READ: Final[Mapping[str, Callable[[Any, DescriptorPool], Any]]] = {
     "google.protobuf.Any": _any,
     "google.protobuf.Timestamp": _written_as(timestamp_pb2.Timestamp(), _TIME),
     "google.protobuf.Duration": _written_as(duration_pb2.Duration(), _SPAN),
-    "google.protobuf.FieldMask": _written_as(field_mask_pb2.FieldMask(), re.compile(r"\S*")),
+    "google.protobuf.FieldMask": _written_as(
+        field_mask_pb2.FieldMask(), re.compile(".*", re.DOTALL)
+    ),
     "google.protobuf.Struct": _struct,
     "google.protobuf.ListValue": _list,
     _VALUE: _value,

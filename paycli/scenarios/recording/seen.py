@@ -168,9 +168,10 @@ def _end(
 
 def _request(kind: Descriptor, content: bytes) -> Data:
     """Without a field that nobody tells of it would be another call."""
+    pool: Any = kind.file.pool
     message = _message(kind, content, "request")
     found = _plain(message, "request")
-    if unknown := ", ".join(unknown_fields(message)):
+    if unknown := ", ".join(unknown_fields(message, pool)):
         raise Unfit(f"its request has fields that nobody tells of, by number {unknown}")
     return found
 

@@ -15,7 +15,7 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
 
 from paycli.client.json_text import Place, begins_as_json, json_documents, position_in_json
-from paycli.client.json_values import Misfit, readied
+from paycli.client.json_values import Misfit, readied, unknown
 from paycli.client.plain import class_of, fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
@@ -34,6 +34,7 @@ _SUFFIXES: Final = {
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
 _OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
+_NO_FIELD: Final = re.compile(r'Message type "(\S+)" has no field named "(\w+)"\.')
 # What text reads back; another has to be shown beside its bytes.
 _URL: Final = re.compile(r"[\w.-]+(/[\w.-]+)+", re.ASCII)
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
@@ -224,6 +225,8 @@ def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Me
         if line is not None:
             quoted = text.split("\n")[line - 1]
             why = why.removeprefix(f"'{quoted}': ").removeprefix("'': ")  # of the end, none
+        if (missing := _NO_FIELD.match(why)) is not None:
+            why = unknown(pool.FindMessageTypeByName(missing[1]), missing[2])
         raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
     except (RecursionError, Misfit) as problem:
         raise _unfit(name, kind, _TOO_DEEP) from problem

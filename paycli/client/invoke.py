@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import grpc
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
@@ -16,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
 from paycli.client.failures import error_info, failure_of, status_details
-from paycli.client.forms import message_of
+from paycli.client.forms import as_json, message_of
 from paycli.client.plain import class_of
 from paycli.client.schema import path_of
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Retry
@@ -131,12 +132,8 @@ def _failure(
 
 def _detail(packed: Any, pool: DescriptorPool) -> str:
     """A detail of an error as JSON; of a kind that nobody here knows, its name and bytes."""
-    for known in (None, pool):  # google.rpc's need nobody who tells
-        try:
-            return json_format.MessageToJson(
-                packed, indent=None, preserving_proto_field_name=True, descriptor_pool=known
-            )
-        except (TypeError, ValueError, DecodeError, KeyError, json_format.Error, PaycliError):
-            continue
+    for known in (descriptor_pool.Default(), pool):  # google.rpc's need nobody who tells
+        with suppress(PaycliError):
+            return as_json(packed, known)
     kind = packed.type_url.rpartition("/")[2]
     return f"{kind} {base64.b64encode(packed.value).decode()}"

@@ -164,7 +164,7 @@ def _fields(kind: Descriptor, data: Mapping[str, Any], pool: DescriptorPool) -> 
     for name, value in data.items():
         field = field_named(kind, name, pool)
         if field is None:
-            raise Misfit(_unknown(kind, name)).inside(name, "")
+            raise Misfit(unknown(kind, name)).inside(name, "")
         if field.number in names:
             raise Misfit(f"a duplicate of {names[field.number]}").inside(name, f".{name}")
         names[field.number] = name
@@ -180,7 +180,8 @@ def _fields(kind: Descriptor, data: Mapping[str, Any], pool: DescriptorPool) -> 
     return ready
 
 
-def _unknown(kind: Descriptor, name: str) -> str:
+def unknown(kind: Descriptor, name: str) -> str:
+    """What to say of a field that the message has not."""
     from paycli.documents import nearest  # start-up time
 
     known = [each.name for each in kind.fields]

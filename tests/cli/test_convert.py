@@ -144,6 +144,11 @@ def test_by_the_reflection_of_a_server(server: Server) -> None:
             b'order_id: "a"\namount: 5.5.5',
             "stdin:2:9: this is no payment.PaymentRequest: C",
         ),
+        (
+            "text",
+            b"\namonut: 5",
+            "stdin:2:1: this is no payment.PaymentRequest: no field is called 'amonut'; did",
+        ),
         ("text", b"order_id: " + b"x" * 1_000_000, "stdin:1:11: "),
         ("text", b"order_id: \n", "stdin:2:1: "),
         ("text", "#\u2028\namount: x".encode(), "stdin:2:9: this is no payment.PaymentRequest: C"),

@@ -21,15 +21,13 @@ def read_input(file: str | Path) -> bytes:
     """All of a file, or of stdin for `-`. Raises DocumentError."""
     name = name_of(file)
     try:
-        if str(file) != STDIN:
+        if str(file) == STDIN:
+            content = sys.stdin.buffer.read(_BYTES_MAX + 1)
+        else:
             with Path(file).open("rb") as opened:
                 content = opened.read(
                     _BYTES_MAX + 1
                 )  # whatever it says of its size: /dev/zero says none
-        elif sys.stdin is None:
-            raise DocumentError(name, "it is closed.")
-        else:
-            content = sys.stdin.buffer.read(_BYTES_MAX + 1)
     except OSError as problem:
         raise DocumentError(name, f"cannot be read: {problem.strerror}.") from problem
     if len(content) > _BYTES_MAX:

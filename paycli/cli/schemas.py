@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 DescriptorSet = Annotated[
     Path | None,
     typer.Option(
-        "--descriptor-set", metavar="FILE", help="Descriptors to go by, as gen writes them."
+        "--descriptor-set",
+        metavar="FILE",
+        help="Descriptors to go by, as gen writes them; - is stdin.",
     ),
 ]
 Protos = Annotated[
@@ -67,14 +69,15 @@ def _read(path: Path) -> FileDescriptorSet:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from google.protobuf.message import DecodeError
 
+    name = inputs.name_of(path)
     try:
         found = FileDescriptorSet.FromString(inputs.read_input(path))
     except DecodeError as problem:
         raise DocumentError(
-            path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
+            name, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
         ) from problem
     if not found.file:
         raise DocumentError(
-            path, "no descriptor is in it; 'paycli gen --descriptor-set' writes them."
+            name, "no descriptor is in it; 'paycli gen --descriptor-set' writes them."
         )
     return found

@@ -130,6 +130,8 @@ class Schema:
 
     @staticmethod
     def _found(find: Callable[[str], _Found], name: str) -> _Found | None:
+        if not name.isprintable():  # half of a character, which the pool takes amiss
+            return None
         try:
             return find(name)
         except KeyError:

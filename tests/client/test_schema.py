@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,12 @@ def test_descriptors_that_are_no_text_are_shown() -> None:
     ]
 
 
+def test_a_name_that_is_no_text_is_a_name_of_nothing() -> None:
+    schema = schema_of_files(FileDescriptorSet(file=[FIRST]))
+    with pytest.raises(InputError, match=r"There is no message .*; did you mean"):
+        schema.message("first.Firs\udcff")
+
+
 def test_protobufs_own_files_are_taken() -> None:
     files = FileDescriptorSet()
     for own in (struct_pb2, timestamp_pb2):
@@ -110,5 +118,12 @@ def test_a_set_without_anything_to_list_is_told(tmp_path: Path) -> None:
     assert "/dev/null: no descriptor is in it; 'paycli gen --descriptor-set'" in empty.stderr
     (tmp_path / "set").write_bytes(FileDescriptorSet(file=[FIRST]).SerializeToString())
     no_service = run_paycli("describe", "--descriptor-set", tmp_path / "set")
+    piped = subprocess.run(
+        [sys.executable, "-m", "paycli", "describe", "first.First", "--descriptor-set", "-"],
+        input=(tmp_path / "set").read_bytes(),
+        capture_output=True,
+        check=False,
+    )
+    assert piped.stdout.startswith(b"message first.First {")
     assert (no_service.returncode, no_service.stdout) == (0, "")
     assert no_service.stderr == "No service is told of. Messages: first.First.\n"

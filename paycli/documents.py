@@ -235,7 +235,10 @@ def yaml_mistake(path: Path, text: str = "") -> Iterator[None]:
         raise _syntax_error(path, text, problem) from problem
     except yaml.reader.ReaderError as problem:
         what = "UTF-8 text" if "UTF-8" in problem.reason else "YAML"
-        raise DocumentError(path, f"not {what}: {problem.reason}.") from problem
+        before = text.encode()[: problem.position].decode(errors="replace")
+        line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+        at = (line, column) if text else ()
+        raise DocumentError(path, f"not {what}: {problem.reason}.", *at) from problem
     except yaml.YAMLError as problem:
         raise DocumentError(path, f"not YAML: {' '.join(str(problem).split())}.") from problem
     except RecursionError as problem:

@@ -72,6 +72,7 @@ def test_a_huge_file_is_refused_unread(tmp_path: Path) -> None:
         (lambda path: None, "no such file"),
         (lambda path: path.mkdir(), "is a directory"),
         (lambda path: path.write_bytes(b"a: \xff\xfe"), "not UTF-8"),
+        (lambda path: path.write_text("a: é\nb: \x07"), ":2:4: not YAML: control characters"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, make: object, said: str) -> None:

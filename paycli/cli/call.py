@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import completion, options, output, schemas
+from paycli.cli import completion, inputs, options, output, schemas
 from paycli.cli.interrupts import termination_as_interrupt
 from paycli.cli.service import Service, calls_service
 from paycli.errors import CheckFailed, InputError, OutcomeUnknown, PaycliError
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
 
     from paycli.client.invoke import Metadata
-
-_STDIN = "-"
 
 
 @calls_service
@@ -57,18 +55,20 @@ def call(
     json: options.Json = False,
 ) -> None:
     """Call any method of any server, by its reflection or by protos; prints responses as JSON."""
+    from paycli.client.forms import decoded, documents_of
     from paycli.client.invoke import requests_of
     from paycli.client.schema import schema_of_server
 
-    name = "stdin" if data == _STDIN else "DATA"
-    documents = _documents(data, name)
+    name = inputs.name_of(data) if data == inputs.STDIN else "DATA"
+    text = decoded(inputs.read_input(data), name) if data == inputs.STDIN else data
+    documents = documents_of(text, name)
     local = schemas.local_schema(roots, descriptor_set)
     with termination_as_interrupt(), service.connect() as channel:
         schema = local or schema_of_server(channel, service.timeout_s)
         found = schema.method(method)
-        if data == _STDIN and not documents and not found.client_streaming:
+        if data == inputs.STDIN and not documents and not found.client_streaming:
             raise InputError("stdin is empty; a request without any field is written {}.")
-        requests = requests_of(found, documents, schema.pool, name)
+        requests = requests_of(found, documents, schema.pool, name, text)
         # Without --max-time a stream ends by itself, or by Ctrl-C.
         is_stream = found.client_streaming or found.server_streaming
         bound_s = max_time or (None if is_stream else service.timeout_s)
@@ -82,13 +82,6 @@ def call(
                 )
                 problem.message += "".join(f"\n  {each}" for each in details)
             raise
-
-
-def _documents(data: str, name: str) -> Sequence[object]:
-    """What was given, read before anything is sent."""
-    from paycli.client.forms import decoded, documents_of
-
-    return documents_of(decoded(sys.stdin.buffer.read(), name) if data == _STDIN else data, name)
 
 
 def _call(

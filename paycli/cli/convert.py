@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from paycli.cli import completion, options, output, schemas
+from paycli.cli import completion, inputs, options, output, schemas
 from paycli.cli.service import Service, calls_service
-from paycli.errors import DocumentError, InputError
+from paycli.errors import InputError
 from paycli.shipped import shipped
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
 
-_STDIN = "-"
+    from paycli.client.schema import Schema
+
 _FORMS = ("json", "text", "binary")
 _NAMED = 10  # of the fields that the schema does not know
 
@@ -38,7 +37,7 @@ def convert(
     ],
     file: Annotated[
         str, typer.Argument(metavar="[FILE]", help="What to convert; - is stdin, the default.")
-    ] = _STDIN,
+    ] = inputs.STDIN,
     *,
     source: Annotated[
         str | None,
@@ -74,7 +73,7 @@ def convert(
         raise InputError("--json is --to json on one line; leave out --to.")
     if wanted is Form.BINARY:
         output.refuse_binary_on_terminal()
-    content, name = _read(file), "stdin" if file == _STDIN else file
+    content, name = inputs.read_input(file), inputs.name_of(file)
     if not (target or roots or descriptor_set):
         roots = [shipped("proto")]
     with schemas.schema_of(service, roots, descriptor_set) as schema:
@@ -86,23 +85,14 @@ def convert(
         else:
             output.written(as_json(read, schema.pool, indent=None if json else 2))
     if wanted is not Form.BINARY:
-        _tell_of_unknown(read, "left out" if wanted is Form.JSON else "shown by number")
+        _tell_of_unknown(read, schema, "left out" if wanted is Form.JSON else "shown by number")
 
 
-def _tell_of_unknown(message: Message, became: str) -> None:
+def _tell_of_unknown(message: Message, schema: Schema, became: str) -> None:
     from paycli.client.forms import unknown_fields
 
-    unknown = list(dict.fromkeys(unknown_fields(message)))
+    unknown = list(dict.fromkeys(unknown_fields(message, schema.pool)))
     if unknown:
         more = f" and {len(unknown) - _NAMED:,} more" if len(unknown) > _NAMED else ""
         listed = ", ".join(unknown[:_NAMED]) + more
         output.progress(f"Warning: the schema does not know these fields, {became}: {listed}.")
-
-
-def _read(file: str) -> bytes:
-    if file == _STDIN:
-        return sys.stdin.buffer.read()
-    try:
-        return Path(file).read_bytes()
-    except OSError as problem:
-        raise DocumentError(file, f"cannot be read: {problem.strerror}.") from problem

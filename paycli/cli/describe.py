@@ -52,5 +52,7 @@ def _show(schema: Schema, name: str, *, as_json: bool) -> None:
         return
     for line in lines:
         output.result(line)
+    if not lines:
+        output.progress(f"No service is told of. {schema.listed_messages()}")
     if message is not None:
         output.result(f"\n// {message.full_name} to fill in:\n{json.dumps(filled, indent=2)}")

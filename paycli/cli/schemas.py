@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from paycli.cli import inputs
 from paycli.errors import DocumentError, InputError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
 DescriptorSet = Annotated[
     Path | None,
     typer.Option(
-        "--descriptor-set", metavar="FILE", help="Descriptors to go by, as gen writes them."
+        "--descriptor-set",
+        metavar="FILE",
+        help="Descriptors to go by, as gen writes them; - is stdin.",
     ),
 ]
 Protos = Annotated[
@@ -66,11 +69,15 @@ def _read(path: Path) -> FileDescriptorSet:
     from google.protobuf.descriptor_pb2 import FileDescriptorSet
     from google.protobuf.message import DecodeError
 
+    name = inputs.name_of(path)
     try:
-        return FileDescriptorSet.FromString(path.read_bytes())
-    except OSError as problem:
-        raise DocumentError(path, f"cannot be read: {problem.strerror}.") from problem
+        found = FileDescriptorSet.FromString(inputs.read_input(path))
     except DecodeError as problem:
         raise DocumentError(
-            path, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
+            name, "this is no descriptor set; 'paycli gen --descriptor-set' writes one."
         ) from problem
+    if not found.file:
+        raise DocumentError(
+            name, "no descriptor is in it; 'paycli gen --descriptor-set' writes them."
+        )
+    return found

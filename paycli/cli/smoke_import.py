@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from paycli.cli import output, schemas, smoke_written
-from paycli.errors import CheckFailed, DocumentError
-
-_STDIN = Path("-")
+from paycli.cli import inputs, output, schemas, smoke_written
+from paycli.errors import CheckFailed
 
 
 def smoke_import(
     file: Annotated[
         Path, typer.Argument(metavar="[FILE]", help="A script, or Markdown; default: stdin.")
-    ] = _STDIN,
+    ] = Path(inputs.STDIN),
     *,
     roots: Annotated[
         list[Path] | None,
@@ -42,8 +39,8 @@ def smoke_import(
     else:
         refuse_taken(out, force=force)
     contracts = Contracts(schemas.local_schema(roots, descriptor_set))
-    name = "stdin" if file == _STDIN else str(file)
-    entries, addresses = read_grpcurl(decoded(_content(file), name), name, contracts)
+    name = inputs.name_of(file)
+    entries, addresses = read_grpcurl(decoded(inputs.read_input(file), name), name, contracts)
     made = make_suite(entries, time.time())
     if not made.count:
         raise CheckFailed(f"No call can be in a suite. {made.left_out[0].said}.")
@@ -51,12 +48,3 @@ def smoke_import(
     for each in made.left_out:
         output.progress(f"Left out: {each.said}")
     smoke_written.write(made, out, origin, force=force)
-
-
-def _content(file: Path) -> bytes:
-    if file == _STDIN:
-        return sys.stdin.buffer.read()
-    try:
-        return file.read_bytes()
-    except OSError as problem:
-        raise DocumentError(file, f"cannot be read: {problem.strerror}.") from problem

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import grpc
-from google.protobuf import descriptor_pool, json_format, message, message_factory
+from google.protobuf import descriptor_pool, message
 from google.protobuf.descriptor import MethodDescriptor
 
 # Imported for what they add to the descriptor pool: the services that can be called by name, and the
@@ -15,6 +15,8 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 from grpc_health.v1 import health_pb2 as _health
 
+from paycli.client.forms import as_plain, build
+from paycli.client.plain import class_of
 from paycli.client.schema import path_of
 from paycli.generated import payment_pb2 as _seed
 from paycli.generated.paycli.payments.v1 import payments_pb2 as _payments
@@ -33,13 +35,8 @@ def find_method(name: str) -> MethodDescriptor:
 
 def build_request(method: MethodDescriptor, fields: Mapping[str, Any]) -> message.Message:
     """The request message of plain data. Raises ValueError for fields that do not fit."""
-    request = message_factory.GetMessageClass(method.input_type)()
-    try:
-        return json_format.ParseDict(
-            dict(fields), request, descriptor_pool=method.input_type.file.pool
-        )
-    except (json_format.ParseError, TypeError, AttributeError) as problem:  # of an Any's odd @type
-        raise ValueError(" ".join(str(problem).split())) from problem
+    pool: Any = method.input_type.file.pool
+    return build(method.input_type, dict(fields), pool)
 
 
 def call(
@@ -88,7 +85,7 @@ def streamed(
 def _how(method: MethodDescriptor) -> dict[str, Any]:
     return {
         "method": f"/{path_of(method)}",
-        "request_serializer": message_factory.GetMessageClass(method.input_type).SerializeToString,
+        "request_serializer": class_of(method.input_type).SerializeToString,
     }
 
 
@@ -96,18 +93,11 @@ def _plain(method: MethodDescriptor, content: bytes) -> dict[str, Any]:
     kind = method.output_type
     try:
         # Not by gRPC, which makes an INTERNAL of it: an error that the service never gave.
-        response = message_factory.GetMessageClass(kind).FromString(content)
+        response = class_of(kind).FromString(content)
     except message.DecodeError as problem:
         raise ValueError(f"the response is no {kind.full_name}") from problem
     pool: Any = kind.file.pool
     try:
-        return json_format.MessageToDict(
-            response,
-            preserving_proto_field_name=True,
-            always_print_fields_with_no_presence=True,
-            descriptor_pool=pool,
-        )
-    except (ValueError, TypeError, message.DecodeError, json_format.Error) as problem:
-        # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
-        why = " ".join(str(problem).split()).rstrip(".")
-        raise ValueError(f"the response cannot be shown as JSON: {why}") from problem
+        return as_plain(response, pool, always_print_fields_with_no_presence=True)
+    except ValueError as problem:
+        raise ValueError(f"the response cannot be shown as JSON: {problem}") from problem

@@ -13,9 +13,10 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, EncodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
-from paycli.client.plain import fields_of, map_entry, nodes, values_of
+from paycli.client.json_text import Place, begins_as_json, json_documents, position_in_json
+from paycli.client.json_values import Misfit, readied, unknown
+from paycli.client.plain import class_of, fields_of, map_entry, nodes, values_of
 from paycli.errors import DocumentError, InputError, PaycliError
 
 
@@ -27,18 +28,18 @@ class Form(StrEnum):
     BINARY = "binary"
 
 
+_YAML: Final = (".yaml", ".yml")
 _SUFFIXES: Final = {
-    Form.JSON: (".json", ".yaml", ".yml"),
+    Form.JSON: (".json", *_YAML),
     Form.TEXT: (".txtpb", ".textproto", ".textpb", ".pbtxt", ".prototxt"),
 }
-_BASE64: Final = re.compile(r"([\w+/-]{4})*([\w+/-]{2,3}={0,2})?", re.ASCII)
-_BLANKS: Final = re.compile(r"[ \t\r\n]*")
 _OF_STRUCTS: Final = tuple(f"google.protobuf.{kind}" for kind in ("Struct", "Value", "ListValue"))
+_NO_FIELD: Final = re.compile(r'Message type "(\S+)" has no field named "(\w+)"\.')
+# What text reads back; another has to be shown beside its bytes.
+_URL: Final = re.compile(r"[\w.-]+(/[\w.-]+)+", re.ASCII)
 _SAID_MAX: Final = 300  # of protobuf's words, which may have a whole file in them
-# protobuf says of each message on the way down that a field of it failed, and at times where in the end.
-_STEP: Final = re.compile(r"Failed to parse (\S+) field: ")
-_PLACE: Final = re.compile(r' at "?\w+((?:[.\[][\w\].\[]*)?)"?\.*$')
-_NO_FIELD: Final = re.compile(r'Message type "(\S+)" has no field named "(.+?)"( at [^\n]*)\n')
+_DEPTH_MAX: Final = 1_000  # more than is in binary
+_TOO_DEEP: Final = "nested too deeply: no message is inside more than 100 others"
 
 
 def form_of(path: str) -> Form:
@@ -50,56 +51,90 @@ def form_of(path: str) -> Form:
 def documents_of(text: str, name: str) -> Sequence[object]:
     """The documents of a text as plain data: JSON, one after another, or else YAML.
 
-    Raises DocumentError; `name` is what it calls the text.
+    What is called *.json, or begins as JSON does, is JSON; YAML would take much of it for something
+    else. Raises DocumentError; `name` is what it calls the text.
     """
     try:
-        return list(_json_documents(text))
-    except (ValueError, RecursionError):
+        return json_documents(text, name)
+    except DocumentError:
+        suffix = PurePath(name).suffix.lower()
+        if suffix == ".json" or (suffix not in _YAML and begins_as_json(text)):
+            raise
         from paycli.documents import read_text  # start-up time: most requests are JSON
 
         return [each.typed(exact=False) for each in read_text(text, name)]
 
 
-def _json_documents(text: str) -> Iterator[object]:
-    decoder = json.JSONDecoder(object_pairs_hook=_without_duplicates)
-    at = _after_blanks(text, 0)
-    while at < len(text):
-        document, end = decoder.raw_decode(text, at)
-        yield document
-        at = _after_blanks(text, end)
+def message_of(
+    kind: Descriptor,
+    document: object,
+    pool: DescriptorPool,
+    name: str,
+    *,
+    text: str = "",
+    number: int = 0,
+) -> Message:
+    """The message of plain data, which `name` calls. Raises DocumentError for data that does not fit.
+
+    It has a line where the data is document `number`, from 0, of a text.
+    """
+    try:
+        message = build(kind, document, pool)
+    except Misfit as wrong:
+        at = _position(text, name, (number, *wrong.place)) if text else (None, None)
+        raise _unfit(name, kind, str(wrong), *at) from wrong
+    return _complete(kind, message, name)
 
 
-def _after_blanks(text: str, at: int) -> int:
-    found = _BLANKS.match(text, at)
-    assert found is not None
-    return found.end()
-
-
-def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError  # YAML's reader says which, and where
-    return found
-
-
-def message_of(kind: Descriptor, document: object, pool: DescriptorPool, name: str) -> Message:
-    """The message of plain data. Raises DocumentError for data that does not fit."""
+def build(kind: Descriptor, document: object, pool: DescriptorPool) -> Message:
+    """The message of plain data, of which what is required may be missing. Raises Misfit."""
     from google.protobuf import json_format
 
-    message = GetMessageClass(kind)()
-    given: Any = document
-    if not isinstance(given, dict) and kind.file.package != "google.protobuf":
-        raise _unfit(name, kind, "a message is written as {field: value}")
+    message = class_of(kind)()
     try:
-        json_format.ParseDict(given, message, descriptor_pool=pool)
+        ready = readied(kind, document, pool)
+        json_format.ParseDict(ready, message, descriptor_pool=pool, max_recursion_depth=_DEPTH_MAX)
         _pack_again(message, pool)
-    except PaycliError:  # of the reflection that was asked about an Any
+        _refuse_depth(message)
+    except (PaycliError, Misfit):  # PaycliError: of the reflection that was asked about an Any
         raise
+    except RecursionError as problem:
+        raise Misfit(_TOO_DEEP) from problem
     except Exception as problem:  # protobuf raises what it meets: KeyError, SystemError
-        raise _unfit(name, kind, _reason(problem, pool)) from problem
-    if wrong := next(_passed_over(kind, given, pool), ""):
-        raise _unfit(name, kind, wrong)
-    return _complete(kind, message, name)
+        raise Misfit(_reason(problem)) from problem
+    return message
+
+
+def _refuse_depth(message: Message) -> None:
+    """Raises Misfit for a message that nobody could read in binary."""
+    try:
+        type(message).FromString(message.SerializePartialToString())
+    except DecodeError as problem:
+        raise Misfit(_TOO_DEEP) from problem
+
+
+def _position(text: str, name: str, place: Place) -> tuple[int | None, int | None]:
+    """Line and column of a value in a text, or of its key."""
+    try:
+        json_documents(text, name)
+    except DocumentError:
+        return _position_in_yaml(text, name, place)
+    return position_in_json(text, place) or (None, None)
+
+
+def _position_in_yaml(text: str, name: str, place: Place) -> tuple[int, int]:
+    from paycli.documents import Node, read_text
+
+    number, *keys = place
+    at = node = read_text(text, name)[int(number)]
+    for key in keys:
+        if isinstance(key, int):
+            at = node = list(node.items(""))[key]
+        else:
+            inside = ((Node(node.path, each), value) for each, value in node.raw.value)
+            at = next(each for each, _ in inside if each.text("") == key)
+            node = node.fields("")[key]
+    return at.line, at.column
 
 
 def _complete(kind: Descriptor, message: Message, name: str) -> Message:
@@ -123,34 +158,8 @@ def _packed(message: Any, pool: DescriptorPool) -> Message | None:
     if message.DESCRIPTOR.full_name == "google.protobuf.Any" and message.type_url:
         with suppress(KeyError):
             kind = pool.FindMessageTypeByName(message.type_url.rpartition("/")[2])
-            return GetMessageClass(kind).FromString(message.value)
+            return class_of(kind).FromString(message.value)
     return None
-
-
-def is_base64(text: str) -> bool:
-    """Whether bytes are written so; protobuf passes over what is not, and takes the rest."""
-    return _BASE64.fullmatch(text) is not None
-
-
-def _passed_over(kind: Descriptor, document: Any, pool: DescriptorPool) -> Iterator[str]:
-    """What protobuf leaves out without a word of data that it takes: the path, and why."""
-    for path, inner, given in nodes(kind, document, pool):
-        if inner.full_name == "google.protobuf.BytesValue":
-            yield from _not_base64(given, path)
-        names: dict[int, str] = {}
-        for name, field, value in fields_of(inner, given, pool):
-            where = f"{path}.{name}".lstrip(".")
-            if field.number in names:
-                yield f"{where}: a duplicate of {names[field.number]}"
-            names[field.number] = name
-            one, values = values_of(field, value)
-            for each in values if one.type == one.TYPE_BYTES else ():
-                yield from _not_base64(each, where)
-
-
-def _not_base64(text: str | None, path: str) -> Iterator[str]:
-    if not is_base64(text or ""):
-        yield f"{path}: no base64, as bytes are written".removeprefix(": ")
 
 
 def _unfit(
@@ -162,25 +171,10 @@ def _unfit(
     return DocumentError(name, said, line, column)
 
 
-def _reason(problem: Exception, pool: DescriptorPool) -> str:
-    """What protobuf's JSON says is wrong, after the path of the field that it is about."""
-    # A SystemError is about what it was caused by.
+def _reason(problem: Exception) -> str:
+    """What protobuf says is wrong. A SystemError is about what it was caused by."""
     said = str(problem.__cause__ if isinstance(problem, SystemError) else problem)
-    if isinstance(problem, KeyError):
-        said = f"{said} is missing"
-    steps = _STEP.findall(said)
-    said = _STEP.sub("", said)
-    if (unknown := _NO_FIELD.match(said)) is not None:
-        from paycli.documents import nearest
-
-        known = [each.name for each in pool.FindMessageTypeByName(unknown[1]).fields]
-        hint = nearest(unknown[2], known) if known else "it has none."
-        said = f"no field is called '{unknown[2]}'; {hint}{unknown[3]}"
-    said = " ".join(said.split())
-    place = _PLACE.search(said)
-    path = place[1].strip(".") if place is not None and place[1] else ".".join(steps)
-    said = _PLACE.sub("", said)
-    return f"{path}: {said}" if path else said
+    return " ".join(said.split())
 
 
 def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, name: str) -> Message:
@@ -190,15 +184,16 @@ def parse(kind: Descriptor, content: bytes, form: Form, pool: DescriptorPool, na
     elif form is Form.TEXT:
         message = _of_text(kind, decoded(content, name), pool, name)
     else:
-        documents = documents_of(decoded(content, name), name)
+        text = decoded(content, name)
+        documents = documents_of(text, name)
         if len(documents) != 1:
             raise DocumentError(name, f"{len(documents)} documents; a message is one.")
-        return message_of(kind, documents[0], pool, name)
+        return message_of(kind, documents[0], pool, name, text=text)
     return _complete(kind, message, name)
 
 
 def _of_binary(kind: Descriptor, content: bytes, name: str) -> Message:
-    message = GetMessageClass(kind)()
+    message = class_of(kind)()
     try:
         message.MergeFromString(content)
     except DecodeError as problem:
@@ -220,18 +215,23 @@ def decoded(content: bytes, name: str) -> str:
 def _of_text(kind: Descriptor, text: str, pool: DescriptorPool, name: str) -> Message:
     from google.protobuf import text_format
 
-    message = GetMessageClass(kind)()
+    message = class_of(kind)()
     try:
         text_format.Parse(text, message, descriptor_pool=pool)
+        _refuse_depth(message)
     except text_format.ParseError as problem:
         line, column = problem.GetLine(), problem.GetColumn()
         why = str(problem).removeprefix(f"{line}:{column} : ")
         if line is not None:
             quoted = text.split("\n")[line - 1]
             why = why.removeprefix(f"'{quoted}': ").removeprefix("'': ")  # of the end, none
+        if (missing := _NO_FIELD.match(why)) is not None:
+            why = unknown(pool.FindMessageTypeByName(missing[1]), missing[2])
         raise _unfit(name, kind, " ".join(why.split()), line, column) from problem
-    except RecursionError as problem:
-        raise _unfit(name, kind, "nested too deeply") from problem
+    except (RecursionError, Misfit) as problem:
+        raise _unfit(name, kind, _TOO_DEEP) from problem
+    except Exception as problem:  # ValueError, of a number too large for an enum
+        raise _unfit(name, kind, _reason(problem)) from problem
     return message
 
 
@@ -242,22 +242,32 @@ def as_json(
 
     Raises InputError for what it has not.
     """
+    try:
+        plain = as_plain(message, pool, **options)
+    except ValueError as problem:
+        name = message.DESCRIPTOR.full_name
+        raise InputError(f"This {name} cannot be shown as JSON: {problem}.") from problem
+    return json.dumps(plain, indent=indent, ensure_ascii=False)
+
+
+def as_plain(message: Message, pool: DescriptorPool, **options: Any) -> dict[str, Any]:
+    """`as_json` as plain data. Raises ValueError, which says why."""
     from google.protobuf import json_format
 
-    name = message.DESCRIPTOR.full_name
+    whole: Any = message.DESCRIPTOR
     try:
         _check_utf8(message, pool)
         plain = json_format.MessageToDict(
             message, preserving_proto_field_name=True, descriptor_pool=pool, **options
         )
-    except (ValueError, TypeError, DecodeError, RecursionError, json_format.Error) as problem:
+        for _, kind, inner in nodes(whole, plain, pool):
+            _sort_maps(kind, inner, pool)
+    except PaycliError:  # of the reflection that was asked about an Any
+        raise
+    except Exception as problem:
         # A timestamp of the year 200000, say, or an Any of a type that nobody here knows.
-        why = " ".join(str(problem).split()).rstrip(".")
-        raise InputError(f"This {name} cannot be shown as JSON: {why}.") from problem
-    whole: Any = message.DESCRIPTOR
-    for _, kind, inner in nodes(whole, plain, pool):
-        _sort_maps(kind, inner, pool)
-    return json.dumps(plain, indent=indent, ensure_ascii=False)
+        raise ValueError(_reason(problem).rstrip(".")) from problem
+    return plain
 
 
 def _sort_maps(kind: Descriptor, plain: Any, pool: DescriptorPool) -> None:
@@ -286,12 +296,20 @@ def as_text(message: Message, pool: DescriptorPool) -> str:
     Raises InputError for what is nested too deeply, and for maps of proto2 that are not UTF-8.
     """
     try:
-        return _text(message, pool)
-    except DecodeError:  # of an Any whose value is not of its type: all of them as their bytes
-        return _text(message, DescriptorPool())
-    except (RecursionError, UnicodeDecodeError) as problem:
+        if all(_URL.fullmatch(url) for url in _urls(message, pool)):
+            with suppress(DecodeError):  # of an Any whose value is not of its type
+                return _text(message, pool)
+        return _text(message, DescriptorPool())  # each Any as its bytes
+    except (DecodeError, RecursionError, UnicodeDecodeError) as problem:
         name = message.DESCRIPTOR.full_name
         raise InputError(f"This {name} cannot be shown as text: {problem}.") from problem
+
+
+def _urls(message: Message, pool: DescriptorPool) -> Iterator[str]:
+    for _, each in _messages(message, pool):
+        holder: Any = each
+        if each.DESCRIPTOR.full_name == "google.protobuf.Any" and holder.type_url:
+            yield holder.type_url
 
 
 def _text(message: Message, pool: DescriptorPool) -> str:
@@ -310,30 +328,34 @@ def as_binary(message: Message) -> bytes:
         raise InputError(f"This cannot be written in binary: {problem}.") from problem
 
 
-def unknown_fields(message: Message) -> Iterator[str]:
+def unknown_fields(message: Message, pool: DescriptorPool) -> Iterator[str]:
     """The fields of a message, and of those inside it, that the schema does not know: `inner.9`."""
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    for where, each in _messages(message):
+    for where, each in _messages(message, pool):
         unknown: Any = UnknownFieldSet(each)
         yield from dict.fromkeys(f"{where}{field.field_number}" for field in unknown)
 
 
 def _check_utf8(message: Message, pool: DescriptorPool) -> None:
     """Raises ValueError for a string that is only bytes, which proto2 lets pass."""
-    for where, each in _messages(message):
-        if (packed := _packed(each, pool)) is not None:
-            _check_utf8(packed, pool)
+    for where, each in _messages(message, pool):
         for field, value in each.ListFields():
             one, values = values_of(field, value)
             if one.type == one.TYPE_STRING and any(isinstance(text, bytes) for text in values):
                 raise ValueError(f"{where}{field.name} is not UTF-8")
 
 
-def _messages(message: Message, where: str = "") -> Iterator[tuple[str, Message]]:
-    """A message and all inside it, each after its path: `inner.`."""
+def _messages(
+    message: Message, pool: DescriptorPool | None = None, where: str = ""
+) -> Iterator[tuple[str, Message]]:
+    """A message and all inside it, each after its path: `inner.`; with a pool, what an Any has as well."""
     yield where, message
+    if pool is not None:
+        with suppress(DecodeError):
+            packed = _packed(message, pool)
+            yield from _messages(packed, pool, where) if packed is not None else ()
     for field, value in message.ListFields():
         one, values = values_of(field, value)
         for each in values if one.message_type is not None else ():
-            yield from _messages(each, f"{where}{field.name}.")
+            yield from _messages(each, pool, f"{where}{field.name}.")

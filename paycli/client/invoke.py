@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
 import grpc
-from google.protobuf import json_format
+from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
-from google.protobuf.message_factory import GetMessageClass
 
 # Imported for what it adds to the default pool: what travels inside a google.rpc.Status.
 from google.rpc import error_details_pb2 as _details  # noqa: F401 - for the default pool
 
 from paycli.client.failures import error_info, failure_of, status_details
-from paycli.client.forms import message_of
+from paycli.client.forms import as_json, message_of
+from paycli.client.plain import class_of
 from paycli.client.schema import path_of
 from paycli.errors import InputError, OutcomeUnknown, PaycliError, Retry
 from paycli.wire_names import ERROR_DOMAIN
@@ -49,14 +50,21 @@ class Heard(NamedTuple):
 
 
 def requests_of(
-    method: MethodDescriptor, documents: Sequence[object], pool: DescriptorPool, name: str
+    method: MethodDescriptor,
+    documents: Sequence[object],
+    pool: DescriptorPool,
+    name: str,
+    text: str,
 ) -> list[Message]:
-    """The messages of plain data, whose text `name` calls. Raises InputError for what does not fit."""
+    """The messages of the documents of a text, which `name` calls. Raises InputError for what does not fit."""
     if not method.client_streaming and len(documents) > 1:
         raise InputError(f"{path_of(method)} takes one request, and {len(documents)} were given.")
     if not method.client_streaming and not documents:
         documents = [{}]
-    return [message_of(method.input_type, each, pool, name) for each in documents]
+    return [
+        message_of(method.input_type, each, pool, name, text=text, number=number)
+        for number, each in enumerate(documents)
+    ]
 
 
 def invoke(
@@ -96,7 +104,7 @@ def invoke(
 
 def _answer(method: MethodDescriptor, content: bytes) -> Message:
     try:
-        return GetMessageClass(method.output_type).FromString(content)
+        return class_of(method.output_type).FromString(content)
     except DecodeError as problem:
         name = method.output_type.full_name
         raise OutcomeUnknown(f"What the service answered is no {name}; {_MAY}.") from problem
@@ -124,12 +132,8 @@ def _failure(
 
 def _detail(packed: Any, pool: DescriptorPool) -> str:
     """A detail of an error as JSON; of a kind that nobody here knows, its name and bytes."""
-    for known in (None, pool):  # google.rpc's need nobody who tells
-        try:
-            return json_format.MessageToJson(
-                packed, indent=None, preserving_proto_field_name=True, descriptor_pool=known
-            )
-        except (TypeError, ValueError, DecodeError, KeyError, json_format.Error, PaycliError):
-            continue
+    for known in (descriptor_pool.Default(), pool):  # google.rpc's need nobody who tells
+        with suppress(PaycliError):
+            return as_json(packed, known)
     kind = packed.type_url.rpartition("/")[2]
     return f"{kind} {base64.b64encode(packed.value).decode()}"

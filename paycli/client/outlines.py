@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from functools import cache, partial
 from typing import Any, Final
 
 from google.protobuf.descriptor import (
     Descriptor,
     EnumDescriptor,
     FieldDescriptor,
+    FileDescriptor,
     MethodDescriptor,
     ServiceDescriptor,
 )
-from google.protobuf.descriptor_pb2 import FileDescriptorProto
+from google.protobuf.descriptor_pb2 import (
+    DescriptorProto,
+    EnumDescriptorProto,
+    FieldDescriptorProto,
+    FileDescriptorProto,
+    SourceCodeInfo,
+)
+from google.protobuf.text_encoding import CEscape
 
+from paycli.client.json_values import SCALARS, WRAPPERS
 from paycli.client.plain import map_entry
 from paycli.client.schema import Schema, Symbol
 from paycli.errors import RemoteError
 
-_SCALARS: Final = {
-    number: name.removeprefix("TYPE_").lower()
-    for name, number in vars(FieldDescriptor).items()
-    if name.startswith("TYPE_")
-}
 _EXAMPLES: Final = {"bool": False, "string": "", "bytes": "", "float": 0.0, "double": 0.0}
 _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Timestamp": "2026-01-31T12:00:00Z",
@@ -36,12 +41,10 @@ _WELL_KNOWN: Final[dict[str, Any]] = {
     "google.protobuf.Value": None,
     "google.protobuf.Any": {},
 }
-_WRAPPERS: Final = frozenset(
-    f"google.protobuf.{kind}Value"
-    for kind in ("Bool", "Bytes", "Double", "Float", "Int32", "Int64", "String", "UInt32", "UInt64")
-)
 _KEYS: Final = {"string": "key", "bool": "true"}
 _MESSAGES_MAX: Final = 300
+_LAST: Final = (2**29 - 1, 2**31 - 2, 2**31 - 1)  # of fields, of a message set's, of enums
+_Comments = Mapping[tuple[int, ...], SourceCodeInfo.Location]
 _Left = tuple[Descriptor, tuple[str, ...], Callable[[Any], object]]
 # Where a descriptor's parts are in the paths of source positions (descriptor.proto).
 _MESSAGES, _ENUMS, _SERVICES = 4, 5, 6
@@ -67,15 +70,9 @@ def outline(schema: Schema, symbol: Symbol) -> Iterator[str]:
         yield from _service(symbol, comments)
     elif isinstance(symbol, MethodDescriptor):
         place = (*_place(symbol.containing_service), _METHODS, symbol.index)
-        yield from _commented(comments, place, "")
-        yield f"{_rpc(symbol)};"
+        yield from _line(comments, place, _rpc(symbol))
     elif isinstance(symbol, EnumDescriptor):
-        yield from _commented(comments, _place(symbol), "")
-        yield f"enum {symbol.full_name} {{"
-        for value in symbol.values:
-            yield from _commented(comments, (*_place(symbol), _VALUES, value.index), "  ")
-            yield f"  {value.name} = {value.number};"
-        yield "}"
+        yield from _enum(symbol, comments)
     else:
         yield from _message(symbol, comments)
 
@@ -93,7 +90,7 @@ def template(message: Descriptor) -> Any:
         kind, above, put = left.popleft()
         if kind.full_name in _WELL_KNOWN:
             put(_WELL_KNOWN[kind.full_name])
-        elif kind.full_name in _WRAPPERS:
+        elif kind.full_name in WRAPPERS:
             put(_scalar(kind.fields_by_name["value"]))
         else:
             filled: dict[str, Any] = {}
@@ -129,7 +126,7 @@ def _fill(
     one, filled[name] = field, None  # the order of the proto, whenever it is filled
     if (entry := map_entry(field)) is not None:
         key, one = entry.fields_by_name["key"], entry.fields_by_name["value"]
-        filled[name], name = {}, _KEYS.get(_SCALARS[key.type], "0")
+        filled[name], name = {}, _KEYS.get(SCALARS[key.type], "0")
         put = filled[field.name].__setitem__
     elif field.is_repeated:
         filled[name] = []
@@ -147,15 +144,15 @@ def _appending(items: list[Any]) -> Callable[[str, Any], None]:
 def _scalar(field: FieldDescriptor) -> Any:
     if field.enum_type is not None:
         return field.enum_type.values[0].name
-    return _EXAMPLES.get(_SCALARS[field.type], 0)
+    return _EXAMPLES.get(SCALARS[field.type], 0)
 
 
-def _service(service: ServiceDescriptor, comments: dict[tuple[int, ...], str]) -> Iterator[str]:
-    yield from _commented(comments, _place(service), "")
-    yield f"service {service.full_name} {{"
+def _service(service: ServiceDescriptor, comments: _Comments) -> Iterator[str]:
+    yield from _line(comments, _place(service), f"service {service.full_name} {{")
+    yield from _deprecation(service)
     for method in service.methods:
-        yield from _commented(comments, (*_place(service), _METHODS, method.index), "  ")
-        yield f"  {_rpc(method)};"
+        place = (*_place(service), _METHODS, method.index)
+        yield from _line(comments, place, _rpc(method), "  ")
     yield "}"
 
 
@@ -165,16 +162,95 @@ def _rpc(method: MethodDescriptor) -> str:
     types = (
         f"({takes}{method.input_type.full_name}) returns ({gives}{method.output_type.full_name})"
     )
-    return f"rpc {method.name}{types}"
+    ends = " { option deprecated = true; }" if method.GetOptions().deprecated else ";"
+    return f"rpc {method.name}{types}{ends}"
 
 
-def _message(message: Descriptor, comments: dict[tuple[int, ...], str]) -> Iterator[str]:
-    yield from _commented(comments, _place(message), "")
-    yield f"message {message.full_name} {{"
-    for field in message.fields:
-        yield from _commented(comments, (*_place(message), _FIELDS, field.index), "  ")
-        yield f"  {_type(field)} {field.name} = {field.number};{_choice(field)}"
+def _message(message: Descriptor, comments: _Comments) -> Iterator[str]:
+    made = DescriptorProto()
+    message.CopyToProto(made)
+    yield from _line(comments, _place(message), f"message {message.full_name} {{")
+    yield from _deprecation(message)
+    yield from _kept("reserved", ((each.start, each.end - 1) for each in made.reserved_range))
+    yield from _names_kept(made.reserved_name)
+    yield from _kept("extensions", ((each.start, each.end - 1) for each in made.extension_range))
+    for field, given in zip(message.fields, made.field, strict=True):
+        place = (*_place(message), _FIELDS, field.index)
+        named = f"{_label(message, field, given)}{_type(field)} {field.name} = {field.number}"
+        yield from _line(comments, place, f"{named}{_options(field, given)};{_choice(field)}", "  ")
     yield "}"
+
+
+def _enum(enum: EnumDescriptor, comments: _Comments) -> Iterator[str]:
+    made = EnumDescriptorProto()
+    enum.CopyToProto(made)
+    yield from _line(comments, _place(enum), f"enum {enum.full_name} {{")
+    yield from _deprecation(enum)
+    yield from _kept("reserved", ((each.start, each.end) for each in made.reserved_range))
+    yield from _names_kept(made.reserved_name)
+    for value in enum.values:
+        place = (*_place(enum), _VALUES, value.index)
+        deprecated = " [deprecated = true]" if value.GetOptions().deprecated else ""
+        yield from _line(comments, place, f"{value.name} = {value.number}{deprecated};", "  ")
+    yield "}"
+
+
+def _deprecation(symbol: ServiceDescriptor | Descriptor | EnumDescriptor) -> Iterator[str]:
+    if symbol.GetOptions().deprecated:
+        yield "  option deprecated = true;"
+
+
+def _kept(word: str, ranges: Iterable[tuple[int, int]]) -> Iterator[str]:
+    """Numbers that no field or value may have; the last of each range is one of them."""
+    shown = ", ".join(
+        str(first) if first == last else f"{first} to {'max' if last in _LAST else last}"
+        for first, last in ranges
+    )
+    if shown:
+        yield f"  {word} {shown};"
+
+
+def _names_kept(names: Collection[str]) -> Iterator[str]:
+    if names:
+        yield f"  reserved {', '.join(map(_quoted, names))};"
+
+
+def _quoted(text: str | bytes) -> str:
+    return f'"{CEscape(_text(text).encode(), as_utf8=True)}"'
+
+
+def _text(said: str | bytes) -> str:
+    """Descriptors are of proto2, where a string may be any bytes."""
+    return said if isinstance(said, str) else said.decode(errors="replace")
+
+
+def _label(message: Descriptor, field: FieldDescriptor, given: FieldDescriptorProto) -> str:
+    """What stands before the type, but for `repeated`: in proto2 always something, in editions nothing."""
+    if field.is_required:
+        return "required "
+    is_proto2 = given.label == given.LABEL_OPTIONAL and _syntax(message.file) == "proto2"
+    is_said = given.proto3_optional or (is_proto2 and field.containing_oneof is None)
+    return "optional " if is_said else ""
+
+
+@cache
+def _syntax(file: FileDescriptor) -> str:
+    made = FileDescriptorProto()
+    file.CopyToProto(made)
+    return made.syntax or "proto2"
+
+
+def _options(field: FieldDescriptor, given: FieldDescriptorProto) -> str:
+    said = []
+    if given.HasField("default_value"):
+        value = given.default_value  # of bytes, escaped already
+        text = {given.TYPE_STRING: _quoted(value), given.TYPE_BYTES: f'"{_text(value)}"'}
+        said.append(f"default = {text.get(given.type, value)}")
+    if given.json_name not in ("", re.sub("_+(.?)", lambda found: found[1].upper(), field.name)):
+        said.append(f"json_name = {_quoted(given.json_name)}")
+    if field.GetOptions().deprecated:
+        said.append("deprecated = true")
+    return f" [{', '.join(said)}]" if said else ""
 
 
 def _choice(field: FieldDescriptor) -> str:
@@ -192,7 +268,7 @@ def _type(field: FieldDescriptor) -> str:
 
 def _name(field: FieldDescriptor) -> str:
     kind = field.message_type or field.enum_type
-    return str(kind.full_name) if kind is not None else _SCALARS[field.type]
+    return str(kind.full_name) if kind is not None else SCALARS[field.type]
 
 
 def _place(symbol: ServiceDescriptor | Descriptor | EnumDescriptor) -> tuple[int, ...]:
@@ -209,13 +285,20 @@ def _place(symbol: ServiceDescriptor | Descriptor | EnumDescriptor) -> tuple[int
     return (*_place(outer), kind, inside.index(symbol.name))
 
 
-def _comments(file: FileDescriptorProto | None) -> dict[tuple[int, ...], str]:
+def _comments(file: FileDescriptorProto | None) -> _Comments:
     positions = file.source_code_info.location if file is not None else ()
-    return {tuple(each.path): each.leading_comments for each in positions if each.leading_comments}
+    return {tuple(each.path): each for each in positions}
 
 
-def _commented(
-    comments: dict[tuple[int, ...], str], place: tuple[int, ...], indent: str
+def _line(
+    comments: _Comments, place: tuple[int, ...], text: str, indent: str = ""
 ) -> Iterator[str]:
-    for line in comments.get(place, "").splitlines():
+    """What is declared, after the comment above it and before the one that follows it."""
+    position = comments.get(place)
+    if position is None:
+        yield f"{indent}{text}"
+        return
+    for line in _text(position.leading_comments).splitlines():
         yield f"{indent}//{line}".rstrip()
+    after = " ".join(_text(position.trailing_comments).split())
+    yield f"{indent}{text}  // {after}" if after else f"{indent}{text}"

@@ -8,6 +8,21 @@ from typing import Any
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from paycli.errors import InputError
+
+
+def class_of(kind: Descriptor) -> type[Message]:
+    """The class of a message. Raises InputError."""
+    try:
+        return GetMessageClass(kind)
+    except RecursionError as problem:  # it makes those of all messages inside, one within the other
+        raise InputError(
+            f"{kind.full_name} has messages inside that have others, hundreds of times over; "
+            "that is more than can be read here."
+        ) from problem
 
 
 def nodes(
@@ -34,14 +49,21 @@ def fields_of(
     if not document or kind.file.package == "google.protobuf":
         return
     for name, value in document.items():
-        field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
-        if field is None:
-            field = next((each for each in kind.fields if each.json_name == name), None)
-        if field is None and name.startswith("["):
-            with suppress(KeyError):
-                field = pool.FindExtensionByName(name[1:-1])
+        field = field_named(kind, name, pool)
         if field is not None:
             yield name, field, value
+
+
+def field_named(kind: Descriptor, name: str, pool: DescriptorPool) -> FieldDescriptor | None:
+    """The field of this name in JSON or in the proto, or the extension `[package.name]`."""
+    field = kind.fields_by_name.get(name) or kind.fields_by_camelcase_name.get(name)
+    if field is None or name not in (field.name, field.json_name):
+        field = next((each for each in kind.fields if each.json_name == name), None)
+    if field is None and name.startswith("[") and name.endswith("]"):
+        with suppress(KeyError):
+            extension = pool.FindExtensionByName(name[1:-1])
+            return extension if extension.containing_type == kind else None
+    return field
 
 
 def values_of(field: FieldDescriptor, value: Any) -> tuple[FieldDescriptor, list[Any]]:

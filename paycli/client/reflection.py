@@ -15,6 +15,7 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from google.protobuf.message import DecodeError
 from grpc_reflection.v1alpha import reflection_pb2
 
+from paycli.client.descriptors import flaws
 from paycli.client.failures import failure_of
 from paycli.errors import NotTaken, RemoteError
 
@@ -67,6 +68,8 @@ class Reflection:
         if not files:
             raise KeyError(answer.error_response.error_message)
         for each in files:
+            if flaw := next(flaws(each), None):
+                raise _unfit(flaw)
             self.files.setdefault(each.name, each)
         return self.files[files[0].name]
 
@@ -129,4 +132,10 @@ def _unfit(why: str, status: str = "UNKNOWN") -> RemoteError:
 
 def unfit(problem: TypeError) -> RemoteError:
     """The error for descriptors that the pool does not take."""
-    return _unfit(str(problem).removeprefix("Couldn't build proto file into descriptor pool: "))
+    return _unfit(reason(problem))
+
+
+def reason(problem: TypeError) -> str:
+    """Why the pool does not take descriptors."""
+    said = str(problem).removeprefix("Couldn't build proto file into descriptor pool: ")
+    return " ".join(said.split()).rstrip(".")

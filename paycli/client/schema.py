@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
+from graphlib import CycleError, TopologicalSorter
 from typing import TypeVar
 
 import grpc
@@ -16,10 +17,14 @@ from google.protobuf.descriptor import (
     MethodDescriptor,
     ServiceDescriptor,
 )
-from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSet
+from google.protobuf.descriptor_pb2 import (
+    FileDescriptorProto,
+    FileDescriptorSet,
+)
 from google.protobuf.descriptor_pool import DescriptorPool
 
-from paycli.client.reflection import Reflection, unfit
+from paycli.client.descriptors import flaws, messages_of
+from paycli.client.reflection import Reflection, reason, unfit
 from paycli.errors import InputError, RemoteError
 
 _Found = TypeVar("_Found")
@@ -48,7 +53,7 @@ class Schema:
         if name in self.services:
             said = f"The server lists service '{name}', and does not tell what it is."
             raise RemoteError(said, status="NOT_FOUND")
-        raise InputError(f"There is no service '{name}'; {self._hint(name)}")
+        raise InputError(f"There is no service '{name}'; {self._hint(name, self.services)}")
 
     def method(self, name: str) -> MethodDescriptor:
         """A method: `package.Service/Method`, the same with a dot, or shorter where that is clear.
@@ -97,23 +102,36 @@ class Schema:
             return found
         if "/" in name or name.rpartition(".")[0] in self.services:
             return self.method(name)
-        raise InputError(f"Nothing is called '{name}'; {self._hint(name)}")
+        declared = [each for file in self._all_files() for each in _enums_of(file)]
+        hint = self._hint(name, [*self.services, *self.messages(), *declared])
+        raise InputError(f"Nothing is called '{name}'; {hint}")
 
     def message(self, name: str) -> Descriptor:
         """A message by its full name. Raises InputError."""
         found = self._found(self.pool.FindMessageTypeByName, name)
         if found is not None:
             return found
-        known = self.messages()
-        hint = _nearest(name, known) if known else self._hint(name)
+        self._all_files()
+        hint = self._hint(name, self.messages() or self.services)
         raise InputError(f"There is no message '{name}'; {hint}")
 
     def messages(self) -> list[str]:
         """Full names, in the files that were needed so far."""
-        return [each for file in self.files.values() for each in _messages_of(file)]
+        return [
+            name
+            for file in self.files.values()
+            for name, message in messages_of(file)
+            if not message.options.map_entry
+        ]
+
+    def listed_messages(self) -> str:
+        """A sentence with their names, for who asked for something else."""
+        return f"Messages: {_nearest('', self.messages()).removeprefix('known are ')}"
 
     @staticmethod
     def _found(find: Callable[[str], _Found], name: str) -> _Found | None:
+        if not name.isprintable():  # half of a character, which the pool takes amiss
+            return None
         try:
             return find(name)
         except KeyError:
@@ -121,11 +139,20 @@ class Schema:
         except TypeError as problem:
             raise unfit(problem) from problem
 
-    def _hint(self, name: str) -> str:
-        return _nearest(name, self.services) if self.services else "no service is told of."
+    def _all_files(self) -> Collection[FileDescriptorProto]:
+        """Also those that reflection has not yet been asked for."""
+        self.methods()
+        return self.files.values()
+
+    @staticmethod
+    def _hint(name: str, known: Collection[str]) -> str:
+        return _nearest(name, known) if known else "no service is told of."
 
 
 def _nearest(name: str, known: Collection[str]) -> str:
+    whole = next((each for each in known if each.endswith(f".{name}")), None)
+    if whole is not None:
+        return f"did you mean '{whole}'?"
     from paycli.documents import (
         nearest,
     )  # start-up time: with all of YAML, and only mistakes need it
@@ -133,15 +160,10 @@ def _nearest(name: str, known: Collection[str]) -> str:
     return nearest(name, known)
 
 
-def _messages_of(file: FileDescriptorProto) -> Iterator[str]:
-    """Full names, without those of maps' entries."""
-    left = [(file.package, each) for each in file.message_type]
-    while left:
-        outer, message = left.pop()
-        name = f"{outer}.{message.name}".lstrip(".")
-        if not message.options.map_entry:
-            yield name
-        left += ((name, each) for each in message.nested_type)
+def _enums_of(file: FileDescriptorProto) -> Iterator[str]:
+    inside = ((name, message.enum_type) for name, message in messages_of(file))
+    for outer, enums in ((file.package, file.enum_type), *inside):
+        yield from (f"{outer}.{each.name}".lstrip(".") for each in enums)
 
 
 def path_of(method: MethodDescriptor) -> str:
@@ -150,19 +172,55 @@ def path_of(method: MethodDescriptor) -> str:
 
 
 def schema_of_files(files: FileDescriptorSet) -> Schema:
-    """Of a descriptor set that has all that its files import. Raises InputError."""
+    """Of a descriptor set that has all that its files import, in any order. Raises InputError."""
+    known = _by_name(files)
     pool = DescriptorPool()
     services: list[str] = []
-    for file in files.file:
+    for file in _imported_first(known):
+        if gone := next((each for each in file.dependency if each not in known), None):
+            raise InputError(
+                f"{file.name} imports {gone}, which is not in the descriptors; make them with all that is "
+                "imported (protoc --include_imports)."
+            )
         try:
             pool.Add(file)
         except TypeError as problem:
             raise InputError(
-                f"{file.name} does not fit the rest of the descriptors: {problem}."
+                f"{file.name} does not fit the rest of the descriptors: {reason(problem)}."
             ) from problem
         package = f"{file.package}." if file.package else ""
         services += (f"{package}{each.name}" for each in file.service)
-    return Schema(pool, services, {file.name: file for file in files.file})
+    return Schema(pool, services, known)
+
+
+def _by_name(files: FileDescriptorSet) -> dict[str, FileDescriptorProto]:
+    """Sets that were joined may have a file twice, and only one of them its comments."""
+    known: dict[str, FileDescriptorProto] = {}
+    for file in files.file:
+        if flaw := next(flaws(file), None):
+            raise InputError(f"The descriptors cannot be used: {flaw}.")
+        first = known.get(file.name)
+        if first is not None and _without_comments(first) != _without_comments(file):
+            raise InputError(f"{file.name} is twice in the descriptors, and not alike.")
+        if first is None or not first.HasField("source_code_info"):
+            known[file.name] = file
+    return known
+
+
+def _without_comments(file: FileDescriptorProto) -> FileDescriptorProto:
+    bare = FileDescriptorProto()
+    bare.CopyFrom(file)
+    bare.ClearField("source_code_info")
+    return bare
+
+
+def _imported_first(files: Mapping[str, FileDescriptorProto]) -> Iterator[FileDescriptorProto]:
+    order = TopologicalSorter({name: file.dependency for name, file in files.items()})
+    try:
+        yield from (files[name] for name in order.static_order() if name in files)
+    except CycleError as problem:
+        one, other = problem.args[1][:2]
+        raise InputError(f"{one} imports itself, by way of {other}.") from problem
 
 
 def schema_of_server(channel: grpc.Channel, timeout_s: float) -> Schema:

@@ -13,6 +13,7 @@ from typing import Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
+from paycli.client.json_values import type_of
 from paycli.documents import Node
 from paycli.scenarios.expectations import (
     All,
@@ -29,7 +30,7 @@ from paycli.scenarios.expectations import (
     Unordered,
 )
 from paycli.scenarios.references import Late, Scope
-from paycli.scenarios.wire_values import order_of, type_of
+from paycli.scenarios.wire_values import order_of
 
 COMPARISONS: Final = ("gt", "gte", "lt", "lte")
 VALUE_MATCHERS: Final = ("matches", "contains", "one_of", "not", *COMPARISONS, "length")

@@ -7,34 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf import duration_pb2, json_format, message_factory, timestamp_pb2
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
-from paycli.client.forms import is_base64
+from paycli.client.forms import build
+from paycli.client.json_values import WRAPPERS, Misfit, one, type_of
 from paycli.client.plain import map_entry
-from paycli.documents import Node, nearest
+from paycli.documents import Node
 
 # Messages whose JSON is a single value (a text, a number), not a mapping of their fields ...
-_SINGLE: Final = frozenset(
-    f"google.protobuf.{name}"
-    for name in (
-        *("Timestamp", "Duration", "FieldMask"),
-        *(f"{kind}Value" for kind in ("Double", "Float", "Bool", "String", "Bytes")),
-        *("Int32Value", "Int64Value", "UInt32Value", "UInt64Value"),
-    )
-)
+_SINGLE: Final = WRAPPERS | {
+    f"google.protobuf.{name}" for name in ("Timestamp", "Duration", "FieldMask")
+}
 # ... and those whose JSON can be anything.
 _FREE: Final = frozenset(
     f"google.protobuf.{name}" for name in ("Any", "Struct", "Value", "ListValue")
 )
 _NOT_FIELDS: Final = _SINGLE | _FREE
-_TYPE_NAMES: Final = {
-    value: name.removeprefix("TYPE_").lower()
-    for name, value in vars(FieldDescriptor).items()
-    if name.startswith("TYPE_")
-}
 _NUMBERS: Final = (
     *(FieldDescriptor.CPPTYPE_DOUBLE, FieldDescriptor.CPPTYPE_FLOAT),
     *(FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_INT64),
@@ -44,10 +35,6 @@ _NUMBER_WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int32", "Int64", "UInt32", "UInt64")
 )
-_EXAMPLES: Final = {
-    "google.protobuf.Timestamp": ", such as 2026-01-31T12:00:00Z",
-    "google.protobuf.Duration": ", such as 1.5s",
-}
 
 
 def message_of(field: FieldDescriptor) -> Descriptor | None:
@@ -110,18 +97,18 @@ def json_value(field: FieldDescriptor, value: object) -> object:
 
     Raises ValueError.
     """
-    if isinstance(value, bool) and field.cpp_type != FieldDescriptor.CPPTYPE_BOOL:
-        raise ValueError(_misfit(field, value))
     if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL and value in ("true", "false"):
         value = value == "true"  # as a placeholder leaves it
-    if field.type == FieldDescriptor.TYPE_BYTES and isinstance(value, str) and not is_base64(value):
-        raise ValueError(_misfit(field, value))
     assert field.containing_type is not None
-    message = message_factory.GetMessageClass(field.containing_type)()
+    pool: Any = field.containing_type.file.pool
     try:
-        json_format.ParseDict({field.name: [value] if field.is_repeated else value}, message)
-    except (json_format.ParseError, ValueError, TypeError) as problem:
-        raise ValueError(_misfit(field, value)) from problem
+        ready = one(field, value, pool)
+        message = build(
+            field.containing_type, {field.name: [ready] if field.is_repeated else ready}, pool
+        )
+    except Misfit as wrong:
+        end = "" if wrong.why.endswith((".", "?")) else "."
+        raise ValueError(f"{field.name}{wrong.path} {wrong.why}{end}") from wrong
     shown = json_format.MessageToDict(message, preserving_proto_field_name=True)
     if field.name not in shown:  # a default, which is printed on request only
         shown = json_format.MessageToDict(
@@ -166,32 +153,6 @@ def _span(value: object) -> Decimal:
     return Decimal(span.ToNanoseconds())
 
 
-def type_of(field: FieldDescriptor) -> str:
-    """What a person has to write for the field."""
-    if field.enum_type is not None:
-        return f"a value of {field.enum_type.full_name}"
-    if field.message_type is not None:
-        name = field.message_type.full_name
-        return f"a {name}{_EXAMPLES.get(name, '')}"
-    name = _TYPE_NAMES[field.type]
-    match field.cpp_type:
-        case FieldDescriptor.CPPTYPE_BOOL:
-            return "true or false"
-        case FieldDescriptor.CPPTYPE_STRING:
-            return "text" if name == "string" else "bytes in base64"
-        case FieldDescriptor.CPPTYPE_DOUBLE | FieldDescriptor.CPPTYPE_FLOAT:
-            return f"a number ({name})"
-        case _:
-            return f"a whole number ({name})"
-
-
 def _written(node: Node, field: FieldDescriptor) -> object:
     """Text fields take a scalar as it stands there: an order id 0012 is not the number ten."""
     return node.text(field.name) if field.type == FieldDescriptor.TYPE_STRING else node.typed()
-
-
-def _misfit(field: FieldDescriptor, value: object) -> str:
-    said = f"{field.name} must be {type_of(field)}, not '{value}'"
-    if field.enum_type is not None:
-        return f"{said}; {nearest(str(value), field.enum_type.values_by_name)}"
-    return f"{said}."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -41,6 +40,11 @@ def converted(
         cwd=cwd,
         check=False,
     )
+
+
+def bounded(limit: str, kib: int, command: list[str]) -> list[str]:
+    """The command under a limit of the shell; gRPC does not live through a fork of our own."""
+    return ["bash", "-c", f'ulimit {limit} {kib}; exec "$@"', "bash", *command]
 
 
 def through(content: bytes, *words: str | Path, cwd: Path | None = None) -> bytes:
@@ -117,11 +121,19 @@ def test_by_the_reflection_of_a_server(server: Server) -> None:
     ("form", "content", "said"),
     [
         ("json", b'{"amonut": 5}', "no field is called 'amonut'; did you mean 'amount'? "),
-        ("json", b'{"amount": NaN}', "amount: Couldn't parse NaN"),
-        ("json", b'{"amount": "many"}', "amount: Couldn't parse float: many. "),
+        (
+            "json",
+            b'{"amount": NaN}',
+            "amount: must be a number (double), not NaN; what is not finite is written in quotes",
+        ),
+        ("json", b'{"amount": "many"}', 'amount: must be a number (double), not "many". '),
         ("json", b"order_id: [", "not YAML: did not find expected node"),
         ("json", b'{"amount": 1, "amount": 2}', "stdin:1:15: duplicate key 'amount'"),
         ("json", b'order_id: "a', "stdin:1:13: not YAML"),
+        ("json", b'{"amount": 1,\n "order_id": a}', "stdin:2:14: not JSON: expecting value."),
+        ("json", b'{"amount": 1_0}', "stdin:1:13: not JSON: expecting ',' delimiter."),
+        ("json", b'{"a": {"b": 1},\n "\\u0061": 2}', "stdin:2:2: duplicate key 'a'"),
+        ("json", b'{"amount": 1' + b"0" * 5000 + b"}", "too many digits to be meant"),
         ("json", b"[1]", "a message is written as {field: value}"),
         ("json", b"", "0 documents; a message is one"),
         ("json", b"{} {}", "2 documents; a message is one"),
@@ -131,6 +143,11 @@ def test_by_the_reflection_of_a_server(server: Server) -> None:
             "text",
             b'order_id: "a"\namount: 5.5.5',
             "stdin:2:9: this is no payment.PaymentRequest: C",
+        ),
+        (
+            "text",
+            b"\namonut: 5",
+            "stdin:2:1: this is no payment.PaymentRequest: no field is called 'amonut'; did",
         ),
         ("text", b"order_id: " + b"x" * 1_000_000, "stdin:1:11: "),
         ("text", b"order_id: \n", "stdin:2:1: "),
@@ -153,6 +170,8 @@ def test_a_mistake_is_one_sentence_that_says_where(form: str, content: bytes, sa
         (("payment.PaymentReqest",), "did you mean 'payment.PaymentRequest'?"),
         (("payment.PaymentService",), "There is no message 'payment.PaymentService'"),
         (("payment.PaymentRequest", "no.json"), "no.json: cannot be read: No such file"),
+        (("payment.PaymentRequest", "/dev/zero"), "/dev/zero: more than the 256 MiB that are read"),
+        (("payment.PaymentRequest", "--descriptor-set", "/dev/zero"), "more than the 256 MiB"),
         (("payment.PaymentRequest", "--to", "yaml"), "'yaml' is no form"),
         (("payment.PaymentRequest", "--json", "--to", "text"), "leave out --to"),
     ],
@@ -161,6 +180,26 @@ def test_wrong_words(words: tuple[str, ...], said: str) -> None:
     run = converted(b"", *words)
     assert (run.returncode, run.stdout) == (2, b"")
     assert said in run.stderr.decode()
+
+
+def test_the_name_of_a_file_says_whether_it_is_json(tmp_path: Path) -> None:
+    for name, content in (("a.json", "{amount: 1}"), ("a.yaml", '{"amount": 1,}')):
+        (tmp_path / name).write_text(content)
+    refused = converted(b"", "payment.PaymentRequest", tmp_path / "a.json", "--json")
+    assert (refused.returncode, refused.stdout) == (2, b"")
+    assert b"a.json:1:2: not JSON: expecting property name" in refused.stderr
+    shown = through(b"", "payment.PaymentRequest", tmp_path / "a.yaml", "--json")
+    assert shown == b'{"amount": 1.0}\n'
+
+
+def test_broken_json_is_refused_without_much_memory() -> None:
+    content = b'{"requests": [' + b'{"order_id": "a", "amount": 1},' * 100_000
+    command = [sys.executable, "-m", "paycli", "convert", BATCH, "--from", "json", "--to", "text"]
+    run = subprocess.run(
+        bounded("-v", 700 * 1024, command), input=content, capture_output=True, check=False
+    )
+    assert (run.returncode, run.stdout) == (2, b"")
+    assert b"stdin:1:3100015: not JSON: expecting value." in run.stderr
 
 
 def test_the_field_that_is_wrong_is_named_however_deep() -> None:
@@ -188,16 +227,23 @@ def test_binary_is_not_for_a_terminal(tmp_path: Path) -> None:
 
 def test_a_result_that_is_not_written_whole_is_told(tmp_path: Path) -> None:
     """An unbuffered stdout takes what there is room for, and only says how much that was."""
-    room = 1_000_000
-    content = payment_pb2.PaymentRequest(order_id="a" * 2 * room).SerializeToString()
+    content = payment_pb2.PaymentRequest(order_id="a" * 2_000_000).SerializeToString()
+    command = [
+        sys.executable,
+        "-m",
+        "paycli",
+        "convert",
+        "payment.PaymentRequest",
+        "--to",
+        "binary",
+    ]
     with (tmp_path / "out").open("wb") as out:
         run = subprocess.run(
-            [sys.executable, "-m", "paycli", "convert", "payment.PaymentRequest", "--to", "binary"],
+            bounded("-f", 1000, command),
             input=content,
             stdout=out,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (room, room)),
             check=False,
         )
     assert (run.returncode, run.stderr) == (1, b"Error: Cannot write the result: File too large.\n")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 
-from paycli.client.forms import Form, as_binary, as_json, as_text, message_of, parse
+from paycli.client.forms import Form, as_binary, as_json, as_text, message_of, parse, unknown_fields
 from paycli.client.outlines import template
 from paycli.client.schema import Schema, schema_of_files
 from paycli.errors import DocumentError, InputError
@@ -61,9 +61,8 @@ def refused(odd: Schema, content: str) -> str:
     ("content", "why"),
     [
         ('{"any": {"@type": "x/odd.Strict"}}', "missing required fields: name"),
-        ('{"any": {"@type": "x/google.protobuf.Timestamp"}}', "'value' is missing"),
-        ('{"kind": 1e999}', "cannot convert float infinity to integer"),
-        (r'{"kind": "\ud800"}', "surrogates not allowed"),
+        ('{"any": {"@type": "x/google.protobuf.Timestamp"}}', "has '@type' and 'value'"),
+        (r'{"kind": "\ud800"}', r'not "\ud800"'),
         (r'{"\ud800": 1}', "surrogates not allowed"),
     ],
 )
@@ -75,14 +74,14 @@ def test_whatever_protobuf_raises_is_a_sentence(odd: Schema, content: str, why: 
     ("content", "path"),
     [
         ('{"b": "!!!!"}', "b"),
-        ('{"wrapped": ["", "!!!!"]}', "wrapped"),
+        ('{"wrapped": ["", "!!!!"]}', "wrapped[1]"),
         ('{"any": {"@type": "x/odd.Odd", "inner": {"raw_bytes": "!!!!"}}}', "any.inner.raw_bytes"),
-        ('{"any": {"@type": "x/google.protobuf.BytesValue", "value": "!!!!"}}', "any"),
+        ('{"any": {"@type": "x/google.protobuf.BytesValue", "value": "!!!!"}}', "any.value"),
         ('{"[odd.more]": "!!!!"}', "[odd.more]"),
     ],
 )
 def test_bytes_are_base64_wherever_they_are(odd: Schema, content: str, path: str) -> None:
-    assert f"{path}: no base64, as bytes are written" in refused(odd, content)
+    assert f"{path}: must be bytes in base64, not " in refused(odd, content)
     parse(
         odd.message("odd.Odd"),
         content.replace("!!!!", "AP8=").encode(),
@@ -109,6 +108,22 @@ def test_an_any_whose_value_is_not_of_its_type_is_shown_as_bytes(odd: Schema) ->
     assert parse(odd.message("odd.Odd"), shown.encode(), Form.TEXT, odd.pool, "file") == message
 
 
+def test_an_any_is_shown_so_that_it_reads_back(odd: Schema) -> None:
+    """Some leave out what stands before the name, for which the text format has no short form."""
+    kind = odd.message("odd.Odd")
+    for url in ("/odd.Odd", "x#/odd.Odd", "x/odd.Odd"):
+        message = message_of(kind, {"any": {"@type": url, "text": "a"}}, odd.pool, "file")
+        shown = as_text(message, odd.pool)
+        assert parse(kind, shown.encode(), Form.TEXT, odd.pool, "file") == message
+        assert ("[x/odd.Odd]" in shown) == (url == "x/odd.Odd")
+
+
+def test_what_is_not_known_within_an_any_is_told(odd: Schema) -> None:
+    packed = b"\x0a\x10\x0a\x09x/odd.Odd\x12\x03\x98\x06\x05"  # field 99
+    message = parse(odd.message("odd.Odd"), packed, Form.BINARY, odd.pool, "file")
+    assert list(unknown_fields(message, odd.pool)) == ["any.99"]
+
+
 def test_what_is_nested_too_deeply_to_be_shown_is_told(odd: Schema) -> None:
     message: Any = message_of(odd.message("odd.Odd"), {}, odd.pool, "file")
     inmost = message
@@ -123,7 +138,7 @@ def test_what_is_nested_too_deeply_to_be_shown_is_told(odd: Schema) -> None:
     ("content", "path"),
     [
         (b"\x2a\x04\x32\x02\xff\xfe", "inner.text"),
-        (b"\x0a\x11\x0a\x09x/odd.Odd\x12\x04\x32\x02\xff\xfe", "text"),
+        (b"\x0a\x11\x0a\x09x/odd.Odd\x12\x04\x32\x02\xff\xfe", "any.text"),
         (b"\x42\x06\x0a\x01k\x12\x01\xff", "texts"),
     ],
 )

@@ -90,6 +90,9 @@ def test_is_understood(tell: Tell) -> None:
 
 
 CYCLE = FileDescriptorProto(name="b.proto", syntax="proto3", dependency=["odd.proto"])
+FAKE = FileDescriptorProto(name="google/protobuf/any.proto", package="google.protobuf")
+FAKE.message_type.add(name="Any")
+FAKED = "any.proto declares a google.protobuf.Any that is not protobuf's own"
 UNTOLD = "odd.proto imports gone.proto, of which it does not tell"
 
 
@@ -100,6 +103,7 @@ UNTOLD = "odd.proto imports gone.proto, of which it does not tell"
         (of_files(odd_file(dependency=["odd.proto"])), RemoteError, "odd.proto imports itself"),
         (of_files(odd_file(dependency=["b.proto"]), CYCLE), RemoteError, "by way of b.proto"),
         (of_files(*chain(600)), RemoteError, "times over"),
+        (of_files(odd_file(dependency=["google/protobuf/any.proto"]), FAKE), RemoteError, FAKED),
         (of_files(odd_file(syntax="proto9")), RemoteError, "Invalid syntax 'proto9'"),
         (of_files(of_type(".odd.Nope")), RemoteError, "couldn't resolve name '.odd.Nope'"),
         (of_files(odd_file(), services=["gone.Gone"]), RemoteError, "does not tell what it is"),

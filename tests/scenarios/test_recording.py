@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from paycli.cli.schemas import local_schema
 from paycli.client.calls import find_method
 from paycli.scenarios.recording.forms import has_card, is_new, only_asks, pattern_within, stem
-from paycli.scenarios.recording.seen import Seen
+from paycli.scenarios.recording.seen import Seen, Unfit, data_of
 from paycli.scenarios.recording.suite import Made, make_suite
 from paycli.scenarios.recording.text import suite_text
 from paycli.scenarios.secret_names import is_secret
@@ -201,6 +201,17 @@ def made_of(folder: Path, *calls: tuple[Any, ...]) -> Made:
     assert schema is not None
     method = schema.method("a.B/C")
     return make_suite([Seen(method, pairs, [asked], [told]) for pairs, asked, told in calls], 1.8e9)
+
+
+def test_an_answer_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    """In proto2 a string may be any bytes."""
+    (tmp_path / "a.proto").write_text(
+        'syntax = "proto2"; package a; message M { optional string s = 1; }'
+    )
+    schema = local_schema([tmp_path], None)
+    assert schema is not None
+    with pytest.raises(Unfit, match="its answer cannot be shown as JSON"):
+        data_of(schema.message("a.M"), b"\x0a\x01\xff", "answer")
 
 
 def test_an_amount_stays_what_it_was_whatever_id_it_looks_like(tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
 import grpc
-from google.protobuf import json_format, message_factory
+from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, MethodDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from paycli.client.failures import info_in
-from paycli.client.forms import unknown_fields
+from paycli.client.forms import as_plain, unknown_fields
 from paycli.errors import PaycliError
 from paycli.scenarios.contracts import Contracts
 from paycli.scenarios.target import NO_ANSWER
@@ -188,9 +188,10 @@ def _known_of(
 
 def _request(kind: Descriptor, content: bytes) -> Data:
     """Without a field that nobody tells of it would be another call."""
+    pool: Any = kind.file.pool
     message = _message(kind, content, "request")
     found = _plain(message, "request")
-    if unknown := ", ".join(unknown_fields(message)):
+    if unknown := ", ".join(unknown_fields(message, pool)):
         raise Unfit(f"its request has fields that nobody tells of, by number {unknown}")
     return found
 
@@ -212,10 +213,8 @@ def _message(kind: Descriptor, content: bytes, what: str) -> Message:
 def _plain(message: Message, what: str) -> Data:
     try:
         pool: Any = message.DESCRIPTOR.file.pool
-        found: Data = json_format.MessageToDict(
-            message, preserving_proto_field_name=True, descriptor_pool=pool
-        )
-    except (ValueError, TypeError, DecodeError, json_format.Error) as problem:
+        found = as_plain(message, pool)
+    except ValueError as problem:
         raise Unfit(f"its {what} cannot be shown as JSON") from problem
     refuse_depth(found, what)
     return found

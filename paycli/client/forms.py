@@ -48,17 +48,18 @@ def form_of(path: str) -> Form:
     return next((form for form, known in _SUFFIXES.items() if suffix in known), Form.BINARY)
 
 
-def documents_of(text: str, name: str) -> Sequence[object]:
+def documents_of(text: str, name: str, *, lenient: bool = False) -> Sequence[object]:
     """The documents of a text as plain data: JSON, one after another, or else YAML.
 
     What is called *.json, or begins as JSON does, is JSON; YAML would take much of it for something
-    else. Raises DocumentError; `name` is what it calls the text.
+    else, so it is asked only where that is `lenient`. Raises DocumentError; `name` is what it calls the
+    text.
     """
     try:
         return json_documents(text, name)
     except DocumentError:
         suffix = PurePath(name).suffix.lower()
-        if suffix == ".json" or (suffix not in _YAML and begins_as_json(text)):
+        if suffix == ".json" or (suffix not in _YAML and not lenient and begins_as_json(text)):
             raise
         from paycli.documents import read_text  # start-up time: most requests are JSON
 

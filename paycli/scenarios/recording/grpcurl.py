@@ -218,10 +218,12 @@ class _Reader:
             return []
         kind = method.input_type
         try:
-            documents = documents_of(line.data or "{}", "-d")
+            marked = bool(self.marks.within(line.data))
+            # A variable stands bare where JSON has a number.
+            documents = documents_of(line.data or "{}", "-d", lenient=marked)
             if len(documents) != 1 and not method.client_streaming:
                 raise _Mistake(f"-d has {len(documents)} documents; a request is one")
-            if self.marks.within(line.data):
+            if marked:
                 return [open_request(method, each, self.marks) for each in documents]
             messages = [message_of(kind, each, kind.file.pool, "-d") for each in documents]
         except InputError as problem:

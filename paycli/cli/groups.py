@@ -49,7 +49,9 @@ class Command(_Help, TyperCommand):
     """Takes no empty value where something has to be named: it is a shell's variable that is not set."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if ctx.resilient_parsing:  # for a completion: what is typed may yet become something
+        may_be_empty = any(not each or each.endswith("=") for each in args)
+        # For a completion, what is typed may yet become something.
+        if ctx.resilient_parsing or not may_be_empty:
             return super().parse_args(ctx, args)
         typed, _, _ = self.make_parser(ctx).parse_args(list(args))
         for each in self.params:

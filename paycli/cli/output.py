@@ -15,7 +15,7 @@ from paycli.errors import CheckFailed, InputError, PaycliError, Retry
 _STDOUT: Final = 1
 _BAR_WIDTH: Final = 30
 # What a terminal obeys instead of showing it: controls, and the directions that reorder a line.
-_OBEYED: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_OBEYED: Final = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]"
 
 
 class _Cursor:
@@ -206,7 +206,9 @@ def one_line(text: str) -> str:
 
 def _shown(text: str) -> str:
     """The text as it is safe to show: whoever sent it does not steer the terminal."""
-    return _OBEYED.sub(lambda found: ascii(found[0])[1:-1], text)
+    if text.isprintable():  # start-up time: a pattern that is not needed is not compiled
+        return text
+    return re.sub(_OBEYED, lambda found: ascii(found[0])[1:-1], text)
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -216,4 +218,4 @@ def _json(value: Mapping[str, Any]) -> str:
 
 
 def _escaped(written: str) -> str:
-    return _OBEYED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
+    return re.sub(_OBEYED, lambda found: f"\\u{ord(found[0]):04x}", written)

@@ -56,7 +56,7 @@ SHARED: Final = (
 
 _OF_ONE_RUN: Final = {"help", "print_config", "reload", "worker"}
 _SECRET: Final = {"token"}
-_PLAIN: Final = re.compile(r"[\w./-]*\w(:[\w./-]+)*")
+_PLAIN: Final = r"[\w./-]*\w(:[\w./-]+)*"
 _RANKS: Final = ("DEFAULT", "DEFAULT_MAP", "ENVIRONMENT", "COMMANDLINE")
 _WHERE: Final = "paycli.settings.where"
 _CHOICE: Final = "paycli.settings.choice"
@@ -135,7 +135,7 @@ def _shown(name: str, value: object) -> str:
 def _quoted(value: object) -> str:
     """As YAML has it."""
     text = str(value)
-    if _PLAIN.fullmatch(text):
+    if re.fullmatch(_PLAIN, text):
         return text
     import json
 

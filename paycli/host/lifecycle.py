@@ -24,7 +24,6 @@ from paycli.host.hosting.threads import Threads
 from paycli.host.interceptors import Interceptor, Interceptors
 from paycli.host.processes.last_resort import LastResort
 from paycli.host.processes.port_file import forget_port, port_file
-from paycli.host.processes.retirement import retire_on_signal
 from paycli.host.processes.systemd import BOUND, notify
 from paycli.host.protection.admission import admitted
 from paycli.host.transport import grpc_transport
@@ -97,6 +96,8 @@ async def serve(options: Options, open_app: OpenApp, on_ready: OnReady) -> None:
     )
     bound = _bind(server, options)
     if options.reuse_port:
+        from paycli.host.processes.retirement import retire_on_signal  # start-up time: of workers
+
         notify(BOUND)
         retire_on_signal(int(bound[0].rpartition(":")[2]), options.limits.age_s, stop)
     forget_port(options.port_file)

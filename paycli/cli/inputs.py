@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Final
 
@@ -21,13 +22,10 @@ def read_input(file: str | Path) -> bytes:
     """All of a file, or of stdin for `-`. Raises DocumentError."""
     name = name_of(file)
     try:
-        if str(file) == STDIN:
-            content = sys.stdin.buffer.read(_BYTES_MAX + 1)
-        else:
-            with Path(file).open("rb") as opened:
-                content = opened.read(
-                    _BYTES_MAX + 1
-                )  # whatever it says of its size: /dev/zero says none
+        is_stdin = str(file) == STDIN
+        with nullcontext(sys.stdin.buffer) if is_stdin else Path(file).open("rb") as opened:
+            # Whatever it says of its size: /dev/zero says none.
+            content = opened.read(_BYTES_MAX + 1)
     except OSError as problem:
         raise DocumentError(name, f"cannot be read: {problem.strerror}.") from problem
     if len(content) > _BYTES_MAX:

@@ -64,15 +64,12 @@ class Answered:
         if save is None:
             return
         for value, at in self._brought:
-            if is_lost:
-                if (
-                    not at.hides and known.source(value, at) is None
-                ):  # a secret is of the environment
-                    known.lost(value, at, partial(save, at))
-                continue
-            # Where somebody else's list goes on is not about this run either.
-            is_new = is_about_this_run or not forms.is_page_token(at.of)
-            known.answered(value, at, cache(partial(save, at)), is_new=is_new)
+            if not is_lost:
+                # Where somebody else's list goes on is not about this run either.
+                is_new = is_about_this_run or not forms.is_page_token(at.of)
+                known.answered(value, at, cache(partial(save, at)), is_new=is_new)
+            elif not at.hides and known.source(value, at) is None:  # a secret is of the environment
+                known.lost(value, at, partial(save, at))
 
     def _message(
         self, data: Data, kind: Descriptor, thing: Thing, path: str | None, *, hides: bool = False
